@@ -1,0 +1,175 @@
+"""The canonical form of a dataset: a folder of Parquet shards, one row a story, that `datasets.load_dataset` opens.
+
+    FOLDER/train-00000-of-00026.parquet, ..., FOLDER/test-00000-of-00002.parquet
+
+A folder per split (FOLDER/train/*.parquet) and FOLDER/data/ are read as well. Columns: `story_id` string, `sentences`
+list of T strings, `frames` list of T images (PNG or lossless WebP bytes) and, where the dataset has them, `labels`
+T x K of 0 and 1. The K names stand in the schema metadata under b"storygan"; b"huggingface" tells the `datasets`
+library that `frames` are images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storygan.types import StoryganError
+
+SPLITS = ("train", "validation", "test")  # the names that load_dataset recognises in file names
+ROWS_PER_GROUP = 64  # a reader holds one row group at a time: 64 stories of 4 frames of 8 kB are 2 MB
+
+
+@dataclass(frozen=True)
+class Story:
+    """One row: T sentences, T encoded images (PNG or WebP bytes), and T x K labels of 0 and 1 or None."""
+
+    story_id: str
+    sentences: list[str]
+    frames: list[bytes]
+    labels: list[list[int]] | None = None
+
+
+def story_schema(label_names: Sequence[str] | None) -> pa.Schema:
+    """The Arrow schema of a shard; `labels` is a column only where there are label names."""
+
+    def sequence(feature: object) -> dict[str, object]:
+        return {"feature": feature, "_type": "Sequence"}  # understood by every version of datasets since 2
+
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    fields = [("story_id", pa.string()), ("sentences", pa.list_(pa.string())), ("frames", pa.list_(image))]
+    string = {"dtype": "string", "_type": "Value"}
+    features: dict[str, object] = {
+        "story_id": string,
+        "sentences": sequence(string),
+        "frames": sequence({"_type": "Image"}),
+    }
+    if label_names is not None:
+        fields.append(("labels", pa.list_(pa.list_(pa.int8()))))
+        features["labels"] = sequence(sequence({"dtype": "int8", "_type": "Value"}))
+    own = {"format": 1, "label_names": None if label_names is None else list(label_names)}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}}), "storygan": json.dumps(own)}
+    return pa.schema(fields, metadata=metadata)
+
+
+def shard_name(split: str, index: int, count: int) -> str:
+    """`train-00003-of-00026.parquet` for shard 3 of 26."""
+    if split not in SPLITS:
+        raise StoryganError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    return f"{split}-{index:05d}-of-{count:05d}.parquet"
+
+
+def write_shard(path: str | Path, stories: Sequence[Story], label_names: Sequence[str] | None) -> None:
+    """Write one shard: whole or not at all (temporary name, fsync, rename); the same stories give the same bytes."""
+    path = Path(path)
+    for story in stories:
+        _require_consistent(story, label_names)
+    schema = story_schema(label_names)
+    columns = {
+        "story_id": [s.story_id for s in stories],
+        "sentences": [s.sentences for s in stories],
+        "frames": [[{"bytes": frame, "path": None} for frame in s.frames] for s in stories],
+        "labels": [s.labels for s in stories],
+    }
+    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _require_consistent(story: Story, label_names: Sequence[str] | None) -> None:
+    t = len(story.sentences)
+    if len(story.frames) != t:
+        raise StoryganError(f"story {story.story_id!r} has {t} sentences but {len(story.frames)} frames: need as many")
+    if (story.labels is None) != (label_names is None):
+        raise StoryganError(f"story {story.story_id!r}: give labels and label names together, or neither")
+    if label_names is not None and [len(row) for row in story.labels or []] != [len(label_names)] * t:
+        raise StoryganError(f"story {story.story_id!r}: labels must be {t} rows of {len(label_names)} values")
+
+
+def splits(folder: str | Path) -> list[str]:
+    """The splits that the folder holds, in the order train, validation, test."""
+    found = {_split_of(path) for path in _shards(Path(folder))}
+    return [split for split in SPLITS if split in found]
+
+
+def shard_paths(folder: str | Path, split: str) -> list[Path]:
+    """The shards of a split, sorted by name; StoryganError where there is none."""
+    paths = [path for path in _shards(Path(folder)) if _split_of(path) == split]
+    if not paths:
+        there = ", ".join(splits(folder)) or "no story shards at all"
+        raise StoryganError(f"{folder} has no split {split!r} (it has {there}): name another split or folder")
+    return paths
+
+
+def _shards(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise StoryganError(f"{folder} is not a folder: give the folder that holds the Parquet shards")
+    paths = [path for pattern in ("*.parquet", "*/*.parquet") for path in folder.glob(pattern)]
+    return sorted(p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def _split_of(path: Path) -> str | None:
+    """The split a file belongs to by its own name (`train-...`, `train.parquet`), else by its folder's, else None."""
+    prefix = path.stem.split("-")[0]
+    return next((name for name in (prefix, path.parent.name) if name in SPLITS), None)
+
+
+def open_shard(path: Path) -> pq.ParquetFile:
+    """The opened file; StoryganError where it is not Parquet or lacks a column of a story."""
+    try:
+        shard = pq.ParquetFile(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoryganError(f"{path} cannot be read as Parquet ({reason}): delete it and make it again") from error
+    missing = {"story_id", "sentences", "frames"} - set(shard.schema_arrow.names)
+    if missing:
+        shard.close()
+        raise StoryganError(f"{path} has no column {', '.join(sorted(missing))}: it is not a shard of stories")
+    return shard
+
+
+def label_names(path: Path) -> tuple[str, ...] | None:
+    """The K names that a shard's metadata gives its labels, or None where it has none."""
+    with open_shard(path) as shard:
+        metadata = shard.schema_arrow.metadata or {}
+    names = json.loads(metadata.get(b"storygan", b"{}")).get("label_names")
+    return None if names is None else tuple(names)
+
+
+def read_shard(path: Path) -> Iterator[Story]:
+    """The stories of one shard in stored order, one row group in memory at a time."""
+    with open_shard(path) as shard:
+        columns = [name for name in ("story_id", "sentences", "frames", "labels") if name in shard.schema_arrow.names]
+        try:
+            for batch in shard.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+                for row in batch.to_pylist():
+                    yield _story(row, path)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise StoryganError(f"{path} is damaged ({reason}): delete it and make it again") from error
+
+
+def _story(row: dict, path: Path) -> Story:
+    frames: list = [(frame or {}).get("bytes") for frame in row["frames"] or []]
+    if None in frames:
+        raise StoryganError(f"{path}: story {row['story_id']!r} has a frame without bytes: embed the images themselves")
+    return Story(row["story_id"], row["sentences"] or [], frames, row.get("labels"))
+
+
+def read_stories(folder: str | Path, split: str) -> Iterator[Story]:
+    """Every story of a split, shard by shard, in stored order."""
+    for path in shard_paths(folder, split):
+        yield from read_shard(path)
