@@ -1,8 +1,16 @@
-"""The CLEVR-SV sentence grammar: `large red rubber cube at (2.18, -2.85)`, both ways."""
+"""The CLEVR-SV sentence grammar: `large red rubber cube at (2.18, -2.85)`, both ways.
+
+The four words may come in any order and case, with commas, an article in front, a final stop, 'metallic' for 'metal'
+and 'grey' for 'gray', so the paper's 'yellow, large, metallic, sphere, (-2.1, 2.4)' is read too. Nothing else is.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from storygan.types import UsageError
 
 # The orders are those of the original release (FORMATS: CLEVR_dict.npy), so one-hots and labels line up with it.
 SHAPES = ("cube", "sphere", "cylinder")
@@ -10,6 +18,15 @@ COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 MATERIALS = ("rubber", "metal")
 SIZES = ("large", "small")
 LABELS = SHAPES + COLOURS + MATERIALS + SIZES  # the 15 presence labels of a frame
+LIMIT = 3.0  # the floor of a scene: x and y in [-3, 3]
+
+ATTRIBUTES = {"size": SIZES, "colour": COLOURS, "material": MATERIALS, "shape": SHAPES}  # in the order of a sentence
+ARTICLES = ("a", "an", "the")
+_SYNONYMS = {"metallic": "metal", "grey": "gray"}
+_ATTRIBUTE_OF = {word: attribute for attribute, words in ATTRIBUTES.items() for word in words}
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)  # no two ways to match a digit, so linear in time
+_LONGEST = 300  # characters; a sentence of this grammar needs under 50
+_EXAMPLE = "'large red rubber cube at (2.18, -2.85)'"
 
 
 @dataclass(frozen=True)
@@ -22,3 +39,85 @@ class ClevrObject:
     size: str
     x: float
     y: float
+
+
+def format_sentence(thing: ClevrObject) -> str:
+    """The object's sentence, x and y to two decimals; UsageError where a word or the position is not allowed."""
+    for attribute, allowed in ATTRIBUTES.items():
+        if getattr(thing, attribute) not in allowed:
+            word = getattr(thing, attribute)
+            raise UsageError(f"{attribute} {word!r} does not exist: use one of {', '.join(allowed)}")
+    _require_on_floor("x", thing.x)
+    _require_on_floor("y", thing.y)
+    x, y = (round(value, 2) + 0.0 for value in (thing.x, thing.y))  # + 0.0 turns -0.0 into 0.0
+    return f"{thing.size} {thing.colour} {thing.material} {thing.shape} at ({x:.2f}, {y:.2f})"
+
+
+def parse_sentence(sentence: str) -> ClevrObject:
+    """The object that a sentence describes; UsageError names the word at fault and lists what is allowed."""
+    if len(sentence) > _LONGEST:
+        raise UsageError(f"{_quote(sentence)} has {len(sentence)} characters: write a sentence like {_EXAMPLE}")
+    before, x, y, after = _split_position(sentence.strip().removesuffix("."), sentence)
+    if before and before[-1] == "at":
+        before = before[:-1]
+    words = before + after
+    if words and words[0] in ARTICLES:
+        words = words[1:]
+    found: dict[str, str] = {}
+    for word in words:
+        word = _SYNONYMS.get(word, word)
+        attribute = _ATTRIBUTE_OF.get(word)
+        if attribute is None:
+            allowed = "; ".join(f"{name}: {', '.join(options)}" for name, options in ATTRIBUTES.items())
+            raise UsageError(f"unknown word {_quote(word)} in {_quote(sentence)}: allowed are {allowed}")
+        if attribute in found:
+            raise UsageError(f"two {attribute}s in {_quote(sentence)}, {found[attribute]!r} and {word!r}: keep one")
+        found[attribute] = word
+    for attribute, options in ATTRIBUTES.items():
+        if attribute not in found:
+            raise UsageError(f"no {attribute} in {_quote(sentence)}: add one of {', '.join(options)}")
+    return ClevrObject(found["shape"], found["colour"], found["material"], found["size"], x, y)
+
+
+def presence_labels(things: Sequence[ClevrObject]) -> list[list[int]]:
+    """T objects -> T x 15 of 0 and 1 in the order of LABELS: frame k shows objects 1 to k, so rows only gain ones."""
+    rows: list[list[int]] = []
+    seen: set[str] = set()
+    for thing in things:
+        seen |= {thing.shape, thing.colour, thing.material, thing.size}
+        rows.append([int(label in seen) for label in LABELS])
+    return rows
+
+
+def _split_position(text: str, sentence: str) -> tuple[list[str], float, float, list[str]]:
+    """The words before the bracket, x, y, the words after it. Commas between words count as spaces."""
+    before, opened, rest = text.partition("(")
+    inside, closed, after = rest.partition(")")
+    if not opened:
+        raise UsageError(f"no position in {_quote(sentence)}: add one in brackets, as in {_EXAMPLE}")
+    parts = [part.strip() for part in inside.split(",")]
+    if not closed or "(" in rest or ")" in before + after or len(parts) != 2:
+        raise UsageError(f"the position in {_quote(sentence)} must be one (x, y), as in {_EXAMPLE}")
+    x, y = (_coordinate(axis, part) for axis, part in zip("xy", parts, strict=True))
+    return _words(before), x, y, _words(after)
+
+
+def _coordinate(axis: str, text: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise UsageError(f"{axis} {_quote(text)} is not a number: write a decimal in [-3, 3], as in {_EXAMPLE}")
+    value = float(text)
+    _require_on_floor(axis, value)
+    return value
+
+
+def _require_on_floor(axis: str, value: float) -> None:
+    if not -LIMIT <= value <= LIMIT:  # NaN fails here too
+        raise UsageError(f"{axis} = {value:g} is off the floor: positions lie in [-3, 3]")
+
+
+def _words(text: str) -> list[str]:
+    return text.lower().replace(",", " ").split()
+
+
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
