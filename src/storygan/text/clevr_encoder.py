@@ -1,0 +1,96 @@
+"""The CLEVR-SV sentence encoder: the 17 facts of a sentence, standardised and spread evenly over 128 dimensions.
+
+Over the scene distribution the attributes are uniform and x/3, y/3 uniform in [-1, 1], so the standardisation is closed
+form: a one-hot of k values has mean p = 1/k and standard deviation sqrt(p (1 - p)), a coordinate mean 0 and standard
+deviation 1/sqrt(3). (The minimum distance between objects and the visibility rule bend this by a few per cent.)
+
+The lift P (17,128) has orthonormal rows times sqrt(128/17). Rows drawn at random would give the 128 dimensions unequal
+variances. Here C, the covariance of the 17 values, is block diagonal (one block a one-hot), and an orthonormal DCT
+matrix per block holds its eigenvectors V. With P = sqrt(128/17) V H, H being 17 rows of a 128 x 128 Hadamard matrix
+over sqrt(128), every entry of H has the same size, so each dimension's variance diag(P' C P) is trace(C)/17 = 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+
+from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
+from storygan.text.encoder import DIM, SentenceEncoder
+
+_ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
+FACTS = sum(len(words) for words in _ONE_HOTS) + 2  # 17
+
+
+class ClevrEncoder(SentenceEncoder):
+    """Sentences of the CLEVR-SV grammar -> (N,128); the seed picks the lift."""
+
+    kind = "clevr"
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.mean, self.std = _moments()
+        self.projection = _projection(seed)
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        """N sentences -> (N,128) float32; UsageError names the word of a sentence outside the grammar."""
+        facts = np.array([_facts(parse_sentence(sentence)) for sentence in sentences]).reshape(-1, FACTS)
+        # In float64, so that a vector does not depend on which sentences it is encoded with.
+        return (((facts - self.mean) / self.std) @ self.projection.astype(np.float64)).astype(np.float32)
+
+    def settings(self) -> dict[str, int | float | str]:
+        return {"seed": self.seed}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {"mean": self.mean, "std": self.std, "projection": self.projection}
+
+    @classmethod
+    def from_parts(cls, settings: Mapping[str, int | float | str], tensors: Mapping[str, np.ndarray]) -> Self:
+        encoder = cls.__new__(cls)
+        encoder.seed = int(settings["seed"])
+        encoder.mean, encoder.std, encoder.projection = (tensors[name] for name in ("mean", "std", "projection"))
+        shapes = (encoder.mean.shape, encoder.std.shape, encoder.projection.shape)
+        if shapes != ((FACTS,), (FACTS,), (FACTS, DIM)):
+            raise ValueError(f"mean, std and projection have shapes {shapes}")
+        return encoder
+
+
+def _facts(thing: ClevrObject) -> list[float]:
+    """The 17 values: one-hots of shape, colour, material, size, then x/3 and y/3 in [-1, 1]."""
+    words = (thing.shape, thing.colour, thing.material, thing.size)
+    one_hots = [float(word == option) for word, options in zip(words, _ONE_HOTS, strict=True) for option in options]
+    return [*one_hots, thing.x / LIMIT, thing.y / LIMIT]
+
+
+def _moments() -> tuple[np.ndarray, np.ndarray]:
+    """Mean (17,) and standard deviation (17,) of the facts over the scene distribution, float32."""
+    p = np.array([1 / len(options) for options in _ONE_HOTS for _ in options])
+    mean = np.concatenate([p, [0, 0]])
+    std = np.concatenate([np.sqrt(p * (1 - p)), [3**-0.5] * 2])
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def _projection(seed: int) -> np.ndarray:
+    """P (17,128) float32: orthonormal rows times sqrt(128/17), such that each column's variance is 1."""
+    eigenvectors = np.zeros((FACTS, FACTS))
+    start = 0
+    for size in (*map(len, _ONE_HOTS), 2):
+        eigenvectors[start : start + size, start : start + size] = _dct(size)
+        start += size
+    hadamard = np.ones((1, 1))
+    while len(hadamard) < DIM:  # Sylvester's construction
+        hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(DIM, FACTS, replace=False)
+    signs = rng.choice([-1.0, 1.0], DIM)
+    return (eigenvectors @ hadamard[rows] * signs / FACTS**0.5).astype(np.float32)
+
+
+def _dct(n: int) -> np.ndarray:
+    """The orthonormal DCT-II matrix (n,n), a basis in columns; the first column is constant."""
+    k = np.arange(n)
+    basis = np.sqrt(2 / n) * np.cos(np.pi * np.outer(k + 0.5, k) / n)
+    basis[:, 0] = n**-0.5
+    return basis

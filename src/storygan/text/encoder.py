@@ -1,0 +1,86 @@
+"""What turns a sentence into the vector s_t: frozen, deterministic, saved in the model folder without pickle.
+
+A saved encoder is two files: `sentence_encoder.json` (its kind and settings) and `sentence_encoder.safetensors`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from storygan.types import StoryganError
+
+DIM = 128  # the length of s_t
+SETTINGS_FILE = "sentence_encoder.json"
+TENSORS_FILE = "sentence_encoder.safetensors"
+
+# kind -> where its class is; imported only when asked for, so that one kind does not need another's libraries
+_KINDS = {"clevr": ("storygan.text.clevr_encoder", "ClevrEncoder")}
+
+
+class SentenceEncoder(ABC):
+    """Sentences in, vectors out; the same sentence always gives the same vector."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        """N sentences -> (N,128) float32 of about unit variance; UsageError names a sentence it cannot read."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, int | float | str]:
+        """What JSON can hold of the encoder."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays of the encoder."""
+
+    @classmethod
+    @abstractmethod
+    def from_parts(cls, settings: Mapping[str, int | float | str], tensors: Mapping[str, np.ndarray]) -> Self:
+        """The encoder that had these settings and tensors; KeyError or ValueError where they do not fit."""
+
+    def save(self, folder: str | Path) -> None:
+        """Write the two files into the folder, which is made where it does not exist."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.tensors(), folder / TENSORS_FILE)
+        text = json.dumps({"kind": self.kind, **self.settings()}, indent=2)
+        (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The encoder saved in the folder; StoryganError where it is missing, broken or of another kind."""
+        encoder = load_sentence_encoder(folder)
+        if not isinstance(encoder, cls):
+            raise StoryganError(f"{folder} holds a sentence encoder of kind {encoder.kind!r}, not {cls.kind!r}")
+        return encoder
+
+
+def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
+    """The sentence encoder, of whatever kind, saved in the folder; StoryganError where it is missing or broken."""
+    path = Path(folder) / SETTINGS_FILE
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        kind = settings.pop("kind")
+        tensors = load_file(Path(folder) / TENSORS_FILE)
+        if kind not in _KINDS:
+            raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
+        module, name = _KINDS[kind]
+        return getattr(importlib.import_module(module), name).from_parts(settings, tensors)
+    except FileNotFoundError as error:
+        raise StoryganError(
+            f"{folder} holds no {Path(error.filename or TENSORS_FILE).name}: give a model folder"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise StoryganError(
+            f"the sentence encoder in {folder} cannot be read ({error}): fetch the model again"
+        ) from error
