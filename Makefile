@@ -1,0 +1,82 @@
+# `make story` draws a story, `make test` runs the tests; each sets up what it needs. `make help` lists the rest.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The stamps say what is installed; they are older than these files when something has to be installed again.
+BASE := $(VENV)/.installed-base
+DEV := $(VENV)/.installed-dev
+PINS := pyproject.toml constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# --- environments ---------------------------------------------------------------------------------------------------
+
+$(BIN)/pip:
+	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh 3.11+) && echo "make: $(VENV) from $$python" && "$$python" -m venv $(VENV)
+
+$(BASE): $(PINS) | $(BIN)/pip
+	@echo "make: installing storygan into $(VENV) (the first time, a few minutes: PyTorch is large)"
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): $(PINS) | $(BIN)/pip
+	@echo "make: installing storygan and its development tools into $(VENV) (the first time, a few minutes)"
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(BASE)
+
+.PHONY: render-env
+render-env: .render-venv/.installed ## install Blender (bpy) in an environment of its own, .render-venv
+
+.render-venv/.installed: constraints-render.txt scripts/render-env.sh
+	@scripts/render-env.sh .render-venv
+	@touch $@
+
+# --- for users ------------------------------------------------------------------------------------------------------
+
+.PHONY: story
+story: $(BASE) ## draw a story with the shipped model into story.png
+	@$(BIN)/storygan generate \
+	    "large red rubber cube at (-1.8, 1.5)" \
+	    "small blue metal cylinder at (1.2, 1.9)" \
+	    "large green metal sphere at (0.4, -1.1)" \
+	    "small yellow rubber sphere at (2.3, -0.6)" \
+	    --samples 4 --seed 7 --out story.png
+	@echo "make: the story is in $(CURDIR)/story.png"
+
+# --- for developers -------------------------------------------------------------------------------------------------
+
+.PHONY: test slow lint types hooks ci lock clean
+test: $(DEV) ## run the fast tests
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+slow: $(DEV) ## run the slow tests (training, Blender, a fresh clone, the README's long commands)
+	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
+
+lint: $(DEV) ## ruff: rules and format; import-linter: the import direction
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+types: $(DEV) ## mypy
+	@$(BIN)/mypy
+
+hooks: $(DEV) ## run the checks before every commit from now on
+	@$(BIN)/pre-commit install
+
+ci: ## all that CI runs
+	@bash .ci/run
+
+lock: ## renew constraints.txt from a clean install of the newest versions that pyproject.toml admits
+	@sh scripts/lock.sh constraints.txt
+
+clean: ## remove caches and built files; data, runs and environments stay
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis story.png
+	@find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +
