@@ -1,0 +1,42 @@
+"""What every importer hands back: what was read, what was skipped and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass
+class ImportSummary:
+    """The outcome of an import; `skipped` maps a reason to the things it kept out."""
+
+    out: str
+    stories: dict[str, int] = field(default_factory=dict)  # split -> number of stories written
+    frames: int = 0
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+
+    def skip(self, reason: str, thing: str) -> None:
+        self.skipped.setdefault(reason, []).append(thing)
+
+    def as_dict(self) -> dict[str, object]:
+        """For `--json`."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """One line for what was written and one for each reason to skip."""
+        counts = ", ".join(f"{split} {count}" for split, count in self.stories.items())
+        lines = [f"wrote {sum(self.stories.values())} stories ({counts}), {self.frames} frames, to {self.out}"]
+        for reason, things in self.skipped.items():
+            lines.append(f"skipped {len(things)}: {reason}: {_abbreviate(things)}")
+        return "\n".join(lines)
+
+
+def _abbreviate(things: list[str], most: int = 8) -> str:
+    """'148-195' for consecutive numbers, else the names, the first few where there are many."""
+    runs: list[list[str]] = []
+    for thing in things:
+        if runs and thing.isdecimal() and runs[-1][-1].isdecimal() and int(thing) == int(runs[-1][-1]) + 1:
+            runs[-1].append(thing)
+        else:
+            runs.append([thing])
+    texts = [run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
