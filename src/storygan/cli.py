@@ -1,0 +1,182 @@
+"""The command line. The only place that knows the command-line library; everything heavy is imported in the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from storygan import __version__
+from storygan.config import TrainConfig
+from storygan.types import StoryganError, UsageError
+
+SHIPPED_MODEL = "clevr-sv"
+
+
+def generate_options(parser: ArgumentParser) -> None:
+    parser.add_argument("sentences", nargs="*", help="the story, one sentence an argument; none: --file or stdin")
+    parser.add_argument("--file", type=str, help="a text file, one sentence a line")
+    parser.add_argument("--model", type=str, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id")
+    parser.add_argument("--samples", type=int, default=1, help="drawings of the story, each from other noise")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same picture")
+    parser.add_argument("--out", type=str, default="story.png", help=".png, .jpg, .webp, .gif, or a folder of frames")
+    parser.add_argument("--scale", type=int, default=2, help="how many times larger a pixel is drawn (not in a folder)")
+
+
+def generate(args: Namespace) -> None:
+    """`storygan generate`."""
+    story = read_story(args.sentences, args.file)
+    if args.samples < 1 or args.scale < 1:
+        raise UsageError("--samples and --scale must be at least 1")
+    from storygan import viz
+    from storygan.models.storygan import StoryGAN
+
+    out = Path(args.out)
+    viz.check_out(out)
+    model = StoryGAN.from_pretrained(args.model)
+    frames = model.generate(story, samples=args.samples, seed=args.seed)
+    viz.save_story(frames, out, args.scale)
+    print(f"{args.samples} x {len(story)} frames in {out}")
+
+
+def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
+    """The sentences of the call, of the file, or of stdin; empty lines are left out."""
+    if sentences and file:
+        raise UsageError("give the sentences or --file, not both")
+    if sentences:
+        return list(sentences)
+    try:
+        text = Path(file).read_text() if file else "" if sys.stdin.isatty() else sys.stdin.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the story in {file or 'standard input'}: {error}") from error
+    story = [line.strip() for line in text.splitlines() if line.strip()]
+    if not story:
+        raise UsageError("no story: give sentences, --file, or one sentence a line on standard input")
+    return story
+
+
+def train_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--config", action="config", help="a YAML file of the fields below")
+    parser.add_argument("--resume", action="store_true", help="go on with a run, bit for bit: --resume RUN_FOLDER")
+    parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
+
+
+def train(args: Namespace) -> None:
+    """`storygan train`."""
+    values = args.as_dict()
+    values.pop("config", None)
+    resume = values.pop("resume")
+    config = TrainConfig.from_dict(values)
+    if not config.data.path:
+        raise UsageError("no stories: name a data set folder with --data.path")
+    from storygan.training.loop import train as train_loop
+
+    folder = train_loop(config, resume)
+    print(f"the model is in {folder}: storygan generate --model {folder} ...")
+
+
+def data_options(parser: ArgumentParser) -> None:
+    commands = parser.add_subcommands(dest="data")
+    render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
+    render.add_argument("out", type=str, help="folder of the data set")
+    render.add_argument("--stories", type=int, default=0, help="how many stories, all in the training split")
+    render.add_argument("--train", type=int, default=0, help="stories of the training split")
+    render.add_argument("--validation", type=int, default=0, help="stories of the validation split")
+    render.add_argument("--test", type=int, default=0, help="stories of the test split")
+    render.add_argument("--seed", type=int, default=0)
+    render.add_argument("--frames", type=int, default=4, help="T, frames and so objects of a story, up to 6")
+    render.add_argument("--size", type=int, default=64, help="pixels")
+    render.add_argument("--workers", type=int, default=0, help="Blender processes; 0: one a core")
+    check = subcommand(commands, "check", "validate a data set and describe it")
+    check.add_argument("folder", type=str)
+    check.add_argument("--json", action="store_true", help="one JSON object")
+    imports = subcommand(commands, "import", "bring a public data set into the canonical form")
+    layouts = imports.add_subcommands(dest="layout")
+    clevr = subcommand(layouts, "clevr-sv", "the original CLEVR-SV: CLEVR_dict.npy and images/")
+    clevr.add_argument("root", type=str, help="folder of the original")
+    clevr.add_argument("out", type=str, help="folder of the new data set")
+
+
+def data(args: Namespace) -> None:
+    """`storygan data ...`."""
+    {"render-clevr": data_render, "import": data_import, "check": data_check}[args.data](args[args.data])
+
+
+def data_render(args: Namespace) -> None:
+    from storygan.data.clevr.render import render_clevr
+
+    counts = {"train": args.train or args.stories, "validation": args.validation, "test": args.test}
+    render_clevr(
+        Path(args.out),
+        {split: count for split, count in counts.items() if count},
+        seed=args.seed,
+        T=args.frames,
+        size=args.size,
+        workers=args.workers,
+    )
+
+
+def data_import(args: Namespace) -> None:
+    from storygan.data.importers.clevr_sv import import_clevr_sv
+
+    print(import_clevr_sv(args["clevr-sv"].root, args["clevr-sv"].out))
+
+
+def data_check(args: Namespace) -> None:
+    from storygan.data.check import check_dataset
+
+    report = check_dataset(args.folder)
+    print(json.dumps(report.to_dict()) if args.json else report)
+    if report.problems:
+        raise StoryganError(f"{args.folder}: {len(report.problems)} problems")
+
+
+COMMANDS: dict[str, tuple[Any, Any, str]] = {
+    "generate": (generate_options, generate, "draw a story: one picture a sentence"),
+    "train": (train_options, train, "train a model, or go on with a run"),
+    "data": (data_options, data, "render, import and check data sets"),
+}
+
+
+def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
+    """Add an empty parser under `commands`; its own options and subcommands come after (the library's order)."""
+    parser = ArgumentParser(description=description[0].upper() + description[1:] + ".")
+    commands.add_subcommand(name, parser, help=description)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage)."""
+    arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
+    parser = ArgumentParser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
+    commands = parser.add_subcommands(dest="command")
+    for name, (add_options, _, description) in COMMANDS.items():
+        add_options(subcommand(commands, name, description))
+    args = parser.parse_args(arguments)
+    try:
+        COMMANDS[args.command][1](args[args.command])
+    except StoryganError as error:
+        print(f"storygan: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def resume_folder(arguments: list[str]) -> list[str]:
+    """`train --resume RUN ...` stands for `train --config RUN/config.yaml --run RUN --resume ...`."""
+    if arguments[:1] != ["train"] or "--resume" not in arguments:
+        return arguments
+    at = arguments.index("--resume")
+    if at + 1 == len(arguments) or arguments[at + 1].startswith("--"):
+        return arguments
+    run = arguments[at + 1]
+    return ["train", "--config", f"{run}/config.yaml", *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""The configuration of an experiment: plain dataclasses, one YAML file an experiment, dotted overrides on the command line.
+
+Every default is the paper's (Li et al., CVPR 2019) where the paper gives a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from storygan.types import UsageError
+
+Variant = Literal["storygan", "imagegan", "svc", "svfn"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+
+
+@dataclass
+class ModelConfig:
+    """What is drawn with: the networks' shape. Saved with the model.
+
+    Raises:
+        UsageError: on an unknown variant or a size below 1.
+    """
+
+    variant: Variant = "storygan"
+    """`storygan`, or one of the paper's baselines: `imagegan`, `svc`, `svfn` (paper, section 4)."""
+    T: int = 4
+    """Sentences, and so frames, of a story: 4 for CLEVR-SV, 5 for Pororo-SV."""
+    noise_dim: int = 100
+    """Size of `eps_t`, the noise that joins every sentence."""
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise UsageError(f"unknown variant {self.variant!r}: choose one of {', '.join(VARIANTS)}")
+        for name in ("T", "noise_dim"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} is {getattr(self, name)}: it must be at least 1")
+
+
+@dataclass
+class DiscriminatorConfig:
+    """Options of D_I and D_S, all off in the paper's configuration."""
+
+    spectral_norm: bool = False
+    """Spectral norm on every convolution and linear map of both discriminators (Miyato et al., 2018)."""
+    label_head: bool = False
+    """D_I also predicts the frame's labels (the authors' code; AC-GAN). Needs a labelled data set."""
+
+
+@dataclass
+class LossConfig:
+    """Weights and forms of the terms of `alpha * L_image + beta * L_story + L_KL` (paper, equation 7)."""
+
+    alpha: float = 1.0
+    """Weight of L_image."""
+    beta: float = 1.0
+    """Weight of L_story."""
+    kl: float = 1.0
+    """Weight of L_KL; 1 in the formula."""
+    saturating: bool = False
+    """True: the generator minimises log(1 - D(x^)), the formula as written. False: it minimises -log D(x^)."""
+    mismatched: bool = False
+    """Real images with another story's sentences count as fake (Reed et al., 2016)."""
+    squared_error: float = 0.0
+    """Weight of the squared error to the real frames within the adversarial phase."""
+    r1: float = 0.0
+    """Weight gamma of the R1 penalty gamma/2 |grad_x D(x)|^2 on real data (Mescheder et al., 2018)."""
+    r1_every: int = 16
+    """The R1 penalty is computed every so many iterations, and weighted by as much (lazy, Karras et al., 2020)."""
+    label: float = 1.0
+    """Weight of the label loss where `discriminator.label_head` is on."""
+
+
+@dataclass
+class AdamConfig:
+    """Adam, and its learning rate over time."""
+
+    lr_generator: float = 2e-4
+    lr_discriminator: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    halve_every_epochs: int = 20
+    """The learning rates are halved every so many epochs of the adversarial phase; 0 keeps them."""
+
+
+@dataclass
+class WarmUpConfig:
+    """The generator alone, on the squared error, before the adversarial phase. Off in the paper's configuration."""
+
+    iterations: int = 0
+    discriminator_iterations: int = 0
+    """After it, the discriminators alone, so that the generator meets trained ones."""
+    lr: float = 1e-3
+    beta1: float = 0.9
+    kl: float = 0.01
+    """Weight of L_KL here, against a squared error that is a mean over pixels in [-1, 1]."""
+
+
+@dataclass
+class DataConfig:
+    """Where the stories are."""
+
+    path: str = ""
+    """A folder in the canonical Parquet form."""
+    split: str = "train"
+
+
+@dataclass
+class TrainConfig:
+    """One experiment, complete: what `config.yaml` in the run folder holds.
+
+    Raises:
+        UsageError: on a value out of its range.
+    """
+
+    run: str = "runs/storygan"
+    """The run folder."""
+    data: DataConfig = field(default_factory=DataConfig)
+    sentence_encoder: Literal["clevr"] = "clevr"
+    """What makes `s_t` from a sentence; saved with the model."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    adam: AdamConfig = field(default_factory=AdamConfig)
+    warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
+    iterations: int = 20_000
+    """Iterations of the whole run, the warm-up's included."""
+    batch_size: int = 16
+    """B, stories an iteration."""
+    ema: float = 0.0
+    """Decay an iteration of the averaged weights that are drawn with and exported; 0 for none."""
+    seed: int = 0
+    threads: int = 0
+    """CPU threads; 0 for as many as there are cores. Resuming bit for bit needs the same number."""
+    log_every: int = 10
+    sample_every: int = 500
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 3
+    """The newest checkpoints that are kept."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise UsageError(f"batch_size is {self.batch_size}: batch normalisation needs at least 2 stories")
+        for name in ("iterations", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if not 0.0 <= self.ema < 1.0:
+            raise UsageError(f"ema is {self.ema}: it must be in [0, 1)")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionaries, as they stand in `config.yaml` and in checkpoints."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of `to_dict`.
+
+        Raises:
+            UsageError: on an unknown field, or a value out of its range.
+        """
+        parts = {
+            "data": DataConfig,
+            "model": ModelConfig,
+            "discriminator": DiscriminatorConfig,
+            "loss": LossConfig,
+            "adam": AdamConfig,
+            "warm_up": WarmUpConfig,
+        }
+        try:
+            return cls(**{name: parts[name](**value) if name in parts else value for name, value in values.items()})
+        except TypeError as error:
+            raise UsageError(f"this configuration does not fit this version of storygan: {error}") from error

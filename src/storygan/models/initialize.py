@@ -1,0 +1,21 @@
+"""The weights every network starts from."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
+    """DCGAN's start (Radford et al., 2016): weights N(0, std), norm layers N(1, std), biases 0. In place."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.GRUCell):
+            for name, parameter in module.named_parameters(recurse=False):
+                if "bias" in name:
+                    parameter.zero_()
+                else:
+                    parameter.normal_(0.0, std)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.weight.normal_(1.0, std)
+            module.bias.zero_()

@@ -1,0 +1,44 @@
+"""The noise a story is drawn from: the only thing that is random when a trained model draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from storygan.config import ModelConfig
+from storygan.models.story_encoder import D
+
+
+@dataclass
+class Noise:
+    """Standard normal noise for B stories."""
+
+    eps_0: Tensor
+    """(B, 128): `eps` of `h_0 = mu(S) + sigma(S) * eps`."""
+    eps: Tensor
+    """(B, T, noise_dim): `eps_t`, which joins each sentence."""
+    g_0: Tensor
+    """(B, 128): first state of the lower GRU."""
+
+    @classmethod
+    def draw(cls, B: int, config: ModelConfig, generator: torch.Generator) -> Noise:
+        """Draw for B stories, story after story: the noise of a story does not depend on how many follow it."""
+        stories = [
+            (
+                torch.randn(D, generator=generator),
+                torch.randn(config.T, config.noise_dim, generator=generator),
+                torch.randn(D, generator=generator),
+            )
+            for _ in range(B)
+        ]
+        return cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
+
+    def to(self, device: torch.device) -> Noise:
+        """The same noise on another device."""
+        return Noise(self.eps_0.to(device), self.eps.to(device), self.g_0.to(device))
+
+    def __getitem__(self, rows: slice) -> Noise:
+        """The noise of some of the stories."""
+        return Noise(self.eps_0[rows], self.eps[rows], self.g_0[rows])

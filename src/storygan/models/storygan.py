@@ -1,0 +1,156 @@
+"""StoryGAN: story encoder, context encoder and image generator, with the sentence encoder that they were trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import ModelHubMixin
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from storygan.config import ModelConfig
+from storygan.models.baselines import CONTEXTS
+from storygan.models.image_generator import ImageGenerator
+from storygan.models.initialize import initialize_weights
+from storygan.models.model_folder import resolve_model
+from storygan.models.noise import Noise
+from storygan.models.story_encoder import StoryEncoder
+from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
+from storygan.types import StoryganError, UsageError
+
+Story = Sequence[str]
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+class StoryGAN(nn.Module, ModelHubMixin):
+    """The generator of the paper (Li et al., CVPR 2019) or of one of its baselines (`config.variant`).
+
+    `forward` takes sentence vectors and noise and is what is trained; `generate` takes strings and gives pictures.
+
+    Args:
+        config: shape of the networks.
+        sentence_encoder: makes `s_t` from strings; saved with the model. `generate` needs it, `forward` does not.
+    """
+
+    def __init__(self, config: ModelConfig, sentence_encoder: SentenceEncoder | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.sentence_encoder = sentence_encoder
+        self.card = ""  # text of the model card, README.md in the model folder
+        self.story_encoder = StoryEncoder(config.T)
+        self.context_encoder = CONTEXTS[config.variant](config.noise_dim)
+        self.image_generator = ImageGenerator()
+        initialize_weights(self)
+
+    def forward(self, S: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Draw stories.
+
+        Args:
+            S: (B, T, 128) sentence vectors.
+            noise: for B stories.
+
+        Returns:
+            `X_hat` (B, T, 3, 64, 64) in [-1, 1], and `h_0`, `mu`, `log_sigma2`, each (B, 128).
+        """
+        h_0, mu, log_sigma2 = self.story_encoder(S, noise.eps_0)
+        o = self.context_encoder(S, noise.eps, h_0, noise.g_0)  # (B, T, 128, 4, 4)
+        X_hat = self.image_generator(o.flatten(0, 1)).unflatten(0, S.shape[:2])
+        return X_hat, h_0, mu, log_sigma2
+
+    @torch.no_grad()
+    def generate(self, stories: Story | Sequence[Story], samples: int = 1, seed: int = 0) -> np.ndarray:
+        """Draw pictures from sentences. The same seed gives the same pictures.
+
+        Args:
+            stories: one story (T strings), or several.
+            samples: drawings of each story, each from other noise.
+            seed: of the noise.
+
+        Returns:
+            uint8 frames (N, T, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
+
+        Raises:
+            UsageError: where a story has not T sentences, or the sentence encoder does not know a word.
+        """
+        if not stories or isinstance(stories, str):
+            raise UsageError("a story is a list of sentences; got none")
+        told = [[s for s in story] for story in ([stories] if isinstance(stories[0], str) else stories)]
+        for story in told:
+            if len(story) != self.config.T:
+                raise UsageError(f"this model draws stories of {self.config.T} sentences; this one has {len(story)}")
+        if samples < 1:
+            raise UsageError(f"samples is {samples}: it must be at least 1")
+        S = torch.from_numpy(self.encode(told)).repeat_interleave(samples, dim=0)
+        noise = Noise.draw(len(S), self.config, torch.Generator().manual_seed(seed))
+        return self.draw(S, noise)
+
+    @torch.no_grad()
+    def draw(self, S: Tensor, noise: Noise, batch: int = 64) -> np.ndarray:
+        """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode."""
+        training, device = self.training, next(self.parameters()).device
+        self.eval()
+        parts = []
+        for n in range(0, len(S), batch):
+            rows = slice(n, n + batch)
+            X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
+            parts.append(((X_hat + 1) * 127.5).round().clamp(0, 255).byte().movedim(2, -1).cpu().numpy())
+        self.train(training)
+        return np.concatenate(parts)
+
+    def encode(self, stories: Sequence[Story]) -> np.ndarray:
+        """B stories of T sentences -> float32 sentence vectors (B, T, 128)."""
+        if self.sentence_encoder is None:
+            raise StoryganError("this model has no sentence encoder: give it one, or use forward with sentence vectors")
+        flat = [sentence for story in stories for sentence in story]
+        return self.sentence_encoder.encode(flat).reshape(len(stories), -1, 128)
+
+    # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write the model folder; the weights in the type they have (`half_weights` makes them half as large)."""
+        save_directory.mkdir(parents=True, exist_ok=True)
+        (save_directory / CONFIG).write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        save_file(state, save_directory / WEIGHTS, metadata={"format": "pt"})
+        (save_directory / CARD).write_text(self.card)
+        if self.sentence_encoder is not None:
+            self.sentence_encoder.save(save_directory)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **hub_options: Any) -> StoryGAN:  # type: ignore[override]
+        """Load a model: a shipped one's name (`clevr-sv`), a model folder, or a hub id (`user/model`).
+
+        Args:
+            name: which model.
+            hub_options: `revision`, `token`, `cache_dir`, ... of `huggingface_hub.snapshot_download`.
+
+        Raises:
+            StoryganError: where there is no such model, or its files do not fit together.
+        """
+        folder = resolve_model(name, **hub_options)
+        try:
+            config = ModelConfig(**json.loads((folder / CONFIG).read_text()))
+            state = load_file(folder / WEIGHTS)
+            model = cls(config, load_sentence_encoder(folder))
+            model.load_state_dict(state)
+        except OSError as error:
+            raise StoryganError(f"{folder} is not a model folder: {error}") from error
+        except StoryganError:
+            raise
+        except Exception as error:  # a lying config, torn or foreign weights: whatever the readers raise
+            reason = str(error).splitlines()[0]
+            raise StoryganError(f"the model in {folder} does not load: {reason}") from error
+        model.card = (folder / CARD).read_text() if (folder / CARD).exists() else ""
+        return model.float().eval()
+
+    def half_weights(self) -> StoryGAN:
+        """Round the parameters to fp16 for a small model folder, in place; batch norm's statistics stay fp32."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data.half()
+        return self

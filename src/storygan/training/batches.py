@@ -1,0 +1,34 @@
+"""Which stories an iteration sees: a function of the seed and the iteration, so that a resumed run sees the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from storygan.data.dataset import StoryDataset
+from storygan.training.steps import Batch
+
+
+def iterations_per_epoch(stories: int, batch_size: int) -> int:
+    """Whole batches in one pass over the stories; the rest sits this epoch out."""
+    return stories // batch_size
+
+
+def indices(stories: int, batch_size: int, seed: int, k: int) -> np.ndarray:
+    """The stories of iteration `k`: every epoch is a fresh permutation, seeded by (seed, epoch)."""
+    epoch, position = divmod(k, iterations_per_epoch(stories, batch_size))
+    permutation = np.random.default_rng((seed, epoch)).permutation(stories)
+    return permutation[position * batch_size : (position + 1) * batch_size]
+
+
+def to_images(frames: np.ndarray) -> torch.Tensor:
+    """uint8 (B, T, H, W, 3) -> float32 (B, T, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(frames).movedim(-1, 2).float().div_(127.5).sub_(1)
+
+
+def load_batch(dataset: StoryDataset, S: torch.Tensor, chosen: np.ndarray, with_labels: bool) -> Batch:
+    """Read stories from the memory map; `S` holds the sentence vectors of the whole data set, (N, T, 128)."""
+    labels = None
+    if with_labels and dataset.labels is not None:
+        labels = torch.from_numpy(dataset.labels[chosen]).float()
+    return Batch(X=to_images(dataset.batch(chosen)), S=S[torch.from_numpy(chosen)], labels=labels)

@@ -1,0 +1,223 @@
+"""The training loop: `train(config)` makes a run folder; `train(config, resume=True)` goes on with one, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from storygan.config import TrainConfig
+from storygan.data.dataset import StoryDataset, open_split
+from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
+from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
+from storygan.models.initialize import initialize_weights
+from storygan.models.noise import Noise
+from storygan.models.storygan import StoryGAN
+from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.training import steps
+from storygan.training.batches import indices, iterations_per_epoch, load_batch
+from storygan.training.run_folder import RunFolder
+from storygan.types import StoryganError, UsageError
+
+SAMPLE_STORIES = 6
+
+
+def train(config: TrainConfig, resume: bool = False) -> Path:
+    """Train one configuration, from the start or from the newest checkpoint of its run folder.
+
+    Returns:
+        The model folder, `RUN/model`, ready for `StoryGAN.from_pretrained`.
+
+    Raises:
+        UsageError: the configuration does not fit the data, or the run folder is not as `resume` says.
+        StoryganError: a loss is not finite; the last good checkpoint stays.
+    """
+    torch.set_flush_denormal(True)  # before any worker thread exists: they inherit it
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    dataset = open_split(config.data.path, config.data.split)
+    check_fit(config, dataset)
+    run = RunFolder(config, resume)
+    trainer = Trainer.build(config, dataset)
+    if run.checkpoint:
+        trainer.load_state_dict(run.checkpoint)
+    progress = tqdm(total=config.iterations, initial=trainer.k, unit="it", dynamic_ncols=True, smoothing=0.05)
+    while trainer.k < config.iterations:
+        metrics = trainer.iteration()
+        k = trainer.k
+        progress.update()
+        if k % config.log_every == 0 or k == config.iterations:
+            values = finite(metrics, k, run.checkpoints)
+            run.log(k, values)
+            rate = (progress.format_dict["rate"] or 0.0) * config.batch_size
+            progress.set_postfix({"stories/s": f"{rate:.1f}", **{name: f"{v:.3g}" for name, v in values.items()}})
+        if k % config.sample_every == 0 or k == config.iterations:
+            run.save_samples(k, trainer.sample())
+        if k % config.checkpoint_every == 0 or k == config.iterations:
+            finite(metrics, k, run.checkpoints)
+            run.save_checkpoint(k, trainer.state_dict())
+            trainer.drawn_with().save_pretrained(run.path / "model")
+    progress.close()
+    run.close()
+    return run.path / "model"
+
+
+def check_fit(config: TrainConfig, dataset: StoryDataset) -> None:
+    """Raise UsageError where the configuration asks for what the data set is not."""
+    if dataset.T != config.model.T:
+        raise UsageError(f"model.T is {config.model.T}, but the stories of {config.data.path} have {dataset.T} frames")
+    if dataset.size != 64:
+        raise UsageError(f"the model draws 64x64 frames, but those of {config.data.path} are {dataset.size} wide")
+    if len(dataset) < config.batch_size:
+        raise UsageError(f"batch_size is {config.batch_size}, but {config.data.path} has {len(dataset)} stories")
+    if config.discriminator.label_head and dataset.labels is None:
+        raise UsageError(f"discriminator.label_head is on, but the stories of {config.data.path} have no labels")
+
+
+def finite(metrics: steps.Metrics, k: int, checkpoints: Path) -> dict[str, float]:
+    """The metrics as numbers. Raises StoryganError where one is not finite."""
+    values = {name: value.item() for name, value in metrics.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise StoryganError(
+                f"{name} is {value} at iteration {k}: training stops; the last good checkpoint is in {checkpoints} "
+                "(resume from it with a lower learning rate)"
+            )
+    return values
+
+
+@dataclass
+class Trainer:
+    """Networks, optimizers and what else changes from one iteration to the next."""
+
+    config: TrainConfig
+    dataset: StoryDataset
+    S: torch.Tensor
+    """(N, T, 128), the sentence vectors of the whole data set."""
+    fabric: Fabric
+    model: StoryGAN
+    networks: steps.Networks
+    optimizers: steps.Optimizers
+    ema: AveragedModel | None
+    rng: torch.Generator
+    """Where all noise comes from."""
+    k: int = 0
+    """Iterations done."""
+
+    @classmethod
+    def build(cls, config: TrainConfig, dataset: StoryDataset) -> Trainer:
+        """Everything at its start, from `config.seed`."""
+        fabric = Fabric(accelerator="auto", devices=1)
+        fabric.launch()
+        torch.manual_seed(config.seed)
+        model = StoryGAN(config.model, ClevrEncoder())
+        n_labels = len(dataset.label_names or ()) if config.discriminator.label_head else 0
+        D_I = ImageDiscriminator(config.discriminator, n_labels)
+        D_S = StoryDiscriminator(config.model.T, config.discriminator) if has_story(config) else None
+        for discriminator in (D_I, D_S):
+            if discriminator is not None:
+                initialize_weights(discriminator)
+        G_, G_adam = _setup(fabric, model, config.adam.lr_generator, config)
+        D_I_, D_I_adam = _setup(fabric, D_I, config.adam.lr_discriminator, config)
+        D_S_, D_S_adam = (None, None) if D_S is None else _setup(fabric, D_S, config.adam.lr_discriminator, config)
+        return cls(
+            config=config,
+            dataset=dataset,
+            S=torch.from_numpy(model.encode(dataset.sentences)),
+            fabric=fabric,
+            model=model,
+            networks=steps.Networks(G_, D_I_, D_S_),
+            optimizers=steps.Optimizers(G_adam, D_I_adam, D_S_adam),
+            ema=AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+            if config.ema
+            else None,
+            rng=torch.Generator().manual_seed(config.seed),
+        )
+
+    def iteration(self) -> steps.Metrics:
+        """One iteration on one batch of stories: the warm-up's, the discriminators' or the paper's."""
+        config, k, nets, adams = self.config, self.k, self.networks, self.optimizers
+        chosen = indices(len(self.dataset), config.batch_size, config.seed, k)
+        batch = load_batch(self.dataset, self.S, chosen, config.discriminator.label_head)
+        noise = Noise.draw(config.batch_size, config.model, self.rng)
+        self._set_rates()
+        fake = steps.generate(nets.G, batch.S, noise)
+        adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations
+        if k < config.warm_up.iterations:
+            metrics = steps.warm_up_generator(self.fabric, adams, batch, fake, config.warm_up.kl)
+        else:
+            metrics = steps.update_image_discriminator(self.fabric, nets, adams, batch, fake, config.loss, k)
+            metrics |= steps.update_story_discriminator(self.fabric, nets, adams, batch, fake, config.loss, k)
+            if k >= adversarial:
+                metrics |= steps.update_generator(self.fabric, nets, adams, batch, fake, config.loss)
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+        self.k += 1
+        return metrics
+
+    def _set_rates(self) -> None:
+        """Adam's rates for iteration `k`; the generator's moments start anew where the warm-up ends."""
+        adam, warm_up = self.config.adam, self.config.warm_up
+        warming, k = self.k < warm_up.iterations, self.k - warm_up.iterations
+        epoch = max(k, 0) // iterations_per_epoch(len(self.dataset), self.config.batch_size)
+        decay = 0.5 ** (epoch // adam.halve_every_epochs) if adam.halve_every_epochs else 1.0
+        if k == 0:
+            self.optimizers.G.state.clear()
+        for optimizer in (self.optimizers.D_I, self.optimizers.D_S):
+            if optimizer is not None:
+                optimizer.param_groups[0]["lr"] = adam.lr_discriminator * decay
+        group = self.optimizers.G.param_groups[0]
+        group["lr"] = warm_up.lr if warming else adam.lr_generator * decay
+        group["betas"] = (warm_up.beta1 if warming else adam.beta1, adam.beta2)
+
+    def drawn_with(self) -> StoryGAN:
+        """The model that is drawn with and exported: the averaged weights where there are any."""
+        return self.model if self.ema is None else self.ema.module
+
+    def sample(self) -> np.ndarray:
+        """Real frames on the left, the model's on the right; always the same stories and noise: (n, 2T, 64, 64, 3)."""
+        stories = np.arange(min(SAMPLE_STORIES, len(self.dataset)))
+        noise = Noise.draw(len(stories), self.config.model, torch.Generator().manual_seed(self.config.seed))
+        drawn = self.drawn_with().draw(self.S[: len(stories)], noise)
+        return np.concatenate([self.dataset.batch(stories), drawn], axis=1)
+
+    def _parts(self) -> dict[str, Any]:
+        """Everything with a state, by its name in the checkpoint."""
+        nets, adams = self.networks, self.optimizers
+        parts = {"G": nets.G, "D_I": nets.D_I, "D_S": nets.D_S, "ema": self.ema}
+        parts |= {"G_adam": adams.G, "D_I_adam": adams.D_I, "D_S_adam": adams.D_S}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds. The position in the data is `step` (`batches.indices`)."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**state, "rng": self.rng.get_state(), "step": self.k, "config": self.config.to_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint. Raises UsageError where its networks are of another shape."""
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"the checkpoint does not fit this configuration: {reason}") from error
+        self.rng.set_state(state["rng"])
+        self.k = state["step"]
+
+
+def has_story(config: TrainConfig) -> bool:
+    """Whether this configuration trains D_S."""
+    return HAS_STORY_DISCRIMINATOR[config.model.variant]
+
+
+def _setup(fabric: Fabric, network: torch.nn.Module, lr: float, config: TrainConfig) -> tuple[Any, Any]:
+    network.to(memory_format=torch.channels_last)
+    adam = torch.optim.Adam(network.parameters(), lr=lr, betas=(config.adam.beta1, config.adam.beta2))
+    return fabric.setup(network, adam)

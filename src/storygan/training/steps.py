@@ -1,0 +1,210 @@
+"""One training iteration of the paper, one function an update.
+
+1. `generate`: draw noise, `X^ = G(S)`;
+2. `update_image_discriminator` on (x_t, s_t, h_0) and `update_story_discriminator` on (X, S), real and generated;
+3. `update_generator`, both discriminators frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from storygan import losses
+from storygan.config import LossConfig
+from storygan.models.noise import Noise
+
+Metrics = dict[str, Tensor]
+"""Name -> detached scalar."""
+
+
+@dataclass
+class Batch:
+    """B stories."""
+
+    X: Tensor
+    """(B, T, 3, 64, 64) real frames in [-1, 1]."""
+    S: Tensor
+    """(B, T, 128) sentence vectors."""
+    labels: Tensor | None = None
+    """(B, T, K) in {0, 1}, where the label head is trained."""
+
+
+@dataclass
+class Networks:
+    """The three networks; `D_S` is None in the variant `imagegan`."""
+
+    G: nn.Module
+    D_I: nn.Module
+    D_S: nn.Module | None
+
+
+@dataclass
+class Optimizers:
+    """One for each network."""
+
+    G: Any
+    D_I: Any
+    D_S: Any | None
+
+
+@dataclass
+class Generated:
+    """What the generator made of a batch, with its graph."""
+
+    X_hat: Tensor
+    """(B, T, 3, 64, 64)."""
+    h_0: Tensor
+    """(B, 128)."""
+    mu: Tensor
+    log_sigma2: Tensor
+
+
+def conditions(S: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
+    """`s_t` and `h_0` of every frame, (B*T, 128) each; `h_0` is detached (DESIGN: it learns through images and KL)."""
+    T = S.shape[1]
+    return S.flatten(0, 1), h_0.detach().repeat_interleave(T, dim=0)
+
+
+def other_story(condition: Tensor) -> Tensor:
+    """Another story's condition for every story: the batch, rolled by one."""
+    return condition.roll(1, dims=0)
+
+
+def frames(X: Tensor) -> Tensor:
+    """(B, T, 3, 64, 64) -> (B*T, 3, 64, 64), channels_last: the fastest form on a CPU."""
+    return X.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def generate(G: nn.Module, S: Tensor, noise: Noise) -> Generated:
+    """Step 1: `X^ = G(S, noise)`."""
+    return Generated(*G(S, noise))
+
+
+def _fake_terms(generated: Tensor, mismatched: Tensor | None) -> Tensor:
+    """The fake half of a discriminator's loss; mismatched pairs take half of it (Reed et al., 2016, algorithm 1)."""
+    loss = losses.fake_loss(generated)
+    return loss if mismatched is None else 0.5 * (loss + losses.fake_loss(mismatched))
+
+
+def _with_r1(loss: Tensor, logits: Tensor, x: Tensor, config: LossConfig) -> Tensor:
+    """Add the lazy R1 penalty where this iteration has one (`x` then requires a gradient)."""
+    if not x.requires_grad:
+        return loss
+    return loss + 0.5 * config.r1 * config.r1_every * losses.r1_penalty(logits, x)
+
+
+def _r1_now(config: LossConfig, iteration: int) -> bool:
+    return config.r1 > 0 and iteration % config.r1_every == 0
+
+
+def update_image_discriminator(
+    fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig, k: int
+) -> Metrics:
+    """Step 2, D_I: one Adam step on B*T real and generated (image, sentence, h_0) triples of iteration `k`."""
+    D_I, (B, T) = networks.D_I, batch.S.shape[:2]
+    x = frames(batch.X).requires_grad_(_r1_now(config, k))
+    matched = conditions(batch.S, fake.h_0)
+    if config.mismatched:
+        (real, wrong), labels = D_I(x, matched, conditions(other_story(batch.S), other_story(fake.h_0)))
+        mismatched = wrong.view(B, T)
+    else:
+        ((real,), labels), mismatched = D_I(x, matched), None
+    (generated,), _ = D_I(frames(fake.X_hat.detach()), matched)
+    L_image = losses.real_loss(real.view(B, T)) + _fake_terms(generated.view(B, T), mismatched)
+    loss = config.alpha * _with_r1(L_image, real, x, config)
+    metrics = {"D_I": L_image.detach(), "D_I_real": real.detach().mean(), "D_I_fake": generated.detach().mean()}
+    if labels is not None and batch.labels is not None:
+        L_label = losses.label_loss(labels, batch.labels.flatten(0, 1))
+        loss = loss + config.label * L_label
+        metrics["D_label"] = L_label.detach()
+    _step(fabric, optimizers.D_I, loss)
+    return metrics
+
+
+def update_story_discriminator(
+    fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig, k: int
+) -> Metrics:
+    """Step 2, D_S: one Adam step on B real and generated (sequence, story) pairs of iteration `k`."""
+    D_S = networks.D_S
+    if D_S is None:
+        return {}
+    X = batch.X.detach().requires_grad_(_r1_now(config, k))
+    if config.mismatched:
+        real, wrong = D_S(X, batch.S, other_story(batch.S))
+        mismatched = wrong[:, None]
+    else:
+        (real,), mismatched = D_S(X, batch.S), None
+    (generated,) = D_S(fake.X_hat.detach(), batch.S)
+    L_story = losses.real_loss(real[:, None]) + _fake_terms(generated[:, None], mismatched)
+    _step(fabric, optimizers.D_S, config.beta * _with_r1(L_story, real, X, config))
+    return {"D_S": L_story.detach(), "D_S_real": real.detach().mean(), "D_S_fake": generated.detach().mean()}
+
+
+def update_generator(
+    fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig
+) -> Metrics:
+    """Step 3: one Adam step of story encoder, context encoder and image generator, both discriminators frozen."""
+    (B, T), (D_I, D_S) = batch.S.shape[:2], (networks.D_I, networks.D_S)
+    L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
+    error = losses.squared_error(fake.X_hat, batch.X)
+    metrics = {"KL": L_KL.detach(), "squared_error": error.detach()}
+    with frozen(D_I), frozen(D_S):
+        (logits,), labels = D_I(frames(fake.X_hat), conditions(batch.S, fake.h_0))
+        L_image = losses.generator_loss(logits.view(B, T), config.saturating)
+        loss = config.alpha * L_image + config.kl * L_KL + config.squared_error * error
+        metrics["G_image"] = L_image.detach()
+        if D_S is not None:
+            (story_logits,) = D_S(fake.X_hat, batch.S)
+            L_story = losses.generator_loss(story_logits[:, None], config.saturating)
+            loss = loss + config.beta * L_story
+            metrics["G_story"] = L_story.detach()
+        if labels is not None and batch.labels is not None:
+            L_label = losses.label_loss(labels, batch.labels.flatten(0, 1))
+            loss = loss + config.label * L_label
+            metrics["G_label"] = L_label.detach()
+        _step(fabric, optimizers.G, loss)
+    return metrics
+
+
+def warm_up_generator(fabric: Any, optimizers: Optimizers, batch: Batch, fake: Generated, kl: float) -> Metrics:
+    """Before the adversarial phase: one Adam step of the generator alone on `|X^ - X|^2 + kl * L_KL`."""
+    L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
+    error = losses.squared_error(fake.X_hat, batch.X)
+    _step(fabric, optimizers.G, error + kl * L_KL)
+    return {"KL": L_KL.detach(), "squared_error": error.detach()}
+
+
+def _step(fabric: Any, optimizer: Any, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    optimizer.step()
+
+
+@contextmanager
+def frozen(network: nn.Module | None) -> Iterator[None]:
+    """Gradients pass through `network` and nothing of it changes: no parameter, no running mean, no power iteration."""
+    modules = [] if network is None else list(network.modules())
+    parameters = [] if network is None else [p for p in network.parameters() if p.requires_grad]
+    norms = [m for m in modules if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    parametrizations = [m for m in modules if isinstance(m, nn.utils.parametrizations._SpectralNorm) and m.training]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    for norm in norms:
+        norm.track_running_stats = False
+    for parametrization in parametrizations:
+        parametrization.eval()
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        for norm in norms:
+            norm.track_running_stats = True
+        for parametrization in parametrizations:
+            parametrization.train()

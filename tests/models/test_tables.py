@@ -1,0 +1,144 @@
+"""The tables of the paper, row by row: the shape after every layer, and the number of parameters."""
+
+import pytest
+import torch
+from torch import nn
+
+from storygan.config import VARIANTS, ModelConfig
+from storygan.models.context_encoder import ContextEncoder
+from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
+from storygan.models.image_generator import ImageGenerator
+from storygan.models.noise import Noise
+from storygan.models.story_encoder import StoryEncoder
+from storygan.models.storygan import StoryGAN
+
+B, T = 3, 4
+Shape = tuple[int, ...]
+
+
+def shapes_after(network: nn.Module, names: list[str], *inputs: object) -> list[Shape]:
+    """Run `network` and give the output shape of each named layer."""
+    shapes: dict[str, Shape] = {}
+    for name in names:
+        layer = network.get_submodule(name)
+        layer.register_forward_hook(lambda _, __, output, name=name: shapes.update({name: tuple(output.shape)}))
+    network(*inputs)
+    return [shapes[name] for name in names]
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def conditions(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(n, 128), torch.randn(n, 128)
+
+
+def test_story_encoder_table() -> None:
+    network = StoryEncoder(T)
+    S, eps = torch.randn(B, T, 128), torch.randn(B, 128)
+    assert shapes_after(network, ["layer", "mu", "log_sigma2"], S, eps) == [(B, 128)] * 3
+    assert count(network) == (128 * T) * 128 + 2 * 128 + 2 * (128 * 128 + 128)
+
+
+def test_story_encoder_samples_from_its_moments() -> None:
+    network = StoryEncoder(T).eval()
+    S = torch.randn(1, T, 128).expand(20_000, -1, -1)
+    h_0, mu, log_sigma2 = network(S, torch.randn(20_000, 128, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(h_0.mean(0), mu[0], atol=0.05)
+    assert torch.allclose(h_0.std(0), (0.5 * log_sigma2[0]).exp(), rtol=0.05)
+
+
+def test_context_encoder_table() -> None:
+    network = ContextEncoder(noise_dim=100)
+    inputs = torch.randn(B, T, 128), torch.randn(B, T, 100), torch.randn(B, 128), torch.randn(B, 128)
+    names = ["lower.layer", "lower.gru", "text2gist.filter_network.layer", "text2gist.filter_network", "text2gist"]
+    assert shapes_after(network, names, *inputs) == [
+        (B * T, 128),
+        (B, 128),
+        (B * T, 1024),
+        (B * T, 16, 64),
+        (B, T, 128, 4, 4),
+    ]
+    lower = 228 * 128 + 2 * 128
+    gru = 3 * (128 * 128 + 128 * 128 + 2 * 128)
+    text2gist = 3 * (128 * 128 + 128) + 3 * 128 * 128
+    filters = 128 * 1024 + 2 * 1024
+    assert count(network) == lower + gru + text2gist + filters
+
+
+def test_image_generator_table() -> None:
+    network = ImageGenerator()
+    assert shapes_after(network, [str(n) for n in range(10)], torch.randn(B, 128, 4, 4)) == [
+        (B, 512, 4, 4),
+        (B, 512, 8, 8),
+        (B, 256, 8, 8),
+        (B, 256, 16, 16),
+        (B, 128, 16, 16),
+        (B, 128, 32, 32),
+        (B, 64, 32, 32),
+        (B, 64, 64, 64),
+        (B, 3, 64, 64),
+        (B, 3, 64, 64),
+    ]
+    channels = [(128, 512), (512, 256), (256, 128), (128, 64)]
+    assert count(network) == sum(9 * i * o + 2 * o for i, o in channels) + 9 * 64 * 3 + 3
+
+
+LADDER = [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
+LADDER_COUNT = sum(16 * i * o + 2 * o for i, o in [(3, 64), (64, 128), (128, 256), (256, 512)])
+
+
+def test_image_discriminator_table() -> None:
+    network = ImageDiscriminator()
+    names = [f"features.{n}" for n in range(4)] + ["join", "out"]
+    shapes = shapes_after(network, names, torch.randn(B, 3, 64, 64), conditions(B))
+    assert shapes == [(B, *shape) for shape in LADDER] + [(B, 512, 4, 4), (B, 1, 1, 1)]
+    assert count(network) == LADDER_COUNT + 9 * (512 + 256) * 512 + 2 * 512 + 16 * 512 + 1
+    probability = network.score(torch.randn(B, 3, 64, 64), *conditions(B))
+    assert probability.shape == (B,)
+    assert ((probability > 0) & (probability < 1)).all()
+
+
+def test_story_discriminator_table() -> None:
+    network = StoryDiscriminator(T)
+    names = [f"image_encoder.0.{n}" for n in range(4)] + ["image_encoder.2", "image_encoder", "text_encoder", "w"]
+    shapes = shapes_after(network, names, torch.randn(B, T, 3, 64, 64), torch.randn(B, T, 128))
+    assert shapes[:4] == [(B * T, *shape) for shape in LADDER]
+    assert shapes[4:] == [(B * T, 32, 2, 2), (B * T, 32 * 4), (B, 32 * 4 * T), (B, 1)]
+    text = (128 * T) * (128 * T) + 2 * 128 * T
+    assert count(network) == LADDER_COUNT + 16 * 512 * 32 + 2 * 32 + text + 128 * T + 1
+
+
+def test_story_score_is_the_formula() -> None:
+    """`D_S = sigmoid(w^T (E_img(X) . E_text(S)) + b)`, with E_img concatenated over T."""
+    network = StoryDiscriminator(T).eval()
+    X, S = torch.randn(B, T, 3, 64, 64), torch.randn(B, T, 128)
+    frames = [network.image_encoder(X[:, t]) for t in range(T)]
+    product = torch.cat(frames, dim=1) * network.text_encoder(S)
+    expected = torch.sigmoid(product @ network.w.weight[0] + network.w.bias)
+    torch.testing.assert_close(network.score(X, S), expected)
+
+
+def test_several_conditions_equal_one_at_a_time() -> None:
+    image, story = ImageDiscriminator(n_labels=15).eval(), StoryDiscriminator(T).eval()
+    x, one, two = torch.randn(B, 3, 64, 64), conditions(B), conditions(B)
+    (first, second), labels = image(x, one, two)
+    assert labels is not None
+    assert labels.shape == (B, 15)
+    torch.testing.assert_close(first, image(x, one)[0][0])
+    torch.testing.assert_close(second, image(x, two)[0][0])
+    X, S, other = torch.randn(B, T, 3, 64, 64), torch.randn(B, T, 128), torch.randn(B, T, 128)
+    torch.testing.assert_close(story(X, S, other)[1], story(X, other)[0])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("T", [1, 4, 5])
+def test_every_variant_draws(variant: str, T: int) -> None:
+    config = ModelConfig(variant=variant, T=T)  # type: ignore[arg-type]
+    model = StoryGAN(config)
+    S = torch.randn(2, T, 128)
+    X_hat, h_0, mu, log_sigma2 = model(S, Noise.draw(2, config, torch.Generator().manual_seed(0)))
+    assert X_hat.shape == (2, T, 3, 64, 64)
+    assert X_hat.abs().max() <= 1
+    assert h_0.shape == mu.shape == log_sigma2.shape == (2, 128)
