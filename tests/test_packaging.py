@@ -1,0 +1,104 @@
+"""What the package promises about itself: what it ships, what it imports, and that its papers agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import storygan
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MODELS = sorted(path.parent for path in (ROOT / "src/storygan/weights").glob("*/config.json"))
+MODEL_FILES = {".json", ".safetensors", ".npy", ".npz", ".txt", ".md", ".png"}  # none of them can hold code
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Built with the backend that the tests have installed: no network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.iterdir()
+    return zipfile.ZipFile(path)
+
+
+def test_wheel_holds_the_package_and_the_models_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    package = {name for name in names if name.startswith("storygan/")}
+    info = f"storygan-{storygan.__version__}.dist-info/"
+    assert names - package == {
+        info + name for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    }
+    for folder in MODELS:
+        for file in folder.iterdir():
+            assert f"storygan/weights/{folder.name}/{file.name}" in package
+    tracked = subprocess.check_output(["git", "ls-files", "src/storygan"], cwd=ROOT, text=True).split()
+    assert {name.removeprefix("src/") for name in tracked} <= package
+    assert not [name for name in package if name.endswith((".pyc", ".pkl", ".pt", ".ckpt"))]
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_shipped_model_is_complete_and_holds_no_pickle(folder: Path) -> None:
+    files = {file.name: file for file in folder.rglob("*") if file.is_file()}
+    assert {"config.json", "model.safetensors", "README.md"} <= set(files)
+    assert {file.suffix for file in files.values()} <= MODEL_FILES
+    for file in files.values():
+        assert file.read_bytes()[:1] != b"\x80", f"{file} starts like a pickle"
+        assert file.stat().st_size < 50e6
+    assert files["README.md"].read_text().strip(), "a model card says what the model was trained on"
+
+
+def test_versions_agree() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    version = PYPROJECT["project"]["version"]
+    assert storygan.__version__ == version == str(citation["version"])
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_citation_names_the_paper() -> None:
+    paper = yaml.safe_load((ROOT / "CITATION.cff").read_text())["preferred-citation"]
+    assert paper["title"] == "StoryGAN: A Sequential Conditional GAN for Story Visualization"
+    assert (len(paper["authors"]), paper["year"], paper["start"], paper["end"]) == (9, 2019, 6329, 6338)
+
+
+@pytest.mark.parametrize("arguments", [None, ["--help"], ["generate", "--help"], ["--version"]])
+def test_import_and_help_are_light(arguments: list[str] | None) -> None:
+    heavy = ["torch", "numpy", "pyarrow", "datasets", "lightning_fabric", "tensorboard", "PIL", "huggingface_hub"]
+    call = f"try: storygan.cli.main({arguments})\nexcept SystemExit as stop: assert not stop.code\n"
+    code = f"import sys, storygan\n{'import storygan.cli' if arguments else ''}\n{call if arguments else ''}"
+    code += f"print('loaded:', [name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_base_install_is_light() -> None:
+    base = {re.split(r"[<>=\[ ]", line)[0] for line in PYPROJECT["project"]["dependencies"]}
+    assert not base & {
+        "pyarrow",
+        "datasets",
+        "lightning-fabric",
+        "tensorboard",
+        "gradio",
+        "scipy",
+        "bpy",
+        "torchvision",
+    }
+
+
+def test_constraints_pin_everything_that_is_declared() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
+    project = PYPROJECT["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["data"], *extras["train"], *extras["dev"]]
+    names = {re.split(r"[<>=\[ ]", line)[0].lower() for line in declared} - {"storygan"}
+    assert names <= pins, "run `make lock`"
+    assert not [line for line in lines if "+" in line.split("#")[0]], "a local version exists on one machine alone"
