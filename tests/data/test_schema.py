@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -109,6 +111,28 @@ def test_errors_name_the_file_or_folder(tmp_path: Path) -> None:
     path = tmp_path / "train-00000-of-00001.parquet"
     path.write_bytes(b"PAR1 not really")
     with pytest.raises(StoryganError, match=r"train-00000-of-00001\.parquet cannot be read"):
+        list(read_stories(tmp_path, "train"))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"story_id": ["a"], "sentences": [["b"]]},
+        {"story_id": ["a"], "sentences": [["b"]], "frames": [[b"png"]]},
+        {"story_id": [1], "sentences": [["b"]], "frames": [[{"bytes": b"png"}]]},
+        {"story_id": ["a"], "sentences": ["b"], "frames": [[{"bytes": b"png"}]]},
+    ],
+)
+def test_another_table_is_not_a_shard_of_stories(tmp_path: Path, columns: dict) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+    with pytest.raises(StoryganError, match=r"train\.parquet is not a shard of stories"):
+        list(read_stories(tmp_path, "train"))
+
+
+def test_a_frame_that_is_only_a_path_is_refused(tmp_path: Path) -> None:
+    columns = {"story_id": ["a"], "sentences": [["b"]], "frames": [[{"bytes": None, "path": "x.png"}]]}
+    pq.write_table(pa.table(columns, schema=schema.story_schema(None)), tmp_path / "train.parquet")
+    with pytest.raises(StoryganError, match="embed the images"):
         list(read_stories(tmp_path, "train"))
 
 

@@ -134,11 +134,22 @@ def open_shard(path: Path) -> pq.ParquetFile:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise StoryganError(f"{path} cannot be read as Parquet ({reason}): delete it and make it again") from error
-    missing = {"story_id", "sentences", "frames"} - set(shard.schema_arrow.names)
-    if missing:
+    if not _holds_stories(shard.schema_arrow):
         shard.close()
-        raise StoryganError(f"{path} has no column {', '.join(sorted(missing))}: it is not a shard of stories")
+        raise StoryganError(
+            f"{path} is not a shard of stories: it needs story_id, sentences and frames (image structs)"
+        )
     return shard
+
+
+def _holds_stories(schema: pa.Schema) -> bool:
+    try:
+        story_id, sentences, frames = (schema.field(name).type for name in ("story_id", "sentences", "frames"))
+        texts, image = (story_id, sentences.value_type), frames.value_type
+        text = all(pa.types.is_string(t) or pa.types.is_large_string(t) for t in texts)
+        return text and pa.types.is_struct(image) and image.get_field_index("bytes") >= 0
+    except (KeyError, AttributeError):
+        return False
 
 
 def label_names(path: Path) -> tuple[str, ...] | None:
@@ -149,14 +160,13 @@ def label_names(path: Path) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
 
 
-def read_shard(path: Path) -> Iterator[Story]:
-    """The stories of one shard in stored order, one row group in memory at a time."""
+def read_rows(path: Path) -> Iterator[dict]:
+    """The rows of one shard as they stand, unchecked, one row group in memory at a time."""
     with open_shard(path) as shard:
         columns = [name for name in ("story_id", "sentences", "frames", "labels") if name in shard.schema_arrow.names]
         try:
             for batch in shard.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
-                for row in batch.to_pylist():
-                    yield _story(row, path)
+                yield from batch.to_pylist()
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise StoryganError(f"{path} is damaged ({reason}): delete it and make it again") from error
@@ -172,4 +182,4 @@ def _story(row: dict, path: Path) -> Story:
 def read_stories(folder: str | Path, split: str) -> Iterator[Story]:
     """Every story of a split, shard by shard, in stored order."""
     for path in shard_paths(folder, split):
-        yield from read_shard(path)
+        yield from (_story(row, path) for row in read_rows(path))

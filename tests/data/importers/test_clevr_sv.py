@@ -127,7 +127,7 @@ def test_what_is_incomplete_is_skipped_and_listed(root: Path, tmp_path: Path) ->
     assert reasons["stories with an unreadable picture"][0].startswith("000004 (")
     assert reasons["stories with a description that fits no sentence"][0].startswith("000012 (slot 2 names")
     assert len(reasons) == 7
-    assert "skipped 2: described stories without pictures: 000020-000021" in summary.text()
+    assert "skipped 2: described stories without pictures: 000020-000021" in str(summary)
 
 
 def test_a_hostile_dictionary_does_not_run(root: Path, tmp_path: Path) -> None:

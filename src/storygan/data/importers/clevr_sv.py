@@ -57,7 +57,7 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
                 chosen = [number for number in numbers if (int(number) < train_below) == (split == "train")]
                 _write_split(root / "images", descriptions, chosen, partial, split, summary, bar)
         if not summary.stories:
-            raise StoryganError(f"{root} holds no complete story\n{summary.text()}".replace("\n", "; "))
+            raise StoryganError(f"{root} holds no complete story\n{summary}".replace("\n", "; "))
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -17,11 +17,11 @@ class ImportSummary:
     def skip(self, reason: str, thing: str) -> None:
         self.skipped.setdefault(reason, []).append(thing)
 
-    def as_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """For `--json`."""
         return asdict(self)
 
-    def text(self) -> str:
+    def __str__(self) -> str:
         """One line for what was written and one for each reason to skip."""
         counts = ", ".join(f"{split} {count}" for split, count in self.stories.items())
         lines = [f"wrote {sum(self.stories.values())} stories ({counts}), {self.frames} frames, to {self.out}"]

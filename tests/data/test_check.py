@@ -1,0 +1,155 @@
+"""A sound dataset is described; what is wrong with another is named by file and row."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from storygan.data.check import check_dataset
+from storygan.data.schema import Story, shard_name, story_schema, write_shard
+from storygan.types import StoryganError
+
+NAMES = ("cube", "red")
+T = 3
+
+
+def png(size: tuple[int, int] = (8, 8), mode: str = "RGB", seed: int = 0) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def row(number: int, **changes: object) -> dict:
+    """A sound row, with changes."""
+    return {
+        "story_id": f"s{number}",
+        "sentences": ["one", "two words", "three words here"],
+        "frames": [{"bytes": png(seed=10 * number + k), "path": None} for k in range(T)],
+        "labels": [[1, 0], [1, 1], [0, 0]],
+        **changes,
+    }
+
+
+def frames(*encoded: bytes | None) -> list[dict]:
+    return [{"bytes": data, "path": None} for data in encoded]
+
+
+def write(folder: Path, rows: list[dict], split: str = "train", names: tuple[str, ...] | None = NAMES) -> None:
+    """Past write_shard, which would refuse most of what is tested here."""
+    table = pa.Table.from_pylist(rows, schema=story_schema(names))
+    folder.mkdir(exist_ok=True)
+    pq.write_table(table, folder / shard_name(split, 0, 1))
+
+
+def test_a_sound_dataset_is_described(tmp_path: Path) -> None:
+    stories = [Story(f"s{n}", ["one", "two words"], [png(), png()], [[1, 0], [1, 1]]) for n in range(4)]
+    write_shard(tmp_path / shard_name("train", 0, 2), stories[:2], NAMES)
+    write_shard(tmp_path / shard_name("train", 1, 2), stories[2:3], NAMES)
+    write_shard(tmp_path / shard_name("test", 0, 1), stories[3:], NAMES)
+    report = check_dataset(tmp_path)
+    assert report.problems == []
+    answer = json.loads(json.dumps(report.to_dict()))
+    assert (answer["T"], answer["size"]) == (2, [8, 8])
+    assert {name: split["stories"] for name, split in answer["splits"].items()} == {"train": 3, "test": 1}
+    train = answer["splits"]["train"]
+    assert (train["frames"], train["shards"]) == (6, 2)
+    assert train["bytes"] == sum(path.stat().st_size for path in tmp_path.glob("train-*"))
+    assert train["labels"] == {"cube": 1.0, "red": 0.5}
+    assert train["words"] == {"min": 1, "mean": 1.5, "max": 2}
+    text = str(report)
+    assert "stories of 2 frames of 8x8 pixels" in text
+    assert "train: 3 stories, 6 frames, 2 shards" in text
+    assert "cube 1.00, red 0.50" in text
+    assert "no problems" in text
+
+
+def test_without_labels(tmp_path: Path) -> None:
+    write_shard(tmp_path / shard_name("train", 0, 1), [Story("s", ["one"], [png()])], None)
+    report = check_dataset(tmp_path)
+    assert report.problems == []
+    assert report.splits["train"].to_dict()["labels"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"story_id": "s0"}, "the story id 's0' was seen in train-00000-of-00001.parquet row 0"),
+        ({"story_id": ""}, "no story id"),
+        ({"story_id": None}, "no story id"),
+        ({"sentences": ["one", "two"]}, "2 sentences but 3 frames"),
+        ({"sentences": None}, "0 sentences but 3 frames"),
+        ({"sentences": ["one", " ", "three"]}, "sentence 2 is empty"),
+        ({"sentences": ["one", "two", None]}, "sentence 3 is empty"),
+        ({"frames": frames(png(), b"\x89PNG", png())}, "frame 2: not a readable PNG or WebP image"),
+        ({"frames": frames(png(), png(), None)}, "frame 3: not a readable PNG or WebP image"),
+        ({"frames": frames(png(), png(), png()[:-30])}, "frame 3: not a readable PNG or WebP image"),
+        ({"frames": frames(png(), png(mode="L"), png())}, "frame 2: the image is L, not RGB"),
+        ({"labels": None}, "no labels"),
+        ({"labels": [[1, 0], [1, 1]]}, "labels must be 3 rows of 2"),
+        ({"labels": [[1, 0], [1, 1, 1], [0, 0]]}, "labels must be 3 rows of 2"),
+        ({"labels": [[1, 0], [1, 2], [0, 0]]}, "labels must be 0 or 1"),
+        ({"labels": [[1, 0], [1, None], [0, 0]]}, "labels must be 0 or 1"),
+    ],
+)
+def test_a_problem_is_named_by_file_and_row(tmp_path: Path, changes: dict, words: str) -> None:
+    write(tmp_path, [row(0), row(1, **changes), row(2)])
+    (problem,) = check_dataset(tmp_path).problems
+    assert problem.startswith("train-00000-of-00001.parquet row 1: ")
+    assert words in problem
+    assert "\n" not in problem
+
+
+def test_the_odd_one_out_is_named_even_where_it_comes_first(tmp_path: Path) -> None:
+    odd = row(0, sentences=["a", "b"], frames=frames(png((9, 8)), png()), labels=[[0, 0], [0, 0]])
+    write(tmp_path, [odd, row(1), row(2)])
+    assert check_dataset(tmp_path).problems == [
+        "train-00000-of-00001.parquet row 0: 2 frames, most stories have 3",
+        "train-00000-of-00001.parquet row 0 frame 1: 9x8 pixels, most have 8x8",
+    ]
+
+
+def test_an_id_in_two_splits_is_named(tmp_path: Path) -> None:
+    write(tmp_path, [row(0), row(1)])
+    write(tmp_path, [row(2), row(1)], "test")
+    assert check_dataset(tmp_path).problems == [
+        "test-00000-of-00001.parquet row 1: the story id 's1' was seen in train-00000-of-00001.parquet row 1"
+    ]
+
+
+def test_missing_mixed_broken_and_empty_shards_are_named(tmp_path: Path) -> None:
+    write_shard(tmp_path / shard_name("train", 2, 4), [Story("a", ["x"], [png()], [[0, 1]])], NAMES)
+    write_shard(tmp_path / shard_name("validation", 0, 1), [Story("b", ["x"], [png()], [[0, 1]])], ("cube", "blue"))
+    write_shard(tmp_path / shard_name("validation", 0, 2), [], NAMES)
+    (tmp_path / shard_name("test", 0, 1)).write_bytes(b"not Parquet")
+    problems = check_dataset(tmp_path).problems
+    assert problems[0] == "train: 3 of 4 shards are missing, the first is 00000"
+    assert problems[1] == "validation: shards of several counts (1, 2): remove the old ones"
+    assert problems[2] == "validation-00000-of-00001.parquet: its label names differ from those of " + shard_name(
+        "train", 2, 4
+    )
+    assert "test-00000-of-00001.parquet cannot be read as Parquet" in problems[3]
+    assert problems[4] == "test: the split has no story"
+    assert len(problems) == 5
+
+
+def test_many_problems_are_cut_in_the_text_only(tmp_path: Path) -> None:
+    write(tmp_path, [row(n, story_id="same") for n in range(31)])
+    report = check_dataset(tmp_path)
+    assert len(report.problems) == 30
+    assert "30 problems" in str(report)
+    assert "and 10 more" in str(report)
+
+
+def test_a_folder_without_shards_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(StoryganError, match="holds no story shards"):
+        check_dataset(tmp_path)
+    with pytest.raises(StoryganError, match="is not a folder"):
+        check_dataset(tmp_path / "nowhere")
