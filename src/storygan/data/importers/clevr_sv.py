@@ -12,7 +12,6 @@ the aspect ratio, by Pillow's bilinear filter, which averages over the whole are
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from storygan.data.folders import new_folder
 from storygan.data.images import UNREADABLE, encode_png
 from storygan.data.importers.summary import ImportSummary
 from storygan.data.restricted_pickle import load_npy
@@ -41,26 +41,19 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
     10,000 first). A story is skipped where a frame, its picture or its description is missing or unreadable.
     StoryganError where ROOT has not this layout or OUT exists.
     """
-    root, out = Path(root), Path(out)
+    root = Path(root)
     descriptions = _read_descriptions(root / "CLEVR_dict.npy")
     if not (root / "images").is_dir():
         raise StoryganError(f"{root / 'images'} is missing: ROOT must hold CLEVR_dict.npy and images/")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoryganError(f"{out} already exists: name a new folder")
     summary = ImportSummary(str(out))
-    numbers = _complete_stories(root / "images", descriptions, summary)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with new_folder(out) as partial:
+        numbers = _complete_stories(root / "images", descriptions, summary)
         with tqdm(total=len(numbers), unit="story", desc="CLEVR-SV", disable=None) as bar:
             for split in ("train", "test"):
                 chosen = [number for number in numbers if (int(number) < train_below) == (split == "train")]
                 _write_split(root / "images", descriptions, chosen, partial, split, summary, bar)
         if not summary.stories:
             raise StoryganError(f"{root} holds no complete story\n{summary}".replace("\n", "; "))
-        partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return summary
 
 
