@@ -26,6 +26,6 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         yield partial
         partial.replace(out)
     except OSError as error:
-        raise StoryganError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise StoryganError(f"{out} was not written: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
