@@ -28,5 +28,5 @@ if [ -n "$(missing)" ]; then
         exit 1
     fi
 fi
-version=$("$folder/bin/python" -c 'import bpy; print(bpy.app.version_string)')
-echo "render-env: Blender $version is ready in $folder"
+"$folder/bin/python" -c 'import bpy' >/dev/null
+echo "render-env: $(grep '^bpy' constraints-render.txt) is ready in $folder"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -102,3 +104,18 @@ def test_constraints_pin_everything_that_is_declared() -> None:
     names = {re.split(r"[<>=\[ ]", line)[0].lower() for line in declared} - {"storygan"}
     assert names <= pins, "run `make lock`"
     assert not [line for line in lines if "+" in line.split("#")[0]], "a local version exists on one machine alone"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_fresh_clone_draws_a_story_with_the_base_install(tmp_path: Path) -> None:
+    clone = tmp_path / "storygan"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.startswith(sys.prefix)]
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name in ("HOME", "LANG")}
+    subprocess.run(["make", "story"], cwd=clone, env={**kept, "PATH": os.pathsep.join(path)}, check=True)
+    assert (clone / "story.png").read_bytes().startswith(b"\x89PNG")
+    installed = subprocess.check_output([clone / ".venv/bin/python", "-m", "pip", "list"], text=True)
+    assert "safetensors" in installed
+    assert "pyarrow" not in installed
+    shutil.rmtree(clone)  # a gigabyte
