@@ -1,0 +1,58 @@
+"""The dataset card of a rendered CLEVR-SV folder: README.md with the front matter that the Hugging Face hub reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storygan.data.schema import SPLITS
+
+
+def write_card(out: Path, plan: dict[str, Any]) -> None:
+    """Write OUT/README.md from the plan (render.json) and the shards that are there."""
+    there = [split for split in SPLITS if plan[split]]
+    files = "\n".join(f'      - split: {split}\n        path: "{split}-*.parquet"' for split in there)
+    size = sum(path.stat().st_size for path in out.glob("*.parquet"))
+    total = sum(plan[split] for split in there)
+    bucket = next(name for limit, name in _BUCKETS if total < limit)
+    counts = "\n".join(f"| {split} | {plan[split]:,} | {plan[split] * plan['T']:,} |" for split in there)
+    flags = " ".join(f"--{split} {plan[split]}" for split in there)
+    text = _CARD.format(files=files, bucket=bucket, counts=counts, flags=flags, megabytes=size / 1e6, **plan)
+    (out / "README.md").write_text(text)
+
+
+_BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
+_CARD = """---
+pretty_name: CLEVR-SV, rendered anew
+license: mit
+language: [en]
+task_categories: [text-to-image]
+tags: [story-visualization, clevr-sv, synthetic]
+size_categories: [{bucket}]
+configs:
+  - config_name: default
+    data_files:
+{files}
+---
+# CLEVR-SV, rendered anew
+
+Stories of {T} sentences and {T} pictures of {size}x{size}: each sentence adds one object to the scene, and frame k
+shows the first k objects under the same camera and lights. After the data set of StoryGAN (Li et al., CVPR 2019) and
+CLEVR (Johnson et al., CVPR 2017); every picture here was rendered by storygan with Blender's Cycles.
+
+| split | stories | frames |
+|---|---|---|
+{counts}
+
+{megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings such as
+`large red rubber cube at (2.18, -2.85)`), `frames` ({T} PNG images), `labels` ({T} x 15: which shapes, colours,
+materials and sizes a frame shows; the names stand in the schema metadata under `storygan`).
+
+```python
+from datasets import load_dataset
+stories = load_dataset("path/to/this/folder")
+```
+
+Made by `storygan data render-clevr OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer});
+the same command gives the same pictures.
+"""

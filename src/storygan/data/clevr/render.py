@@ -1,0 +1,265 @@
+"""CLEVR-SV at any size: render the stories that (seed, number) name into a folder of Parquet shards.
+
+The pixels of a story depend on (seed, story number, T, size) alone: not on the worker, the order or how often the run was
+killed. Finished stories wait in OUT/.partial as one strip picture each until their shard is complete, so a killed
+run loses at most the story each worker was at.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from storygan.data.clevr.blender import Blender, render_python
+from storygan.data.clevr.card import write_card
+from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
+from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
+from storygan.text.clevr import LABELS, format_sentence, presence_labels
+from storygan.types import StoryganError, UsageError
+
+STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64; 64 MB are the limit
+FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # story numbers: no split can run into another
+RENDERER = 1  # raise it when the pixels change, so that one folder never mixes two renderers
+PLAN = "render.json"
+SIZES = (16, 512)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the contents of a folder; kept in it as render.json."""
+
+    train: int
+    validation: int = 0
+    test: int = 0
+    seed: int = 0
+    T: int = 4
+    size: int = 64
+    renderer: int = RENDERER
+
+    def shards(self) -> Iterator[Shard]:
+        """Every shard: the small splits first, so that they are there when the training split starts to grow."""
+        for split in reversed(SPLITS):
+            total = getattr(self, split)
+            count = -(-total // STORIES_PER_SHARD)
+            for index in range(count):
+                start = index * STORIES_PER_SHARD
+                numbers = range(FIRST[split] + start, FIRST[split] + min(start + STORIES_PER_SHARD, total))
+                yield Shard(shard_name(split, index, count), numbers)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file and the numbers of its stories."""
+
+    name: str
+    numbers: range
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a call did: stories rendered by it, stories that were there already, seconds."""
+
+    rendered: int
+    kept: int
+    seconds: float
+
+
+def render_clevr(
+    out: str | Path,
+    train: int,
+    validation: int = 0,
+    test: int = 0,
+    seed: int = 0,
+    T: int = 4,
+    size: int = 64,
+    workers: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+) -> Summary:
+    """Render the stories that `out` lacks, and its card once it is complete.
+
+    `workers` Blender processes of one thread each (default: one a core). `shard` (i, n), 1 <= i <= n: only every n-th
+    Parquet file, for n jobs that share `out` or fill a folder each (then `merge_clevr`). Raises StoryganError when the
+    render environment is missing, when `out` holds another plan or when Blender dies.
+    """
+    plan = Plan(train, validation, test, seed, T, size)
+    _require_sound(plan, shard)
+    render_python()
+    out = Path(out)
+    _keep_plan(out, plan)
+    started, (i, n) = time.monotonic(), shard
+    missing = [s for k, s in enumerate(plan.shards()) if k % n == i - 1 and not (out / s.name).exists()]
+    tasks = [(s, number) for s in missing for number in s.numbers]
+    todo = [(s, number) for s, number in tasks if not _strip_path(out, s, number).exists()]
+    for s in missing:
+        _strip_path(out, s, 0).parent.mkdir(parents=True, exist_ok=True)
+        _finish(out, s, plan)  # a kill may fall between a shard's last story and its file
+    bar = tqdm(total=len(tasks) * T, initial=(len(tasks) - len(todo)) * T, unit=" frames", desc=str(out), smoothing=0.05)
+    with bar:
+        for s, _ in _render(out, plan, todo, workers or os.cpu_count() or 1):
+            _finish(out, s, plan)
+            bar.update(T)
+    shutil.rmtree(out / ".partial", ignore_errors=True) if n == 1 else None
+    if n == 1:
+        write_card(out, asdict(plan))
+    mine = sum(len(s.numbers) for k, s in enumerate(plan.shards()) if k % n == i - 1)
+    return Summary(len(todo), mine - len(todo), time.monotonic() - started)
+
+
+def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summary:
+    """Bring the folders of `--shard i/n` jobs together in `out`, check that no story is missing, write the card."""
+    out, started = Path(out), time.monotonic()
+    for part in map(Path, parts or []):
+        _keep_plan(out, read_plan(part))
+        for path in sorted(part.glob("*.parquet")):
+            if not (out / path.name).exists():
+                temporary = out / f".{path.name}.tmp"
+                shutil.copyfile(path, temporary)
+                temporary.replace(out / path.name)
+    plan = read_plan(out)
+    require_complete(out, plan)
+    write_card(out, asdict(plan))
+    return Summary(0, plan.train + plan.validation + plan.test, time.monotonic() - started)
+
+
+def require_complete(out: Path, plan: Plan) -> None:
+    """StoryganError unless every shard is there with exactly the stories it should hold."""
+    missing = []
+    for shard in plan.shards():
+        if not (out / shard.name).exists():
+            missing.append(shard.name)
+            continue
+        with open_shard(out / shard.name) as file:
+            ids = file.read(columns=["story_id"]).column(0).to_pylist()
+        if ids != [story_id(plan.seed, number) for number in shard.numbers]:
+            raise StoryganError(f"{out / shard.name} holds other stories than planned: delete it and render it again")
+    if missing:
+        raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
+
+
+def read_plan(out: Path) -> Plan:
+    """The plan kept in a folder; StoryganError where there is none."""
+    try:
+        return Plan(**json.loads((out / PLAN).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoryganError(f"{out / PLAN} cannot be read: {out} is not a folder that render-clevr made") from error
+
+
+def story_id(seed: int, number: int) -> str:
+    """`clevr-0-00000042` for story 42 of seed 0."""
+    return f"clevr-{seed}-{number:08d}"
+
+
+def noise_seed(seed: int, number: int) -> int:
+    """The seed of a story's path-tracing noise, the same for its T frames: 31 bits."""
+    return int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0]) >> 1
+
+
+def _require_sound(plan: Plan, shard: tuple[int, int]) -> None:
+    if min(plan.train, plan.validation, plan.test) < 0 or plan.train + plan.validation + plan.test == 0:
+        raise UsageError("no story to render: give a positive number of stories")
+    if max(plan.train, plan.validation, plan.test) > FIRST["validation"]:
+        raise UsageError(f"at most {FIRST['validation']:,} stories a split")
+    if not 1 <= plan.T <= MAX_OBJECTS:
+        raise UsageError(f"{plan.T} frames: use 1 to {MAX_OBJECTS}, an object comes with each")
+    if not SIZES[0] <= plan.size <= SIZES[1]:
+        raise UsageError(f"size {plan.size}: use {SIZES[0]} to {SIZES[1]} pixels a side")
+    if not 1 <= shard[0] <= shard[1]:
+        raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number counts from 1 to the second")
+
+
+def _keep_plan(out: Path, plan: Plan) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / PLAN).exists():
+        there = read_plan(out)
+        for name, value in asdict(plan).items():
+            if getattr(there, name) != value:
+                was = getattr(there, name)
+                raise StoryganError(f"{out} was begun with {name} {was}, not {value}: use another folder")
+    elif any(out.glob("*.parquet")):
+        raise StoryganError(f"{out} holds Parquet files that render-clevr did not make: use another folder")
+    else:
+        _write(out / PLAN, json.dumps(asdict(plan), indent=1).encode())
+
+
+def _render(
+    out: Path, plan: Plan, todo: list[tuple[Shard, int]], workers: int
+) -> Iterator[tuple[Shard, int]]:
+    """Render stories on several Blender processes; yields each when its strip is on disk."""
+    tasks: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
+    for task in todo:
+        tasks.put(task)
+    done: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
+    blenders: list[Blender] = []
+
+    def serve(blender: Blender) -> None:
+        try:
+            while True:
+                shard, number = tasks.get_nowait()
+                scene = sample_scene(plan.seed, number, plan.T)
+                frames = blender.render(scene, noise_seed(plan.seed, number))
+                _write(_strip_path(out, shard, number), _png(frames.reshape(-1, plan.size, 3)))
+                done.put((shard, number))
+        except queue.Empty:
+            pass
+        except BaseException as error:  # the main thread raises it
+            done.put(error)
+
+    try:
+        for _ in range(min(workers, len(todo))):
+            blenders.append(Blender(plan.size))
+            threading.Thread(target=serve, args=(blenders[-1],), daemon=True).start()
+        for _ in todo:
+            result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        for blender in blenders:
+            blender.kill()
+            blender.close()
+
+
+def _finish(out: Path, shard: Shard, plan: Plan) -> None:
+    """Write a shard's file if all its stories are there, and drop their strips."""
+    folder = out / ".partial" / shard.name
+    if len(list(folder.glob("*.png"))) < len(shard.numbers):
+        return
+    write_shard(out / shard.name, [_story(out, shard, number, plan) for number in shard.numbers], LABELS)
+    shutil.rmtree(folder)
+
+
+def _story(out: Path, shard: Shard, number: int, plan: Plan) -> Story:
+    with Image.open(_strip_path(out, shard, number)) as image:
+        frames = np.asarray(image).reshape(plan.T, plan.size, plan.size, 3)
+    objects = sample_scene(plan.seed, number, plan.T).objects
+    sentences = [format_sentence(thing) for thing in objects]
+    return Story(story_id(plan.seed, number), sentences, [_png(f) for f in frames], presence_labels(objects))
+
+
+def _strip_path(out: Path, shard: Shard, number: int) -> Path:
+    return out / ".partial" / shard.name / f"{number:08d}.png"
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)

@@ -1,0 +1,98 @@
+"""CLEVR-SV scenes, drawn without Blender: the objects of a story, where they stand, and how camera and lights stray.
+
+Rules and numbers: FORMATS.md, CLEVR-SV, which follow CLEVR (Johnson et al., CVPR 2017). A scene is a function of
+(seed, story) alone. What a model is told is in the sentence, so x and y are rounded to its two decimals before
+anything else looks at them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from storygan.data.clevr.visibility import object_mask, visible_pixels
+from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject
+from storygan.types import UsageError
+
+RADII = {"large": 0.70, "small": 0.35}  # also the height of the centre: objects rest on the ground
+RIGHT, BEHIND = (0.656, 0.754), (-0.754, 0.656)  # as the un-jittered camera sees the ground
+GAP = 0.25  # least distance between two outlines
+MARGIN = 0.4  # along RIGHT and BEHIND two centres are level or at least this far apart
+VISIBLE = 200  # least visible pixels of an object at 320x240
+TRIES = 50  # positions tried for one object before the scene starts over
+CAMERA_JITTER, LIGHT_JITTER = 0.5, 1.0  # uniform, either way, in each axis
+MAX_OBJECTS = 6
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One story's world. `rotations` (radians about z) belong to `objects`; the others are offsets from home."""
+
+    objects: tuple[ClevrObject, ...]
+    rotations: tuple[float, ...]
+    camera: Vector = (0.0, 0.0, 0.0)
+    key: Vector = (0.0, 0.0, 0.0)
+    fill: Vector = (0.0, 0.0, 0.0)
+    back: Vector = (0.0, 0.0, 0.0)
+
+    def mask(self) -> np.ndarray:
+        """Index of the object that each pixel of the last frame shows, -1 for the stage: (240, 320) int8."""
+        radii = [RADII[o.size] for o in self.objects]
+        centres = np.array([(o.x, o.y, r) for o, r in zip(self.objects, radii, strict=True)])
+        return object_mask([o.shape for o in self.objects], centres, radii, self.rotations, self.camera)
+
+
+def sample_scene(seed: int, story: int, T: int = 4) -> Scene:
+    """The scene of T objects that (seed, story) names; UsageError for a T that is not 1 to 6 or a negative number."""
+    if not 1 <= T <= MAX_OBJECTS:
+        raise UsageError(f"{T} objects do not fit a CLEVR-SV scene: use 1 to {MAX_OBJECTS} frames")
+    if seed < 0 or story < 0:
+        raise UsageError(f"seed {seed}, story {story}: both must be 0 or more")
+    rng = np.random.default_rng([seed, story])
+    camera, key, fill, back = (
+        _jitter(rng, reach) for reach in (CAMERA_JITTER, LIGHT_JITTER, LIGHT_JITTER, LIGHT_JITTER)
+    )
+    while True:
+        objects = _place(rng, T)
+        if objects is None:
+            continue
+        rotations = tuple(rng.uniform(0, 2 * np.pi, T).tolist())
+        scene = Scene(objects, rotations, camera, key, fill, back)
+        if visible_pixels(scene.mask(), T).min() >= VISIBLE:
+            return scene
+
+
+def fits(one: ClevrObject, other: ClevrObject) -> bool:
+    """Whether two objects may stand where they do: apart by GAP, and not within MARGIN of level."""
+    dx, dy = one.x - other.x, one.y - other.y
+    if np.hypot(dx, dy) - RADII[one.size] - RADII[other.size] < GAP:
+        return False
+    return not any(0 < abs(dx * ux + dy * uy) < MARGIN for ux, uy in (RIGHT, BEHIND))
+
+
+def _jitter(rng: np.random.Generator, reach: float) -> Vector:
+    x, y, z = rng.uniform(-reach, reach, 3).tolist()
+    return x, y, z
+
+
+def _place(rng: np.random.Generator, count: int) -> tuple[ClevrObject, ...] | None:
+    """Place objects one after another; None where one finds no place."""
+    placed: list[ClevrObject] = []
+    for _ in range(count):
+        size, shape, colour, material = (_choice(rng, values) for values in (SIZES, SHAPES, COLOURS, MATERIALS))
+        for _ in range(TRIES):
+            x, y = (round(value, 2) + 0.0 for value in rng.uniform(-LIMIT, LIMIT, 2).tolist())
+            thing = ClevrObject(shape, colour, material, size, x, y)
+            if all(fits(thing, other) for other in placed):
+                placed.append(thing)
+                break
+        else:
+            return None
+    return tuple(placed)
+
+
+def _choice(rng: np.random.Generator, values: tuple[str, ...]) -> str:
+    return values[int(rng.integers(len(values)))]
