@@ -1,6 +1,42 @@
-"""Settings for every test."""
+"""Settings for every test, and a tiny data set."""
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 from hypothesis import settings
+from PIL import Image
+
+from storygan.data.images import encode_png
+from storygan.data.schema import Story, shard_name, write_shard
+from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
 
 settings.register_profile("storygan", deadline=None)  # a machine at work is not a failure
 settings.load_profile("storygan")
+
+
+def tiny_story(number: int, T: int = 4) -> Story:
+    """A random story with flat pictures that hold a square for each object; made for speed, not for looks."""
+    rng = np.random.default_rng((7, number))
+    objects, frames = [], []
+    frame = np.full((64, 64, 3), 128, dtype=np.uint8)
+    for _ in range(T):
+        x, y = rng.uniform(-3, 3, 2).round(2)
+        attributes = [str(rng.choice(names)) for names in (SHAPES, COLOURS, MATERIALS, SIZES)]
+        objects.append(ClevrObject(*attributes, x=float(x), y=float(y)))
+        row, column = int(32 - 8 * x), int(32 + 8 * y)
+        frame[row : row + 8, column : column + 8] = rng.integers(0, 256, 3)
+        frames.append(encode_png(Image.fromarray(frame)))
+    return Story(f"tiny-{number:03d}", [format_sentence(o) for o in objects], frames, presence_labels(objects))
+
+
+def write_tiny_dataset(folder: Path, stories: int, T: int = 4) -> Path:
+    """A data set of `stories` training stories."""
+    write_shard(folder / shard_name("train", 0, 1), [tiny_story(n, T) for n in range(stories)], LABELS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight stories of four frames, with labels."""
+    return write_tiny_dataset(tmp_path_factory.mktemp("tiny"), stories=8)

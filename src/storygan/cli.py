@@ -1,4 +1,4 @@
-"""The command line. The only place that knows the command-line library; everything heavy is imported in the commands."""
+"""The command line: the only place that knows the command-line library. Heavy imports live in the commands."""
 
 from __future__ import annotations
 
@@ -82,59 +82,111 @@ def train(args: Namespace) -> None:
 def data_options(parser: ArgumentParser) -> None:
     commands = parser.add_subcommands(dest="data")
     render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
-    render.add_argument("out", type=str, help="folder of the data set")
-    render.add_argument("--stories", type=int, default=0, help="how many stories, all in the training split")
+    render.add_argument("out", type=str, help="folder of the data set; a render that was stopped goes on")
+    render.add_argument("--stories", type=int, default=0, help="how many stories: another name of --train")
     render.add_argument("--train", type=int, default=0, help="stories of the training split")
     render.add_argument("--validation", type=int, default=0, help="stories of the validation split")
     render.add_argument("--test", type=int, default=0, help="stories of the test split")
-    render.add_argument("--seed", type=int, default=0)
-    render.add_argument("--frames", type=int, default=4, help="T, frames and so objects of a story, up to 6")
+    render.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
+    render.add_argument("--frames", type=int, default=4, help="T: frames, and so objects, of a story, up to 6")
     render.add_argument("--size", type=int, default=64, help="pixels")
     render.add_argument("--workers", type=int, default=0, help="Blender processes; 0: one a core")
+    render.add_argument(
+        "--shard", type=str, default="1/1", help="i/n: this job's part of the files (then `data merge`)"
+    )
+    merge = subcommand(commands, "merge", "bring the parts of `render-clevr --shard i/n` together")
+    merge.add_argument("out", type=str, help="folder of the data set")
+    merge.add_argument("parts", nargs="*", help="folders of the jobs, where they did not share OUT")
+    sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
+    sample.add_argument("out", type=str, help="folder of the new data set")
     check = subcommand(commands, "check", "validate a data set and describe it")
-    check.add_argument("folder", type=str)
+    check.add_argument("folder", type=str, help="folder of the data set")
     check.add_argument("--json", action="store_true", help="one JSON object")
     imports = subcommand(commands, "import", "bring a public data set into the canonical form")
     layouts = imports.add_subcommands(dest="layout")
     clevr = subcommand(layouts, "clevr-sv", "the original CLEVR-SV: CLEVR_dict.npy and images/")
     clevr.add_argument("root", type=str, help="folder of the original")
     clevr.add_argument("out", type=str, help="folder of the new data set")
+    clevr.add_argument(
+        "--train-below", type=int, default=0, help="story numbers below go to train (full release: 10000)"
+    )
 
 
 def data(args: Namespace) -> None:
     """`storygan data ...`."""
-    {"render-clevr": data_render, "import": data_import, "check": data_check}[args.data](args[args.data])
+    DATA_COMMANDS[args.data](args[args.data])
 
 
 def data_render(args: Namespace) -> None:
+    """`storygan data render-clevr`."""
     from storygan.data.clevr.render import render_clevr
 
-    counts = {"train": args.train or args.stories, "validation": args.validation, "test": args.test}
-    render_clevr(
-        Path(args.out),
-        {split: count for split, count in counts.items() if count},
+    if args.stories and args.train:
+        raise UsageError("give --stories or --train, not both: they mean the same")
+    summary = render_clevr(
+        args.out,
+        train=args.train or args.stories,
+        validation=args.validation,
+        test=args.test,
         seed=args.seed,
         T=args.frames,
         size=args.size,
-        workers=args.workers,
+        workers=args.workers or None,
+        shard=read_shard(args.shard),
     )
+    print(f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """`2/8` -> (2, 8)."""
+    try:
+        i, n = map(int, text.split("/"))
+    except ValueError:
+        raise UsageError(f"--shard {text}: give i/n, as in 2/8") from None
+    return i, n
+
+
+def data_merge(args: Namespace) -> None:
+    """`storygan data merge`."""
+    from storygan.data.clevr.render import merge_clevr
+
+    summary = merge_clevr(args.out, args.parts)
+    print(f"{args.out} is complete: {summary.kept} stories")
+
+
+def data_sample(args: Namespace) -> None:
+    """`storygan data sample`."""
+    from storygan.data.sample import write_sample
+
+    write_sample(args.out)
+    print(f"the sample is in {args.out}: storygan data check {args.out}")
 
 
 def data_import(args: Namespace) -> None:
+    """`storygan data import ...`."""
     from storygan.data.importers.clevr_sv import import_clevr_sv
 
-    print(import_clevr_sv(args["clevr-sv"].root, args["clevr-sv"].out))
+    options = args["clevr-sv"]
+    print(import_clevr_sv(options.root, options.out, options.train_below))
 
 
 def data_check(args: Namespace) -> None:
+    """`storygan data check`."""
     from storygan.data.check import check_dataset
 
     report = check_dataset(args.folder)
     print(json.dumps(report.to_dict()) if args.json else report)
     if report.problems:
-        raise StoryganError(f"{args.folder}: {len(report.problems)} problems")
+        raise StoryganError(f"{args.folder} has {len(report.problems)} problems")
 
 
+DATA_COMMANDS = {
+    "render-clevr": data_render,
+    "merge": data_merge,
+    "sample": data_sample,
+    "check": data_check,
+    "import": data_import,
+}
 COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "generate": (generate_options, generate, "draw a story: one picture a sentence"),
     "train": (train_options, train, "train a model, or go on with a run"),

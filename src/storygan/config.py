@@ -1,4 +1,4 @@
-"""The configuration of an experiment: plain dataclasses, one YAML file an experiment, dotted overrides on the command line.
+"""The configuration of an experiment: plain dataclasses, one YAML file an experiment, dotted overrides.
 
 Every default is the paper's (Li et al., CVPR 2019) where the paper gives a value.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -25,7 +27,7 @@ def ladder() -> nn.Sequential:
                 nn.BatchNorm2d(outputs),
                 nn.LeakyReLU(SLOPE, inplace=True),
             )
-            for inputs, outputs in zip(channels, channels[1:], strict=False)
+            for inputs, outputs in pairwise(channels)
         )
     )
 

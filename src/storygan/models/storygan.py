@@ -80,7 +80,7 @@ class StoryGAN(nn.Module, ModelHubMixin):
         """
         if not stories or isinstance(stories, str):
             raise UsageError("a story is a list of sentences; got none")
-        told = [[s for s in story] for story in ([stories] if isinstance(stories[0], str) else stories)]
+        told: list[Story] = [stories] if isinstance(stories[0], str) else list(stories)  # type: ignore[list-item]
         for story in told:
             if len(story) != self.config.T:
                 raise UsageError(f"this model draws stories of {self.config.T} sentences; this one has {len(story)}")

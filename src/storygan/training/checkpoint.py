@@ -1,4 +1,4 @@
-"""Checkpoints: everything that is needed to go on as if nothing had happened, in one file, written whole or not at all."""
+"""Checkpoints: all that is needed to go on as if nothing had happened, in one file, written whole or not at all."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -49,23 +49,22 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     if run.checkpoint:
         trainer.load_state_dict(run.checkpoint)
     progress = tqdm(total=config.iterations, initial=trainer.k, unit="it", dynamic_ncols=True, smoothing=0.05)
-    while trainer.k < config.iterations:
-        metrics = trainer.iteration()
-        k = trainer.k
-        progress.update()
-        if k % config.log_every == 0 or k == config.iterations:
-            values = finite(metrics, k, run.checkpoints)
-            run.log(k, values)
-            rate = (progress.format_dict["rate"] or 0.0) * config.batch_size
-            progress.set_postfix({"stories/s": f"{rate:.1f}", **{name: f"{v:.3g}" for name, v in values.items()}})
-        if k % config.sample_every == 0 or k == config.iterations:
-            run.save_samples(k, trainer.sample())
-        if k % config.checkpoint_every == 0 or k == config.iterations:
-            finite(metrics, k, run.checkpoints)
-            run.save_checkpoint(k, trainer.state_dict())
-            trainer.drawn_with().save_pretrained(run.path / "model")
-    progress.close()
-    run.close()
+    with run, progress:
+        while trainer.k < config.iterations:
+            metrics = trainer.iteration()
+            progress.update()
+            k, last = trainer.k, trainer.k == config.iterations
+            if k % config.log_every == 0 or last:
+                values = finite(metrics, k, run.checkpoints)
+                run.log(k, values)
+                rate = (progress.format_dict["rate"] or 0.0) * config.batch_size
+                progress.set_postfix({"stories/s": f"{rate:.1f}", **{name: f"{v:.3g}" for name, v in values.items()}})
+            if k % config.sample_every == 0 or last:
+                run.save_samples(k, trainer.sample())
+            if k % config.checkpoint_every == 0 or last:
+                finite(metrics, k, run.checkpoints)
+                run.save_checkpoint(k, trainer.state_dict())
+                trainer.drawn_with().save_pretrained(run.path / "model")
     return run.path / "model"
 
 
@@ -179,7 +178,7 @@ class Trainer:
 
     def drawn_with(self) -> StoryGAN:
         """The model that is drawn with and exported: the averaged weights where there are any."""
-        return self.model if self.ema is None else self.ema.module
+        return self.model if self.ema is None else cast(StoryGAN, self.ema.module)
 
     def sample(self) -> np.ndarray:
         """Real frames on the left, the model's on the right; always the same stories and noise: (n, 2T, 64, 64, 3)."""
@@ -218,6 +217,6 @@ def has_story(config: TrainConfig) -> bool:
 
 
 def _setup(fabric: Fabric, network: torch.nn.Module, lr: float, config: TrainConfig) -> tuple[Any, Any]:
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     adam = torch.optim.Adam(network.parameters(), lr=lr, betas=(config.adam.beta1, config.adam.beta2))
     return fabric.setup(network, adam)

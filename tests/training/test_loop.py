@@ -1,0 +1,209 @@
+"""`storygan train` for real: what it writes, resumes, survives and refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from storygan.config import AdamConfig, DataConfig, DiscriminatorConfig, LossConfig, TrainConfig, WarmUpConfig
+from storygan.models.storygan import StoryGAN
+from storygan.training import loop
+from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
+from storygan.training.loop import train
+from storygan.types import StoryganError, UsageError
+
+
+def tiny_config(dataset: Path, run: Path, **changes: object) -> TrainConfig:
+    """Every phase and option in 8 iterations of 2 stories."""
+    config = TrainConfig(
+        run=str(run),
+        data=DataConfig(str(dataset)),
+        discriminator=DiscriminatorConfig(spectral_norm=True, label_head=True),
+        loss=LossConfig(mismatched=True, squared_error=1.0, r1=1.0, r1_every=2),
+        adam=AdamConfig(halve_every_epochs=1),
+        warm_up=WarmUpConfig(iterations=2, discriminator_iterations=2),
+        iterations=8,
+        batch_size=2,
+        ema=0.5,
+        threads=1,
+        log_every=1,
+        sample_every=8,
+        checkpoint_every=2,
+    )
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_equal(a: object, b: object, where: str = "") -> None:
+    """Two nested states hold the same bits."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict) and isinstance(b, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_equal(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list) and isinstance(b, list):
+        assert len(a) == len(b), where
+        for n, (one, two) in enumerate(zip(a, b, strict=True)):
+            assert_equal(one, two, f"{where}[{n}]")
+    elif isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+@pytest.fixture(scope="module")
+def whole_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train(tiny_config(tiny_dataset, run))
+    return run
+
+
+def without_run(state: dict[str, object]) -> dict[str, object]:
+    """A checkpoint without the name of its folder."""
+    return {**state, "config": {**state["config"], "run": ""}}  # type: ignore[dict-item]
+
+
+def test_a_run_leaves_all_it_promises(whole_run: Path) -> None:
+    names = {path.name.split(".")[0] for path in whole_run.iterdir()}
+    assert names == {"config", "metrics", "events", "samples", "checkpoints", "model"}
+    assert [path.name for path in sorted((whole_run / "checkpoints").iterdir())] == [
+        f"step-{step:08d}.pt" for step in (4, 6, 8)
+    ]
+    assert [line["step"] for line in metrics(whole_run)] == list(range(1, 9))
+    assert "D_I" not in metrics(whole_run)[1]
+    assert "G_image" not in metrics(whole_run)[3]
+    assert {"D_I", "D_S", "G_image", "G_story", "G_label", "KL", "squared_error"} <= metrics(whole_run)[4].keys()
+    assert (whole_run / "samples" / "step-00000008.png").exists()
+
+
+def test_the_model_of_a_run_draws(whole_run: Path) -> None:
+    model = StoryGAN.from_pretrained(whole_run / "model")
+    frames = model.generate(["small red metal cube at (0, 0)"] * 4)
+    assert frames.shape == (1, 4, 64, 64, 3)
+    assert not list((whole_run / "model").glob("*.pt")) + list((whole_run / "model").glob("*.pkl"))
+
+
+def test_the_model_of_a_run_has_the_averaged_weights(whole_run: Path) -> None:
+    state = newest_checkpoint(whole_run / "checkpoints")
+    assert state is not None
+    model = StoryGAN.from_pretrained(whole_run / "model")
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state["ema"][f"module.{name}"]), name
+
+
+@pytest.mark.parametrize("stop", [2, 6])  # within the warm-up's first epoch; in the adversarial phase
+def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path, tmp_path: Path, stop: int) -> None:
+    run = tmp_path / "run"
+    train(tiny_config(tiny_dataset, run, iterations=stop))
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": stop + 1, "KL": 1e9}) + '\n{"step": ')  # logged, then killed before a checkpoint
+    train(tiny_config(tiny_dataset, run), resume=True)
+    assert metrics(run) == metrics(whole_run)
+    name = "checkpoints/step-00000008.pt"
+    assert_equal(without_run(load_checkpoint(run / name)), without_run(load_checkpoint(whole_run / name)))
+    assert (run / "model/model.safetensors").read_bytes() == (whole_run / "model/model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_moment_then_resume(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
+    """Kill a real process again and again, resume each time; the end is bit for bit that of an uninterrupted run."""
+    run = tmp_path / "run"
+    rng = np.random.default_rng(int(time.time()))
+    command = (
+        "from pathlib import Path; import sys; from tests.training.test_loop import tiny_config;"
+        "from storygan.training.loop import train; data, run = map(Path, sys.argv[1:]);"
+        "train(tiny_config(data, run), resume=(run / 'config.yaml').exists())"
+    )
+    kills = 0
+    for _ in range(60):
+        process = subprocess.Popen(
+            [sys.executable, "-c", command, str(tiny_dataset), str(run)],
+            cwd=Path(__file__).parents[2],
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": "."},
+        )
+        try:
+            process.wait(timeout=rng.uniform(4, 14))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:
+            break
+    print(f"{kills} kills")
+    assert process.returncode == 0
+    assert metrics(run) == metrics(whole_run)
+    name = "checkpoints/step-00000008.pt"
+    assert_equal(without_run(load_checkpoint(run / name)), without_run(load_checkpoint(whole_run / name)))
+
+
+def test_a_torn_checkpoint_is_passed_over(
+    tiny_dataset: Path, whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    train(tiny_config(tiny_dataset, run, iterations=4))
+    newest = run / "checkpoints/step-00000004.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    train(tiny_config(tiny_dataset, run), resume=True)
+    assert "step-00000004.pt cannot be read" in capsys.readouterr().err
+    assert metrics(run) == metrics(whole_run)
+
+
+def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, steps, update = tmp_path / "run", loop.steps, loop.steps.update_generator
+
+    def poisoned(*args: object) -> object:
+        """Iteration 6's generator update gets a NaN picture."""
+        update_metrics = update(*args)  # type: ignore[arg-type]
+        if calls.append(1) or len(calls) == 2:
+            update_metrics["G_image"] = update_metrics["G_image"] * float("nan")
+        return update_metrics
+
+    calls: list[int] = []
+    monkeypatch.setattr(steps, "update_generator", poisoned)
+    with pytest.raises(StoryganError, match="G_image is nan at iteration 6"):
+        train(tiny_config(tiny_dataset, run))
+    state = newest_checkpoint(run / "checkpoints")
+    assert state is not None
+    assert state["step"] == 4
+    assert all(torch.isfinite(value).all() for value in state["G"].values())
+
+
+def test_what_does_not_fit_is_refused(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds a run already: go on with --resume"):
+        train(tiny_config(tiny_dataset, whole_run))
+    with pytest.raises(UsageError, match="no run to resume"):
+        train(tiny_config(tiny_dataset, tmp_path / "new"), resume=True)
+    config = tiny_config(tiny_dataset, tmp_path / "other")
+    config.model.T = 5
+    with pytest.raises(UsageError, match=r"model.T is 5, but the stories of .* have 4 frames"):
+        train(config)
+    with pytest.raises(UsageError, match=r"batch_size is 9, but .* has 8 stories"):
+        train(tiny_config(tiny_dataset, tmp_path / "other", batch_size=9))
+    assert not (tmp_path / "other").exists()
+    config = tiny_config(tiny_dataset, whole_run)
+    config.model.noise_dim = 7
+    with pytest.raises(UsageError, match="the checkpoint does not fit this configuration"):
+        train(config, resume=True)
+
+
+def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:
+    dataset = loop.open_split(str(tiny_dataset), "train")
+    unlabelled = type(dataset)(**{**vars(dataset), "labels": None, "label_names": None})
+    with pytest.raises(UsageError, match="label_head is on, but"):
+        loop.check_fit(tiny_config(tiny_dataset, tmp_path), unlabelled)

@@ -1,0 +1,167 @@
+"""What each update of the iteration changes, and what it must leave alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from storygan.config import DiscriminatorConfig, LossConfig, ModelConfig
+from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
+from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
+from storygan.models.initialize import initialize_weights
+from storygan.models.noise import Noise
+from storygan.models.storygan import StoryGAN
+from storygan.training import steps
+
+B, T, K = 4, 4, 15
+
+
+@dataclass
+class Setting:
+    """Three networks, their optimizers, a batch, and what the generator made of it."""
+
+    fabric: Fabric
+    networks: steps.Networks
+    optimizers: steps.Optimizers
+    batch: steps.Batch
+    config: ModelConfig
+
+    def fake(self) -> steps.Generated:
+        noise = Noise.draw(B, self.config, torch.Generator().manual_seed(1))
+        return steps.generate(self.networks.G, self.batch.S, noise)
+
+    def state(self) -> dict[str, dict[str, torch.Tensor]]:
+        nets = {"G": self.networks.G, "D_I": self.networks.D_I, "D_S": self.networks.D_S}
+        return {
+            name: {key: value.clone() for key, value in net.state_dict().items()}
+            for name, net in nets.items()
+            if net is not None
+        }
+
+    def changed(self, before: dict[str, dict[str, torch.Tensor]]) -> set[str]:
+        """Names of the networks whose parameters or buffers are not what they were."""
+        after = self.state()
+        return {n for n in before if any(not torch.equal(before[n][key], after[n][key]) for key in before[n])}
+
+
+def setting(variant: str = "storygan", spectral_norm: bool = False, labels: bool = False) -> Setting:
+    torch.manual_seed(0)
+    config = ModelConfig(variant=variant)  # type: ignore[arg-type]
+    options = DiscriminatorConfig(spectral_norm=spectral_norm)
+    D_I = ImageDiscriminator(options, n_labels=K if labels else 0)
+    D_S = StoryDiscriminator(T, options) if HAS_STORY_DISCRIMINATOR[config.variant] else None
+    networks = steps.Networks(StoryGAN(config), D_I, D_S)
+    fabric = Fabric(accelerator="cpu", devices=1)
+
+    def setup(network: nn.Module | None) -> tuple[nn.Module | None, object]:
+        if network is None:
+            return None, None
+        initialize_weights(network)
+        return fabric.setup(network, torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)))
+
+    (G, G_adam), (D_I_, D_I_adam), (D_S_, D_S_adam) = (setup(n) for n in (networks.G, networks.D_I, networks.D_S))
+    batch = steps.Batch(
+        X=torch.rand(B, T, 3, 64, 64) * 2 - 1,
+        S=torch.randn(B, T, 128),
+        labels=torch.randint(0, 2, (B, T, K)).float() if labels else None,
+    )
+    return Setting(fabric, steps.Networks(G, D_I_, D_S_), steps.Optimizers(G_adam, D_I_adam, D_S_adam), batch, config)
+
+
+CONFIGS = {
+    "paper": LossConfig(),
+    "saturating": LossConfig(saturating=True),
+    "options": LossConfig(mismatched=True, r1=1.0, r1_every=1, squared_error=10.0),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+@pytest.mark.parametrize("spectral_norm", [False, True])
+def test_each_update_changes_its_own_network_alone(config: LossConfig, spectral_norm: bool) -> None:
+    s = setting(spectral_norm=spectral_norm, labels=config.mismatched)
+    updates: dict[str, Callable[[steps.Generated], steps.Metrics]] = {
+        "D_I": lambda f: steps.update_image_discriminator(s.fabric, s.networks, s.optimizers, s.batch, f, config, 0),
+        "D_S": lambda f: steps.update_story_discriminator(s.fabric, s.networks, s.optimizers, s.batch, f, config, 0),
+        "G": lambda f: steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, f, config),
+    }
+    for name, update in updates.items():
+        fake = s.fake()
+        before = s.state()
+        metrics = update(fake)
+        assert s.changed(before) == {name}
+        assert all(torch.isfinite(value) and not value.requires_grad for value in metrics.values())
+    assert all(p.requires_grad for net in (s.networks.D_I, s.networks.D_S) if net for p in net.parameters())
+
+
+def test_one_iteration_moves_every_parameter() -> None:
+    s = setting(labels=True)
+    before = s.state()
+    fake, config = s.fake(), LossConfig(mismatched=True)
+    steps.update_image_discriminator(s.fabric, s.networks, s.optimizers, s.batch, fake, config, 0)
+    steps.update_story_discriminator(s.fabric, s.networks, s.optimizers, s.batch, fake, config, 0)
+    steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, fake, config)
+    after = s.state()
+    still = [f"{n}.{key}" for n in before for key in before[n] if torch.equal(before[n][key], after[n][key])]
+    assert still == []
+
+
+def test_the_discriminators_do_not_teach_the_story_encoder_through_the_condition() -> None:
+    """h_0 as a condition is detached: alone among the paths from h_0 it must carry no gradient."""
+    h_0 = torch.randn(B, 128, requires_grad=True)
+    _, condition = steps.conditions(torch.randn(B, T, 128), h_0)
+    assert not condition.requires_grad
+    assert torch.equal(condition.view(B, T, 128)[:, 2], h_0)
+
+
+def test_image_gan_has_no_story_discriminator() -> None:
+    s = setting("imagegan")
+    before = s.state()
+    assert (
+        steps.update_story_discriminator(s.fabric, s.networks, s.optimizers, s.batch, s.fake(), LossConfig(), 0) == {}
+    )
+    assert s.changed(before) <= {"G"}  # the running means of the drawing itself
+    metrics = steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, s.fake(), LossConfig())
+    assert "G_story" not in metrics
+    assert "G_image" in metrics
+
+
+def test_mismatched_pairs_are_another_storys() -> None:
+    S = torch.arange(3.0)[:, None, None].expand(3, T, 128)
+    assert (steps.other_story(S) != S).all()
+
+
+def test_warm_up_leaves_the_discriminators_alone() -> None:
+    s = setting()
+    fake = s.fake()
+    before = s.state()
+    steps.warm_up_generator(s.fabric, s.optimizers, s.batch, fake, kl=0.01)
+    assert s.changed(before) == {"G"}
+
+
+def test_overfit_on_four_stories() -> None:
+    """Smooth random pictures: 25 iterations of the warm-up, then 6 of the paper's with a squared-error term."""
+    s = setting()
+    coarse = torch.rand(B * T, 3, 4, 4, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    s.batch.X = nn.functional.interpolate(coarse, size=64, mode="bilinear").unflatten(0, (B, T))
+    for group in s.optimizers.G.param_groups:
+        group["lr"] = 2e-3
+    errors = [
+        steps.warm_up_generator(s.fabric, s.optimizers, s.batch, s.fake(), kl=0.001)["squared_error"].item()
+        for _ in range(25)
+    ]
+    assert errors[-1] < 0.25 * errors[0]
+    config = LossConfig(squared_error=100.0)
+    for group in s.optimizers.G.param_groups:
+        group["lr"] = 2e-4
+    D_I_losses = []
+    for k in range(6):
+        fake = s.fake()
+        metrics = steps.update_image_discriminator(s.fabric, s.networks, s.optimizers, s.batch, fake, config, k)
+        metrics |= steps.update_story_discriminator(s.fabric, s.networks, s.optimizers, s.batch, fake, config, k)
+        metrics |= steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, fake, config)
+        D_I_losses.append(metrics["D_I"].item())
+    assert D_I_losses[-1] < D_I_losses[0]
+    assert metrics["squared_error"].item() < 0.5 * errors[0]
