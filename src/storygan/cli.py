@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -15,6 +15,17 @@ from storygan.config import TrainConfig
 from storygan.types import StoryganError, UsageError
 
 SHIPPED_MODEL = "clevr-sv"
+EXTRAS = {"pyarrow": "data", "lightning_fabric": "train", "tensorboard": "train"}
+"""Modules that the base install lacks, and the extra that brings each."""
+
+
+class Parser(ArgumentParser):
+    """The library's parser, with errors of one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong in one line and exit with 2."""
+        command = self.prog.replace(" [options]", "")
+        self.exit(2, f"storygan: {' '.join(message.split())} (see {command} --help)\n")
 
 
 def generate_options(parser: ArgumentParser) -> None:
@@ -196,7 +207,7 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
 
 def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
     """Add an empty parser under `commands`; its own options and subcommands come after (the library's order)."""
-    parser = ArgumentParser(description=description[0].upper() + description[1:] + ".")
+    parser = Parser(description=description[0].upper() + description[1:] + ".")
     commands.add_subcommand(name, parser, help=description)
     return parser
 
@@ -204,7 +215,7 @@ def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage)."""
     arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
-    parser = ArgumentParser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
+    parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
     commands = parser.add_subcommands(dest="command")
     for name, (add_options, _, description) in COMMANDS.items():
         add_options(subcommand(commands, name, description))
@@ -214,6 +225,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StoryganError as error:
         print(f"storygan: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        print(f"storygan: this needs {error.name}: pip install 'storygan[{extra}]'", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"storygan: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

@@ -1,0 +1,142 @@
+"""The model as users meet it: strings in, frames out, saved and loaded without a pickle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from storygan.config import ModelConfig
+from storygan.models.model_folder import shipped_models
+from storygan.models.noise import Noise
+from storygan.models.storygan import StoryGAN
+from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.types import StoryganError, UsageError
+
+STORY = [
+    "large red rubber cube at (-1.8, 1.5)",
+    "small blue metal cylinder at (1.2, 1.9)",
+    "large green metal sphere at (0.4, -1.1)",
+    "small yellow rubber sphere at (2.3, -0.6)",
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> StoryGAN:
+    torch.manual_seed(0)
+    return StoryGAN(ModelConfig(noise_dim=10), ClevrEncoder()).eval()
+
+
+def test_sentences_in_frames_out(model: StoryGAN) -> None:
+    frames = model.generate(STORY, samples=3, seed=1)
+    assert frames.shape == (3, 4, 64, 64, 3)
+    assert frames.dtype == np.uint8
+    assert not np.array_equal(frames[0], frames[1])
+
+
+def test_the_same_seed_gives_the_same_pictures(model: StoryGAN) -> None:
+    frames = model.generate(STORY, samples=2, seed=1)
+    assert np.array_equal(frames, model.generate(STORY, samples=2, seed=1))
+    assert not np.array_equal(frames, model.generate(STORY, samples=2, seed=2))
+
+
+def test_more_samples_do_not_change_the_first() -> None:
+    config = ModelConfig(noise_dim=10)
+    few, many = (Noise.draw(n, config, torch.Generator().manual_seed(3)) for n in (2, 5))
+    assert torch.equal(few.eps, many.eps[:2])
+    assert torch.equal(few.eps_0, many.eps_0[:2])
+    assert torch.equal(few.g_0, many.g_0[:2])
+
+
+def test_several_stories_and_batches(model: StoryGAN) -> None:
+    stories = [STORY, STORY[::-1]]
+    frames = model.generate(stories, samples=2)
+    assert frames.shape == (4, 4, 64, 64, 3)
+    S = torch.from_numpy(model.encode(stories)).repeat_interleave(2, dim=0)
+    noise = Noise.draw(4, model.config, torch.Generator().manual_seed(0))
+    in_parts = model.draw(S, noise, batch=3)
+    assert np.abs(in_parts.astype(int) - frames).max() <= 1  # rounding may differ by a level
+
+
+def test_drawing_leaves_the_model_as_it_was(model: StoryGAN) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    model.generate(STORY)
+    assert model.training
+    model.eval()
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("story", "message"),
+    [
+        (STORY[:3], "stories of 4 sentences; this one has 3"),
+        ([*STORY, STORY[0]], "stories of 4 sentences; this one has 5"),
+        ([], "got none"),
+        ("a single string", "got none"),
+        ([*STORY[:3], "a large pink cube at (0, 0)"], "pink"),
+        ([*STORY[:3], "large red rubber cube at (0, 3.5)"], "3.5"),
+    ],
+)
+def test_a_bad_story_is_named(model: StoryGAN, story: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        model.generate(story)
+
+
+def test_round_trip(model: StoryGAN, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "sentence_encoder.json",
+        "sentence_encoder.safetensors",
+        "README.md",
+    }
+    again = StoryGAN.from_pretrained(tmp_path)
+    assert again.config == model.config
+    assert not again.training
+    assert np.array_equal(again.generate(STORY, seed=5), model.generate(STORY, seed=5))
+
+
+def test_half_weights_are_half_as_large_and_nearly_the_same(model: StoryGAN, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "full")
+    StoryGAN.from_pretrained(tmp_path / "full").half_weights().save_pretrained(tmp_path / "half")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.51 * sizes[0]
+    again = StoryGAN.from_pretrained(tmp_path / "half")
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+    difference = again.generate(STORY).astype(int) - model.generate(STORY)
+    assert np.abs(difference).mean() < 1
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoryganError, match="no model 'clevr'"):
+        StoryGAN.from_pretrained("clevr")
+    with pytest.raises(StoryganError, match="is not a model folder"):
+        StoryGAN.from_pretrained(tmp_path)
+
+
+def test_a_lying_config_is_refused(model: StoryGAN, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    for lie in ({"T": 5}, {"variant": "other"}, {"layers": 3}):
+        config = {"variant": "storygan", "T": 4, "noise_dim": 10} | lie
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(StoryganError):
+            StoryGAN.from_pretrained(tmp_path)
+
+
+def test_torn_weights_are_refused(model: StoryGAN, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(StoryganError, match="does not load"):
+        StoryGAN.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_models_draw(name: str) -> None:
+    model = StoryGAN.from_pretrained(name)
+    frames = model.generate(STORY, seed=7)
+    assert frames.std() > 5  # not an empty floor
+    assert model.card.startswith("---")

@@ -1,0 +1,134 @@
+"""The command line: what it prints, writes and returns. `main` is called in this process, for speed."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from storygan.cli import main
+from storygan.config import ModelConfig
+from storygan.models.storygan import StoryGAN
+from storygan.text.clevr_encoder import ClevrEncoder
+
+STORY = [
+    "large red rubber cube at (-1.8, 1.5)",
+    "small blue metal cylinder at (1.2, 1.9)",
+    "large green metal sphere at (0.4, -1.1)",
+    "small yellow rubber sphere at (2.3, -0.6)",
+]
+Errors = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained model's folder."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model")
+    StoryGAN(ModelConfig(noise_dim=10), ClevrEncoder()).save_pretrained(folder)
+    return str(folder)
+
+
+def fails(capsys: Errors, code: int, *arguments: str) -> str:
+    """Run, expect the exit code, and give the error, which must be one line."""
+    try:
+        returned: object = main(arguments)
+    except SystemExit as stop:  # the parser's own errors
+        returned = stop.code
+    error = capsys.readouterr().err
+    assert returned == code, error
+    assert len(error.strip().splitlines()) == 1, error
+    assert error.startswith("storygan: ")
+    return error
+
+
+def test_generate_writes_the_same_picture_for_the_same_seed(model: str, tmp_path: Path) -> None:
+    one, two, other = (tmp_path / name for name in ("1.png", "2.png", "3.png"))
+    assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "7", "--out", str(one)]) == 0
+    assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "7", "--out", str(two)]) == 0
+    assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "8", "--out", str(other)]) == 0
+    assert one.read_bytes() == two.read_bytes() != other.read_bytes()
+    assert Image.open(one).size == (2 * (4 * 64 + 3 * 2), 2 * (4 * 64 + 3 * 2))
+
+
+def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join(STORY) + "\n\n"
+    (tmp_path / "story.txt").write_text(text)
+    outs = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    assert main(["generate", *STORY, "--model", model, "--out", str(outs[0])]) == 0
+    assert main(["generate", "--file", str(tmp_path / "story.txt"), "--model", model, "--out", str(outs[1])]) == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert main(["generate", "--model", model, "--out", str(outs[2])]) == 0
+    pictures = [np.asarray(Image.open(out)) for out in outs]
+    assert all(np.array_equal(pictures[0], picture) for picture in pictures)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (STORY[:2], "stories of 4 sentences; this one has 2"),
+        ([*STORY, STORY[0]], "stories of 4 sentences; this one has 5"),
+        ([*STORY[:3], "small pink metal cube at (0, 0)"], "pink"),
+        ([*STORY[:3], "small red metal cube at (0, 3.01)"], "3.01"),
+        ([*STORY, "--file", "story.txt"], "not both"),
+        (["--file", "no-such.txt"], "no-such.txt"),
+        ([*STORY, "--samples", "0"], "at least 1"),
+        ([*STORY, "--samples", "many"], "samples"),
+        ([*STORY, "--out", "story.bmp"], "story.bmp"),
+        ([*STORY, "--colour", "red"], "--colour"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(model: str, capsys: Errors, arguments: list[str], message: str) -> None:
+    assert message in fails(capsys, 2, "generate", "--model", model, *arguments)
+
+
+def test_a_missing_model_is_exit_1(capsys: Errors) -> None:
+    assert "no model 'nothing'" in fails(capsys, 1, "generate", *STORY, "--model", "nothing")
+
+
+def test_train_and_resume(tiny_dataset: Path, tmp_path: Path, capsys: Errors) -> None:
+    run = str(tmp_path / "run")
+    (tmp_path / "c.yaml").write_text(f"run: {run}\nbatch_size: 2\nwarm_up: {{iterations: 9}}\nthreads: 1\n")
+    train = ["train", "--config", str(tmp_path / "c.yaml"), "--data.path", str(tiny_dataset)]
+    assert main([*train, "--iterations", "2"]) == 0
+    assert f"storygan generate --model {run}/model" in capsys.readouterr().out
+    assert "holds a run already: go on with --resume" in fails(capsys, 2, *train)
+    assert main(["train", "--resume", run, "--iterations", "3"]) == 0
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [2, 3]
+    assert main(["generate", *STORY, "--model", f"{run}/model", "--out", str(tmp_path / "s.png")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "--data.path"),
+        (("--data.path", "nowhere"), 1, "nowhere"),
+        (("--config", "no.yaml"), 2, "no.yaml"),
+        (("--resume", "no-run"), 2, "no-run"),
+        (("--loss.alfa", "1"), 2, "--loss.alfa"),
+        (("--model.variant", "dcgan"), 2, "variant"),
+        (("--batch_size", "1", "--data.path", "x"), 2, "batch_size is 1"),
+    ],
+)
+def test_bad_training_is_one_line(capsys: Errors, arguments: tuple[str, ...], code: int, message: str) -> None:
+    assert message in fails(capsys, code, "train", *arguments)
+
+
+def test_data_check(tiny_dataset: Path, capsys: Errors) -> None:
+    assert main(["data", "check", str(tiny_dataset), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert report["T"] == 4
+    assert report["splits"]["train"]["stories"] == 8
+    assert "nowhere" in fails(capsys, 1, "data", "check", "nowhere")
+
+
+def test_data_render_refuses_what_makes_no_sense(capsys: Errors, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    assert "--shard 3" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--shard", "3")
+    assert "not both" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--train", "2")
+    assert not (tmp_path / "out").exists()
