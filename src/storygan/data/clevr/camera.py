@@ -12,30 +12,34 @@ from collections.abc import Sequence
 import numpy as np
 
 HOME = (7.481, -6.508, 5.344)  # the camera without jitter; it looks at the origin
-FOCAL, SENSOR_WIDTH = 35.0, 32.0  # mm
 ASPECT = 320 / 240  # width by height of the original frames
+ZOOM = 35.0 / 32.0  # focal length by sensor width, both in mm
 
 
-def axes(jitter: Sequence[float] = (0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
-    """The camera's position (3,) and its axes (3, 3), one a row: right, up, forward."""
-    position = np.add(HOME, jitter)
-    forward = -position / np.linalg.norm(position)
-    right = np.cross(forward, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right)
-    return position, np.stack([right, np.cross(right, forward), forward])
+class Camera:
+    """The camera at HOME + jitter (scene units in x, y, z), looking at the origin.
 
+    `position` (3,); `axes` (3, 3), one axis a row: right, up, forward.
+    """
 
-def project(points: np.ndarray, jitter: Sequence[float] = (0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
-    """Points (..., 3) -> picture coordinates (..., 2) and depths (...), the distances along the view."""
-    position, basis = axes(jitter)
-    x, y, depth = np.moveaxis((np.asarray(points, float) - position) @ basis.T, -1, 0)
-    scale = FOCAL / SENSOR_WIDTH / depth
-    return np.stack([0.5 + scale * x, 0.5 - scale * ASPECT * y], -1), depth
+    def __init__(self, jitter: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
+        self.position = np.add(HOME, jitter)
+        forward = -self.position / np.linalg.norm(self.position)
+        right = np.array([forward[1], -forward[0], 0.0]) / np.hypot(forward[0], forward[1])
+        self.axes = np.stack([right, np.cross(right, forward), forward])
 
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) in front of the camera -> picture coordinates (..., 2)."""
+        x, y, depth = ((points - self.position) @ axis for axis in self.axes)
+        return np.stack([0.5 + ZOOM * x / depth, 0.5 - ZOOM * ASPECT * y / depth], -1)
 
-def rays(columns: np.ndarray, rows: np.ndarray, jitter: Sequence[float] = (0, 0, 0)) -> np.ndarray:
-    """Directions (rows, columns, 3) through picture coordinates; one unit along a ray is one unit of depth."""
-    _, basis = axes(jitter)
-    x = (np.asarray(columns) - 0.5) * SENSOR_WIDTH / FOCAL
-    y = (0.5 - np.asarray(rows)) * SENSOR_WIDTH / FOCAL / ASPECT
-    return basis[2] + x[None, :, None] * basis[0] + y[:, None, None] * basis[1]
+    def rays(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Directions (3, rows, columns) through picture coordinates x (columns,) and y (rows,); depth 1 a unit."""
+        right, up, forward = self.axes[:, :, None, None]
+        return forward + right * (x - 0.5) / ZOOM + up * (0.5 - y)[:, None] / (ZOOM * ASPECT)
+
+    def floor(self, picture: np.ndarray) -> np.ndarray:
+        """Picture coordinates (..., 2) of points on the ground -> their x and y (..., 2): project() undone at z = 0."""
+        across, up = (picture[..., 0] - 0.5) / ZOOM, (0.5 - picture[..., 1]) / (ZOOM * ASPECT)
+        ray = self.axes[2] + across[..., None] * self.axes[0] + up[..., None] * self.axes[1]
+        return self.position[:2] - ray[..., :2] * (self.position[2] / ray[..., 2:])

@@ -1,8 +1,8 @@
 """CLEVR-SV at any size: render the stories that (seed, number) name into a folder of Parquet shards.
 
-The pixels of a story depend on (seed, story number, T, size) alone: not on the worker, the order or how often the run was
-killed. Finished stories wait in OUT/.partial as one strip picture each until their shard is complete, so a killed
-run loses at most the story each worker was at.
+The pixels of a story depend on (seed, story number, T, size) alone: not on the worker, the order or how often the run
+was killed. Finished stories wait in OUT/.partial as one strip picture each until their shard is complete, so a killed
+run loses at most the story that each worker was at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -99,22 +101,21 @@ def render_clevr(
     out = Path(out)
     _keep_plan(out, plan)
     started, (i, n) = time.monotonic(), shard
-    missing = [s for k, s in enumerate(plan.shards()) if k % n == i - 1 and not (out / s.name).exists()]
+    mine = list(plan.shards())[i - 1 :: n]
+    missing = [s for s in mine if not (out / s.name).exists()]
     tasks = [(s, number) for s in missing for number in s.numbers]
     todo = [(s, number) for s, number in tasks if not _strip_path(out, s, number).exists()]
     for s in missing:
         _strip_path(out, s, 0).parent.mkdir(parents=True, exist_ok=True)
         _finish(out, s, plan)  # a kill may fall between a shard's last story and its file
-    bar = tqdm(total=len(tasks) * T, initial=(len(tasks) - len(todo)) * T, unit=" frames", desc=str(out), smoothing=0.05)
-    with bar:
+    kept = len(tasks) - len(todo)
+    with tqdm(total=len(tasks) * T, initial=kept * T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
         for s, _ in _render(out, plan, todo, workers or os.cpu_count() or 1):
             _finish(out, s, plan)
             bar.update(T)
-    shutil.rmtree(out / ".partial", ignore_errors=True) if n == 1 else None
     if n == 1:
-        write_card(out, asdict(plan))
-    mine = sum(len(s.numbers) for k, s in enumerate(plan.shards()) if k % n == i - 1)
-    return Summary(len(todo), mine - len(todo), time.monotonic() - started)
+        _complete(out, plan)
+    return Summary(len(todo), sum(len(s.numbers) for s in mine) - len(todo), time.monotonic() - started)
 
 
 def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summary:
@@ -128,8 +129,7 @@ def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summa
                 shutil.copyfile(path, temporary)
                 temporary.replace(out / path.name)
     plan = read_plan(out)
-    require_complete(out, plan)
-    write_card(out, asdict(plan))
+    _complete(out, plan)
     return Summary(0, plan.train + plan.validation + plan.test, time.monotonic() - started)
 
 
@@ -148,12 +148,21 @@ def require_complete(out: Path, plan: Plan) -> None:
         raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
 
 
+def _complete(out: Path, plan: Plan) -> None:
+    require_complete(out, plan)
+    shutil.rmtree(out / ".partial", ignore_errors=True)
+    write_card(out, asdict(plan))
+
+
 def read_plan(out: Path) -> Plan:
     """The plan kept in a folder; StoryganError where there is none."""
     try:
         return Plan(**json.loads((out / PLAN).read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise StoryganError(f"{out / PLAN} cannot be read: {out} is not a folder that render-clevr made") from error
+
+
+_scene = lru_cache(maxsize=2 * STORIES_PER_SHARD)(sample_scene)  # needed to draw a story and to write it
 
 
 def story_id(seed: int, number: int) -> str:
@@ -182,10 +191,9 @@ def _require_sound(plan: Plan, shard: tuple[int, int]) -> None:
 def _keep_plan(out: Path, plan: Plan) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if (out / PLAN).exists():
-        there = read_plan(out)
+        there = asdict(read_plan(out))
         for name, value in asdict(plan).items():
-            if getattr(there, name) != value:
-                was = getattr(there, name)
+            if (was := there[name]) != value:
                 raise StoryganError(f"{out} was begun with {name} {was}, not {value}: use another folder")
     elif any(out.glob("*.parquet")):
         raise StoryganError(f"{out} holds Parquet files that render-clevr did not make: use another folder")
@@ -193,21 +201,18 @@ def _keep_plan(out: Path, plan: Plan) -> None:
         _write(out / PLAN, json.dumps(asdict(plan), indent=1).encode())
 
 
-def _render(
-    out: Path, plan: Plan, todo: list[tuple[Shard, int]], workers: int
-) -> Iterator[tuple[Shard, int]]:
+def _render(out: Path, plan: Plan, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
     """Render stories on several Blender processes; yields each when its strip is on disk."""
     tasks: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
     for task in todo:
         tasks.put(task)
     done: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
-    blenders: list[Blender] = []
 
     def serve(blender: Blender) -> None:
         try:
             while True:
                 shard, number = tasks.get_nowait()
-                scene = sample_scene(plan.seed, number, plan.T)
+                scene = _scene(plan.seed, number, plan.T)
                 frames = blender.render(scene, noise_seed(plan.seed, number))
                 _write(_strip_path(out, shard, number), _png(frames.reshape(-1, plan.size, 3)))
                 done.put((shard, number))
@@ -216,19 +221,15 @@ def _render(
         except BaseException as error:  # the main thread raises it
             done.put(error)
 
-    try:
+    with ExitStack() as stack:
         for _ in range(min(workers, len(todo))):
-            blenders.append(Blender(plan.size))
-            threading.Thread(target=serve, args=(blenders[-1],), daemon=True).start()
+            blender = stack.enter_context(Blender(plan.size))
+            threading.Thread(target=serve, args=(blender,), daemon=True).start()
         for _ in todo:
             result = done.get()
             if isinstance(result, BaseException):
                 raise result
             yield result
-    finally:
-        for blender in blenders:
-            blender.kill()
-            blender.close()
 
 
 def _finish(out: Path, shard: Shard, plan: Plan) -> None:
@@ -243,7 +244,7 @@ def _finish(out: Path, shard: Shard, plan: Plan) -> None:
 def _story(out: Path, shard: Shard, number: int, plan: Plan) -> Story:
     with Image.open(_strip_path(out, shard, number)) as image:
         frames = np.asarray(image).reshape(plan.T, plan.size, plan.size, 3)
-    objects = sample_scene(plan.seed, number, plan.T).objects
+    objects = _scene(plan.seed, number, plan.T).objects
     sentences = [format_sentence(thing) for thing in objects]
     return Story(story_id(plan.seed, number), sentences, [_png(f) for f in frames], presence_labels(objects))
 
@@ -254,7 +255,7 @@ def _strip_path(out: Path, shard: Shard, number: int) -> Path:
 
 def _png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 

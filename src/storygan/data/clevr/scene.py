@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from storygan.data.clevr.camera import Camera
 from storygan.data.clevr.visibility import object_mask, visible_pixels
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject
 from storygan.types import UsageError
@@ -42,7 +43,7 @@ class Scene:
         """Index of the object that each pixel of the last frame shows, -1 for the stage: (240, 320) int8."""
         radii = [RADII[o.size] for o in self.objects]
         centres = np.array([(o.x, o.y, r) for o, r in zip(self.objects, radii, strict=True)])
-        return object_mask([o.shape for o in self.objects], centres, radii, self.rotations, self.camera)
+        return object_mask([o.shape for o in self.objects], centres, radii, self.rotations, Camera(self.camera))
 
 
 def sample_scene(seed: int, story: int, T: int = 4) -> Scene:

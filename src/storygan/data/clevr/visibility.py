@@ -9,27 +9,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from storygan.data.clevr import camera
+from storygan.data.clevr.camera import Camera
 
 WIDTH, HEIGHT = 320, 240  # where the original counts pixels
 
 
 def object_mask(
-    shapes: Sequence[str], centres: np.ndarray, radii: Sequence[float], rotations: Sequence[float], jitter: Sequence[float]
+    shapes: Sequence[str], centres: np.ndarray, radii: Sequence[float], rotations: Sequence[float], camera: Camera
 ) -> np.ndarray:
     """Index of the nearest object of each pixel, -1 where there is none: (240, 320) int8.
 
-    centres (N, 3) in scene units, radii the half sizes, rotations about z in radians, jitter that of the camera.
+    N shapes, centres (N, 3) in scene units, radii the half sizes, rotations about z in radians.
     """
     mask = np.full((HEIGHT, WIDTH), -1, np.int8)
     nearest = np.full((HEIGHT, WIDTH), np.inf)
-    eye, _ = camera.axes(jitter)
+    x, y = (np.arange(WIDTH) + 0.5) / WIDTH, (np.arange(HEIGHT) + 0.5) / HEIGHT
     for index, (shape, centre, radius, angle) in enumerate(zip(shapes, centres, radii, rotations, strict=True)):
-        window = _window(centre, radius, jitter)
-        columns, rows = ((np.arange(n)[part] + 0.5) / n for n, part in zip((WIDTH, HEIGHT), window[::-1], strict=True))
+        rows, columns = window = _window(centre, radius, camera)
         c, s = np.cos(angle), np.sin(angle)
         turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) / radius  # scene -> the unit solid's own frame
-        depth = _DEPTH[shape](turn @ (eye - centre), camera.rays(columns, rows, jitter) @ turn.T)
+        rays = np.tensordot(turn, camera.rays(x[columns], y[rows]), 1)
+        depth = _DEPTH[shape](turn @ (camera.position - centre), rays)
         closer = depth < nearest[window]
         nearest[window] = np.where(closer, depth, nearest[window])
         mask[window] = np.where(closer, index, mask[window])
@@ -41,46 +41,51 @@ def visible_pixels(mask: np.ndarray, count: int) -> np.ndarray:
     return np.bincount(mask[mask >= 0], minlength=count)
 
 
-def _window(centre: np.ndarray, radius: float, jitter: Sequence[float]) -> tuple[slice, slice]:
-    """Rows and columns that surely hold all of a solid: the picture's box around its bounding cube's corners."""
-    reach = np.array(np.meshgrid(*[(-1, 1)] * 3)).reshape(3, 8).T * radius * (2**0.5, 2**0.5, 1)
-    corners, _ = camera.project(centre + reach, jitter)
-    low = np.floor(corners.min(0) * (WIDTH, HEIGHT)).astype(int).clip(0)
-    high = np.ceil(corners.max(0) * (WIDTH, HEIGHT)).astype(int).clip(0)
-    return slice(low[1], min(high[1], HEIGHT)), slice(low[0], min(high[0], WIDTH))
+_CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * (2**0.5, 2**0.5, 1)
 
 
-def _slab(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays o + t d enter and leave -1 <= value <= 1."""
+def _window(centre: np.ndarray, radius: float, camera: Camera) -> tuple[slice, slice]:
+    """Rows and columns that surely hold all of a solid, however it is turned."""
+    corners = camera.project(centre + radius * _CORNERS) * (WIDTH, HEIGHT)
+    (left, top), (right, bottom) = np.floor(corners.min(0)).clip(0), np.ceil(corners.max(0)).clip(0)
+    return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+
+# Each of these takes a unit solid's own frame: a ray's origin o (3,) and directions d (3, rows, columns). They give
+# where the rays enter the solid, in units of d: (rows, columns), infinite where they miss it.
+
+
+def _cube(o: np.ndarray, d: np.ndarray) -> np.ndarray:
+    (x_in, x_out), (y_in, y_out), (z_in, z_out) = (_slab(o[k], d[k]) for k in range(3))
+    return _entry(np.maximum(np.maximum(x_in, y_in), z_in), np.minimum(np.minimum(x_out, y_out), z_out))
+
+
+def _sphere(o: np.ndarray, d: np.ndarray) -> np.ndarray:
+    return _entry(*_ball(o, d))
+
+
+def _cylinder(o: np.ndarray, d: np.ndarray) -> np.ndarray:
+    (side_in, side_out), (end_in, end_out) = _ball(o[:2], d[:2]), _slab(o[2], d[2])
+    return _entry(np.maximum(side_in, end_in), np.minimum(side_out, end_out))
+
+
+_DEPTH = {"cube": _cube, "sphere": _sphere, "cylinder": _cylinder}
+
+
+def _entry(enter: np.ndarray, leave: np.ndarray) -> np.ndarray:
+    return np.where((enter < leave) & (leave > 0), enter, np.inf)  # NaN, a miss, compares false
+
+
+def _slab(o: float, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a ray enters and leaves -1 <= value <= 1 along one axis."""
     with np.errstate(divide="ignore"):
         a, b = (-1 - o) / d, (1 - o) / d
     return np.minimum(a, b), np.maximum(a, b)
 
 
-def _first(enter: np.ndarray, leave: np.ndarray) -> np.ndarray:
-    return np.where((enter < leave) & (leave > 0), enter, np.inf)
-
-
-def _round(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays enter and leave the unit ball of as many dimensions as o has; NaN where they miss it."""
-    a, b, c = (d * d).sum(-1), (d * o).sum(-1), (o * o).sum() - 1
+def _ball(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a ray enters and leaves the unit ball of o's dimensions (2: a round column); NaN where it misses."""
+    a, b, c = (d * d).sum(0), np.tensordot(o, d, 1), o @ o - 1
     with np.errstate(invalid="ignore"):
         root = np.sqrt(b * b - a * c)
     return (-b - root) / a, (-b + root) / a
-
-
-def _cube(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    enter, leave = _slab(o, d)
-    return _first(enter.max(-1), leave.min(-1))
-
-
-def _sphere(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    return _first(*_round(o, d))
-
-
-def _cylinder(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    (side_in, side_out), (end_in, end_out) = _round(o[:2], d[..., :2]), _slab(o[2], d[..., 2])
-    return _first(np.maximum(side_in, end_in), np.minimum(side_out, end_out))  # NaN compares false: a miss
-
-
-_DEPTH = {"cube": _cube, "sphere": _sphere, "cylinder": _cylinder}
