@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,22 @@ def test_a_folder_that_cannot_be_written_to_uses_the_users_cache(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg2"))
     with pytest.raises(StoryganError, match="set XDG_CACHE_HOME"):
         open_split(folder, "train")
+
+
+def test_a_shard_that_comes_while_the_map_is_built_waits_for_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shard(tmp_path / shard_name("train", 0, 2), [story(1)], NAMES)
+    build = dataset_module._build
+
+    def with_a_renderer_at_work(*args: Any) -> None:
+        write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES)
+        build(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset_module, "_build", with_a_renderer_at_work)
+        assert len(open_split(tmp_path, "train").frames) == 1
+    assert np.array_equal(open_split(tmp_path, "train").frames[1, 0], pixels(200))
 
 
 def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from storygan.data.images import decode_frame
-from storygan.data.schema import label_names, open_shard, read_stories, shard_paths
+from storygan.data.schema import label_names, open_shard, read_shard, shard_paths
 from storygan.types import StoryganError
 
 
@@ -59,7 +60,7 @@ def open_split(folder: str | Path, split: str) -> StoryDataset:
     file = cache / f"{split}-{fingerprint}.npy"
     with FileLock(cache / f"{split}.lock"):  # of several processes that start at once, one builds
         if not file.exists():
-            _build(Path(folder), split, (len(sentences), len(sentences[0])), file)
+            _build(paths, split, (len(sentences), len(sentences[0])), file)
             for stale in set(cache.glob(f"{split}-*.npy")) - {file}:
                 with contextlib.suppress(OSError):
                     stale.unlink()
@@ -121,7 +122,7 @@ def _cache_folder(folder: Path) -> Path:
     raise StoryganError(f"neither {folder / '.cache'} nor {user} can be written to: set XDG_CACHE_HOME to a folder")
 
 
-def _build(folder: Path, split: str, shape: tuple[int, int], file: Path) -> None:
+def _build(paths: list[Path], split: str, shape: tuple[int, int], file: Path) -> None:
     """Decode the frames of N stories of T (`shape`) into `file`, which appears whole or not at all.
 
     It writes by write(), not through the map: on a full disk that is an error, a store into a map kills the process.
@@ -131,7 +132,8 @@ def _build(folder: Path, split: str, shape: tuple[int, int], file: Path) -> None
     size: int | None = None
     try:
         with partial.open("wb") as out:
-            for story in tqdm(read_stories(folder, split), total=n, desc=f"frames of {split}", disable=None):
+            stories = chain.from_iterable(map(read_shard, paths))  # these paths: a renderer may be adding others
+            for story in tqdm(stories, total=n, desc=f"frames of {split}", disable=None):
                 frames = _decode(story.story_id, story.frames)
                 if size is None:
                     size = frames.shape[1]

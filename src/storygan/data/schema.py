@@ -179,7 +179,12 @@ def _story(row: dict, path: Path) -> Story:
     return Story(row["story_id"], row["sentences"] or [], frames, row.get("labels"))
 
 
+def read_shard(path: Path) -> Iterator[Story]:
+    """The stories of one shard in stored order."""
+    return (_story(row, path) for row in read_rows(path))
+
+
 def read_stories(folder: str | Path, split: str) -> Iterator[Story]:
     """Every story of a split, shard by shard, in stored order."""
     for path in shard_paths(folder, split):
-        yield from (_story(row, path) for row in read_rows(path))
+        yield from read_shard(path)
