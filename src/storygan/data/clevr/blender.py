@@ -50,6 +50,7 @@ class Blender:
             stderr=self._log,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""},
         )
+        self.pid = self._process.pid
         self._send({"size": size, **settings})
 
     def render(self, scene: Scene, noise: int = 0) -> np.ndarray:

@@ -1,0 +1,129 @@
+"""Quality and speed of the CLEVR-SV renderer, setting by setting.
+
+    python benchmarks/clevr_render_speed.py [--stories N] [--reference SAMPLES] [--workers 1 2 ...] [--json]
+
+Renders the same stories with each setting on one worker, and with the default on several. PSNR is that of a 64x64
+frame against a reference without denoiser (2,048 samples by default; it is kept in build/ for the next run), averaged
+over the frames, with the worst frame. Seconds are the processor's for one frame, so that other work on the machine
+changes them little; frames a second are wall time, start of Blender not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from storygan.data.clevr.blender import Blender
+from storygan.data.clevr.render import noise_seed
+from storygan.data.clevr.scene import sample_scene
+
+SEED = 1_000_000  # of the scenes measured, of no data set
+DEFAULT: dict[str, object] = {}
+PLAIN = {"denoise": False}
+HIGH = {"denoise_quality": "HIGH"}
+SETTINGS: dict[str, dict[str, object]] = {
+    "default": DEFAULT,
+    "8 samples": {"samples": 8},
+    "16 samples": {"samples": 16},
+    "24 samples": {"samples": 24},
+    "12, no denoiser": {"samples": 12, **PLAIN},
+    "32, no denoiser": {"samples": 32, **PLAIN},
+    "64, no denoiser": {"samples": 64, **PLAIN},
+    "64, no denoiser, adaptive 0.05": {"samples": 64, "adaptive_threshold": 0.05, **PLAIN},
+    "24, adaptive 0.05": {"samples": 24, "adaptive_threshold": 0.05},
+    "denoiser high": HIGH,
+    "denoiser high, accurate guides": {**HIGH, "denoise_prefilter": "ACCURATE"},
+    "1 bounce": {"bounces": 1},
+    "4 bounces": {"bounces": 4},
+    "not persistent": {"persistent": False},
+    "2 threads": {"threads": 2},
+}
+
+
+def main() -> None:
+    arguments = _arguments()
+    scenes = [sample_scene(SEED, number) for number in range(arguments.stories)]
+    reference = read_reference(scenes, arguments.reference)
+    print(f"{len(reference)} frames of 64x64; reference: {arguments.reference} samples, no denoiser")
+    print(f"{'setting':32}{'PSNR, dB':>10}{'worst':>8}{'CPU s/frame':>13}{'frames/s':>10}")
+    results = []
+    for name, settings in SETTINGS.items():
+        frames, cpu, wall = measure(scenes, settings)
+        psnr = _psnr(frames, reference)
+        results.append({"setting": name, "psnr": psnr.mean(), "worst": psnr.min(), "cpu": cpu, "rate": 1 / wall})
+        print(f"{name:32}{psnr.mean():10.2f}{psnr.min():8.2f}{cpu:13.3f}{1 / wall:10.1f}", flush=True)
+    for workers in arguments.workers:
+        rate = together(scenes, workers)
+        results.append({"setting": f"default, {workers} workers", "rate": rate})
+        print(f"{f'default, {workers} workers':32}{'':31}{rate:10.1f}", flush=True)
+    if arguments.json:
+        print(json.dumps(results, default=float))
+
+
+def read_reference(scenes: list, samples: int) -> np.ndarray:
+    """The frames (N, 64, 64, 3) at `samples` samples without denoiser, rendered once."""
+    path = Path("build") / f"clevr-reference-{len(scenes)}-{samples}.npy"
+    if not path.exists():
+        with Blender(samples=samples, **PLAIN) as blender:
+            drawn = [blender.render(s, k) for k, s in enumerate(tqdm(scenes, unit=" stories", desc="reference"))]
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, np.concatenate(drawn))
+    return np.load(path)
+
+
+def measure(scenes: list, settings: dict[str, object]) -> tuple[np.ndarray, float, float]:
+    """Frames, processor seconds a frame and wall seconds a frame of one worker that is warm."""
+    with Blender(**settings) as blender:  # type: ignore[arg-type]
+        blender.render(scenes[0])
+        cpu, wall = _cpu_seconds(blender.pid), time.monotonic()
+        frames = np.concatenate([blender.render(s, noise_seed(SEED, k)) for k, s in enumerate(scenes)])
+        cpu, wall = _cpu_seconds(blender.pid) - cpu, time.monotonic() - wall
+    return frames, cpu / len(frames), wall / len(frames)
+
+
+def together(scenes: list, workers: int) -> float:
+    """Frames a second of several warm workers that each render every scene."""
+    blenders = [Blender() for _ in range(workers)]
+    for blender in blenders:
+        blender.render(scenes[0])
+    threads = [threading.Thread(target=lambda b=b: [b.render(s) for s in scenes]) for b in blenders]
+    start = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - start
+    for blender in blenders:
+        blender.close()
+    return workers * sum(len(s.objects) for s in scenes) / seconds
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _psnr(ours: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    error = ((ours.astype(float) - reference) ** 2).mean((1, 2, 3))
+    return 10 * np.log10(255**2 / error)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Quality and speed of the CLEVR-SV renderer.")
+    parser.add_argument("--stories", type=int, default=5)
+    parser.add_argument("--reference", type=int, default=2048, metavar="SAMPLES")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--json", action="store_true", help="end with one JSON list")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

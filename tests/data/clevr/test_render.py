@@ -1,0 +1,240 @@
+"""The renderer's bookkeeping, with a stand-in for Blender; and Blender itself (slow), where it is installed."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storygan.data.clevr import blender, render
+from storygan.data.clevr.blender import Blender, render_python
+from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
+from storygan.data.clevr.scene import Scene, sample_scene
+from storygan.data.schema import read_stories
+from storygan.text.clevr import ClevrObject, format_sentence, presence_labels
+from storygan.types import StoryganError, UsageError
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for Blender, and shards of 4 stories."""
+    monkeypatch.setenv(blender.VARIABLE, sys.executable)
+    monkeypatch.setattr(blender, "SCRIPT", Path(__file__).with_name("fake_worker.py"))
+    monkeypatch.setattr(render, "STORIES_PER_SHARD", 4)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix == ".parquet"}
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_folder_holds_what_was_asked_for(tmp_path: Path) -> None:
+    summary = render_clevr(tmp_path, train=6, test=2, seed=3, T=3, size=16)
+    assert (summary.rendered, summary.kept) == (8, 0)
+    stories = list(read_stories(tmp_path, "train"))
+    assert [s.story_id for s in stories] == [f"clevr-3-{k:08d}" for k in range(6)]
+    scene = sample_scene(3, 1, 3)
+    assert stories[1].sentences == [format_sentence(thing) for thing in scene.objects]
+    assert stories[1].labels == presence_labels(scene.objects)
+    with Blender(16) as worker:
+        frames = worker.render(scene, noise_seed(3, 1))
+    assert np.array_equal(np.stack([np.asarray(Image.open(io.BytesIO(f))) for f in stories[1].frames]), frames)
+    assert len(list(read_stories(tmp_path, "test"))) == 2
+    assert "pretty_name" in (tmp_path / "README.md").read_text()
+    assert not (tmp_path / ".partial").exists()
+
+
+@pytest.mark.usefixtures("fake")
+def test_datasets_opens_the_folder_unaided(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    render_clevr(tmp_path / "d", train=5, validation=1, test=1, size=16)
+    loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
+    assert {split: len(rows) for split, rows in loaded.items()} == {"train": 5, "validation": 1, "test": 1}
+    assert loaded["train"][0]["frames"][3].size == (16, 16)
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    render_clevr(tmp_path / "one", train=9, size=16, workers=1)
+    render_clevr(tmp_path / "three", train=9, size=16, workers=3)
+    assert contents(tmp_path / "one") == contents(tmp_path / "three")
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    program = (
+        "import sys; from pathlib import Path; from storygan.data.clevr import blender, render\n"
+        f"blender.SCRIPT = Path({str(blender.SCRIPT)!r}); render.STORIES_PER_SHARD = 4\n"
+        f"render.render_clevr({str(out)!r}, train=24, size=16, workers=2)"
+    )
+    environment = {**os.environ, "FAKE_WORKER_SECONDS": "0.2"}
+    run = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(contents(out)) >= 1 and list((out / ".partial").rglob("*.png")) != [], out)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    time.sleep(0.3)  # the workers see their input end
+    done = 4 * len(contents(out)) + len(list((out / ".partial").rglob("[0-9]*.png")))
+    assert 4 < done < 24
+    summary = render_clevr(out, train=24, size=16, workers=2)
+    assert (summary.rendered, summary.kept) == (24 - done, done)
+    render_clevr(tmp_path / "whole", train=24, size=16, workers=2)
+    assert contents(out) == contents(tmp_path / "whole")
+    assert render_clevr(out, train=24, size=16).rendered == 0
+
+
+def wait_for(condition, out: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not (out.exists() and condition()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+@pytest.mark.usefixtures("fake")
+def test_shards_of_three_jobs_merge_to_the_same_folder(tmp_path: Path) -> None:
+    render_clevr(tmp_path / "whole", train=10, test=3, size=16)
+    parts = [tmp_path / f"part{i}" for i in (1, 2, 3)]
+    for i, part in enumerate(parts, 1):
+        render_clevr(part, train=10, test=3, size=16, shard=(i, 3))
+        assert not (part / "README.md").exists()
+    with pytest.raises(StoryganError, match="lacks"):
+        merge_clevr(tmp_path / "merged", parts[:2])
+    merge_clevr(tmp_path / "merged", parts)
+    assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
+    assert (tmp_path / "merged" / "README.md").read_text() == (tmp_path / "whole" / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("fake")
+def test_merge_notices_a_shard_with_other_stories(tmp_path: Path) -> None:
+    render_clevr(tmp_path, train=8, size=16)
+    one, two = sorted(tmp_path.glob("*.parquet"))
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(StoryganError, match="holds other stories"):
+        merge_clevr(tmp_path)
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_folder_keeps_to_its_plan(tmp_path: Path) -> None:
+    render_clevr(tmp_path, train=2, size=16)
+    with pytest.raises(StoryganError, match="was begun with seed 0, not 1"):
+        render_clevr(tmp_path, train=2, size=16, seed=1)
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_folder_of_other_data_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "train-00000-of-00001.parquet").touch()
+    with pytest.raises(StoryganError, match="did not make"):
+        render_clevr(tmp_path, train=2)
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_worker_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_WORKER_DIES", str(sample_scene(0, 5).objects[0].x))
+    with pytest.raises(StoryganError, match="exit code 1: out of memory"):
+        render_clevr(tmp_path, train=12, size=16, workers=2)
+
+
+def test_a_missing_render_environment_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(blender.VARIABLE, str(tmp_path / "python"))
+    with pytest.raises(StoryganError, match="does not exist"):
+        render_clevr(tmp_path / "out", train=1)
+    monkeypatch.delenv(blender.VARIABLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(blender, "__file__", str(tmp_path / "a" / "b" / "c" / "d" / "e" / "blender.py"))
+    with pytest.raises(StoryganError, match="make render-env"):
+        render_clevr(tmp_path / "out", train=1)
+    monkeypatch.setenv(blender.VARIABLE, sys.executable)
+    with pytest.raises(StoryganError, match="has no bpy: run `make render-env`"):
+        render_clevr(tmp_path / "out", train=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train": 0}, "positive number"),
+        ({"train": -1, "test": 3}, "positive number"),
+        ({"train": 1, "T": 7}, "1 to 6"),
+        ({"train": 1, "size": 4}, "16 to 512"),
+        ({"train": 1, "shard": (0, 4)}, "counts from 1"),
+        ({"train": 1, "shard": (5, 4)}, "counts from 1"),
+    ],
+)
+def test_impossible_wishes_are_refused(tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        render_clevr(tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+# --- Blender itself -------------------------------------------------------------------------------------------------
+
+
+def _has_blender() -> bool:
+    try:
+        python = render_python()
+    except StoryganError:
+        return False
+    return subprocess.run([python, "-c", "import bpy"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def real() -> None:
+    if not _has_blender():
+        pytest.skip("no render environment: make render-env")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real")
+def test_blender_draws_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -> None:
+    render_clevr(tmp_path / "one", train=4, workers=1)
+    render_clevr(tmp_path / "two", train=4, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real")
+def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    program = f"from storygan.data.clevr import render; render.render_clevr({str(out)!r}, train=6, workers=2)"
+    run = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list((out / ".partial").rglob("[0-9]*.png"))) >= 2, out, 200)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    time.sleep(3)
+    done = len(list((out / ".partial").rglob("[0-9]*.png")))
+    summary = render_clevr(out, train=6, workers=2)
+    assert (summary.rendered, summary.kept) == (6 - done, done)
+    render_clevr(tmp_path / "whole", train=6, workers=2)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real")
+def test_six_frames_of_128_pixels() -> None:
+    scene = sample_scene(0, 0, 6)
+    with Blender(128) as worker:
+        frames = worker.render(scene)
+    assert frames.shape == (6, 128, 128, 3)
+    mask = scene.mask()[:, :]
+    for k in range(6):  # the object that a frame adds changes the pixels where it stands
+        rows, columns = np.nonzero(mask == k)
+        before = frames[k - 1] if k else frames[5] * 0
+        change = np.abs(frames[k].astype(int) - before)[rows * 128 // 240, columns * 128 // 320]
+        assert np.median(change.max(-1)) > 12
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real")
+def test_objects_are_drawn_where_the_camera_geometry_says() -> None:
+    things = tuple(ClevrObject("sphere", "red", "rubber", "small", x, y) for x, y in ((-2, -2), (2, 2), (0, 0)))
+    scene = Scene(things, (0.0,) * 3, camera=(0.4, -0.3, 0.2))
+    with Blender(128) as worker:
+        last = worker.render(scene)[-1].astype(int)
+    drawn = last[..., 0] - last[..., 1] > 40  # red pixels
+    ideal = np.asarray(Image.fromarray(((scene.mask() >= 0) * 255).astype(np.uint8)).resize((128, 128))) > 127
+    assert (drawn & ideal).sum() > 0.9 * max(drawn.sum(), ideal.sum())
