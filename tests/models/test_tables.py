@@ -67,9 +67,22 @@ def test_context_encoder_table() -> None:
     assert count(network) == lower + gru + text2gist + filters
 
 
+def as_in_the_table(network: ImageGenerator) -> nn.Sequential:
+    """The rows of the table one by one, with `network`'s own weights: Upsample and Conv3x3 apart."""
+    first, *blocks, last, tanh = network
+    rows: list[nn.Module] = [first]
+    for block in [*blocks, nn.Sequential(last)]:
+        conv = block[0]
+        plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None)
+        plain.load_state_dict(conv.state_dict())
+        rows += [nn.Upsample(scale_factor=2), nn.Sequential(plain, *block[1:])]
+    return nn.Sequential(*rows, tanh)
+
+
 def test_image_generator_table() -> None:
     network = ImageGenerator()
-    assert shapes_after(network, [str(n) for n in range(10)], torch.randn(B, 128, 4, 4)) == [
+    table = as_in_the_table(network)
+    assert shapes_after(table, [str(n) for n in range(10)], torch.randn(B, 128, 4, 4)) == [
         (B, 512, 4, 4),
         (B, 512, 8, 8),
         (B, 256, 8, 8),
@@ -83,6 +96,19 @@ def test_image_generator_table() -> None:
     ]
     channels = [(128, 512), (512, 256), (256, 128), (128, 64)]
     assert count(network) == sum(9 * i * o + 2 * o for i, o in channels) + 9 * 64 * 3 + 3
+
+
+def test_upsampling_in_one_convolution_equals_the_table() -> None:
+    """Pictures and gradients, in float64: the two are the same function."""
+    network = ImageGenerator().double()
+    table = as_in_the_table(network).double()
+    o = torch.randn(B, 128, 4, 4, dtype=torch.float64)
+    for module in (network, table):
+        (module(o) * torch.linspace(-1, 1, 64, dtype=torch.float64)).sum().backward()
+    torch.testing.assert_close(network(o), table(o))
+    pairs = zip(network.parameters(), table.parameters(), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one.grad, other.grad)
 
 
 LADDER = [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
