@@ -3,10 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from storygan.config import VARIANTS, ModelConfig
 from storygan.models.context_encoder import ContextEncoder
-from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
+from storygan.models.discriminators import ImageDiscriminator, JoinConv, StoryDiscriminator
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.noise import Noise
 from storygan.models.story_encoder import StoryEncoder
@@ -117,13 +118,29 @@ LADDER_COUNT = sum(16 * i * o + 2 * o for i, o in [(3, 64), (64, 128), (128, 256
 
 def test_image_discriminator_table() -> None:
     network = ImageDiscriminator()
-    names = [f"features.{n}" for n in range(4)] + ["join", "out"]
+    names = [f"features.{n}" for n in range(4)] + ["join.2", "out"]
     shapes = shapes_after(network, names, torch.randn(B, 3, 64, 64), conditions(B))
     assert shapes == [(B, *shape) for shape in LADDER] + [(B, 512, 4, 4), (B, 1, 1, 1)]
     assert count(network) == LADDER_COUNT + 9 * (512 + 256) * 512 + 2 * 512 + 16 * 512 + 1
     probability = network.score(torch.randn(B, 3, 64, 64), *conditions(B))
     assert probability.shape == (B,)
     assert ((probability > 0) & (probability < 1)).all()
+
+
+def test_join_equals_the_convolution_of_the_repeated_condition() -> None:
+    """Values and gradients, in float64: the shared and the plain form are the same function."""
+    join = JoinConv(6, 5, 7).double()
+    x = torch.randn(B, 6, 4, 4, dtype=torch.float64, requires_grad=True)
+    conditions = tuple(torch.randn(B, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    plain = [
+        F.conv2d(torch.cat([x, c[:, :, None, None].expand(-1, -1, 4, 4)], dim=1), join.weight, padding=1)
+        for c in conditions
+    ]
+    shared = join(x, conditions)
+    torch.testing.assert_close(shared, plain)
+    inputs = (x, *conditions, join.weight)
+    gradients = [torch.autograd.grad(sum((y**2).sum() for y in ys), inputs) for ys in (shared, plain)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_story_discriminator_table() -> None:

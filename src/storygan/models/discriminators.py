@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from storygan.config import DiscriminatorConfig
@@ -39,6 +40,32 @@ def add_spectral_norm(network: nn.Module) -> None:
             spectral_norm(module)
 
 
+class JoinConv(nn.Conv2d):
+    """Conv3x3 over image maps and conditions that are repeated over the map, for several conditions at once.
+
+    It is linear, so the image's part is computed once, and a condition's part, constant but for the zero-padded border,
+    is a small matrix product: there are three kinds of rows (first, inner, last), and of columns, by which of the three
+    taps fall outside.
+    """
+
+    TAPS_INSIDE = ((0.0, 1.0, 1.0), (1.0, 1.0, 1.0), (1.0, 1.0, 0.0))  # first, inner and last row, or column
+
+    def __init__(self, maps: int, condition: int, outputs: int) -> None:
+        super().__init__(maps + condition, outputs, 3, padding=1, bias=False)
+        self.split = [maps, condition]
+
+    def forward(self, x: Tensor, conditions: tuple[Tensor, ...]) -> list[Tensor]:
+        """(N, maps, H, W) and conditions (N, condition) each -> (N, outputs, H, W) for each; H, W >= 2."""
+        W_x, W_c = self.weight.split(self.split, dim=1)
+        image = F.conv2d(x, W_x, padding=1)
+        inside = W_c.new_tensor(self.TAPS_INSIDE)
+        kinds = torch.einsum("oclm,rl,sm->cors", W_c, inside, inside)  # (condition, outputs, 3, 3)
+        rows, columns = (torch.tensor([0] + [1] * (n - 2) + [2], device=x.device) for n in x.shape[2:])
+        return [
+            image + torch.tensordot(c, kinds, dims=1).index_select(2, rows).index_select(3, columns) for c in conditions
+        ]
+
+
 class ImageDiscriminator(nn.Module):
     """D_I(x_t, s_t, h_0): does the image look real and fit its sentence and story?
 
@@ -52,7 +79,7 @@ class ImageDiscriminator(nn.Module):
         config = config or DiscriminatorConfig()
         self.features = ladder()
         self.join = nn.Sequential(
-            nn.Conv2d(512 + D + D, 512, 3, padding=1, bias=False),
+            JoinConv(512, D + D, 512),
             nn.BatchNorm2d(512),
             nn.LeakyReLU(SLOPE, inplace=True),
         )
@@ -62,7 +89,7 @@ class ImageDiscriminator(nn.Module):
             add_spectral_norm(self)
 
     def forward(self, x: Tensor, *conditions: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, ...], Tensor | None]:
-        """Judge images under one or several conditions; the image's features are computed once.
+        """Judge images under one or several conditions; what depends on the image alone is computed once.
 
         Args:
             x: (N, 3, 64, 64) images in [-1, 1].
@@ -72,14 +99,10 @@ class ImageDiscriminator(nn.Module):
             One tensor of logits (N,) a condition, and the label logits (N, K) or None.
         """
         maps = self.features(x)  # (N, 512, 4, 4)
-        logits = tuple(self.judge(maps, s, h_0) for s, h_0 in conditions)
+        joined = self.join[0](maps, tuple(torch.cat(pair, dim=1) for pair in conditions))
+        logits = tuple(self.out(self.join[1:](one)).flatten() for one in joined)
         labels = self.label_head(maps).flatten(1) if self.label_head is not None else None
         return logits, labels
-
-    def judge(self, maps: Tensor, s: Tensor, h_0: Tensor) -> Tensor:
-        """Logits (N,) of image features (N, 512, 4, 4) with `s_t` and `h_0` repeated over the 4x4 map."""
-        condition = torch.cat([s, h_0], dim=1)[:, :, None, None].expand(-1, -1, *maps.shape[2:])
-        return self.out(self.join(torch.cat([maps, condition], dim=1))).flatten()
 
     def score(self, x: Tensor, s: Tensor, h_0: Tensor) -> Tensor:
         """D_I as a probability, (N,) in (0, 1)."""

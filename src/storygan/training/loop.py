@@ -218,5 +218,5 @@ def has_story(config: TrainConfig) -> bool:
 
 def _setup(fabric: Fabric, network: torch.nn.Module, lr: float, config: TrainConfig) -> tuple[Any, Any]:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    adam = torch.optim.Adam(network.parameters(), lr=lr, betas=(config.adam.beta1, config.adam.beta2))
+    adam = torch.optim.Adam(network.parameters(), lr=lr, betas=(config.adam.beta1, config.adam.beta2), fused=True)
     return fabric.setup(network, adam)
