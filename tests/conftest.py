@@ -1,6 +1,9 @@
 """Settings for every test, and a tiny data set."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported, as the command line does
 
 import numpy as np
 import pytest

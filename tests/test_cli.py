@@ -52,7 +52,8 @@ def test_generate_writes_the_same_picture_for_the_same_seed(model: str, tmp_path
     assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "7", "--out", str(two)]) == 0
     assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "8", "--out", str(other)]) == 0
     assert one.read_bytes() == two.read_bytes() != other.read_bytes()
-    assert Image.open(one).size == (2 * (4 * 64 + 3 * 2), 2 * (4 * 64 + 3 * 2))
+    with Image.open(one) as picture:
+        assert picture.size == (2 * (4 * 64 + 3 * 2), 2 * (4 * 64 + 3 * 2))
 
 
 def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

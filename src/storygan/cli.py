@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from storygan.config import TrainConfig
 from storygan.types import StoryganError, UsageError
 
 SHIPPED_MODEL = "clevr-sv"
-EXTRAS = {"pyarrow": "data", "lightning_fabric": "train", "tensorboard": "train"}
+EXTRAS = {"torchmetrics": "evaluate", "pyarrow": "data", "lightning_fabric": "train", "tensorboard": "train"}
 """Modules that the base install lacks, and the extra that brings each."""
 
 
@@ -88,6 +89,63 @@ def train(args: Namespace) -> None:
 
     folder = train_loop(config, resume)
     print(f"the model is in {folder}: storygan generate --model {folder} ...")
+
+
+def evaluate_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=str,
+        default=SHIPPED_MODEL,
+        help="a shipped model, a model folder, a hub id, or a row: real-frames, mean-image, previous-real-frame, "
+        "another-story",
+    )
+    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--split", type=str, default="test")
+    parser.add_argument("--stories", type=int, default=0, help="only so many of the split; 0: all")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
+    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def evaluate(args: Namespace) -> None:
+    """`storygan evaluate`."""
+    from storygan.evaluation.recognizer import SHIPPED
+    from storygan.evaluation.report import evaluate as measure
+
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer or SHIPPED)
+    print(json.dumps(report.to_dict()) if args.json else report)
+
+
+def train_recognizer_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--out", type=str, required=True, help="folder of the recognizer")
+    parser.add_argument("--split", type=str, default="train", help="what it learns from")
+    parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def train_recognizer(args: Namespace) -> None:
+    """`storygan train-recognizer`."""
+    from storygan.evaluation.train_recognizer import train_recognizer as learn
+
+    out = learn(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
+    print(f"the recognizer is in {out}: storygan check-recognizer --recognizer {out} --data {args.data}")
+
+
+def check_recognizer_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--split", type=str, default="test")
+    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def check_recognizer(args: Namespace) -> None:
+    """`storygan check-recognizer`."""
+    from storygan.evaluation.accuracy import check_recognizer as check
+    from storygan.evaluation.recognizer import SHIPPED, Recognizer
+
+    accuracy = check(Recognizer.load(args.recognizer or SHIPPED), args.data, args.split)
+    print(json.dumps(accuracy.to_dict()) if args.json else accuracy)
 
 
 def data_options(parser: ArgumentParser) -> None:
@@ -201,6 +259,9 @@ DATA_COMMANDS = {
 COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "generate": (generate_options, generate, "draw a story: one picture a sentence"),
     "train": (train_options, train, "train a model, or go on with a run"),
+    "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
+    "train-recognizer": (train_recognizer_options, train_recognizer, "train what reads frames for `evaluate`"),
+    "check-recognizer": (check_recognizer_options, check_recognizer, "how well a recognizer reads real frames"),
     "data": (data_options, data, "render, import and check data sets"),
 }
 
@@ -214,6 +275,7 @@ def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
     arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
     parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
     commands = parser.add_subcommands(dest="command")
