@@ -1,0 +1,65 @@
+"""Means over stories with intervals. Every metric comes as two numbers a story, a sum and what it is a sum over: the
+value over stories is the ratio of the totals, which covers means over frames, over objects, and F1 alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+RESAMPLES = 1000
+
+
+class PerStory(NamedTuple):
+    """A metric, story by story: `total` / `weight` is its value; a weight of 0 is a story without a say."""
+
+    total: np.ndarray
+    """(N,) float."""
+    weight: np.ndarray
+    """(N,) float, 0 or more."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95% interval over stories."""
+
+    mean: float
+    low: float
+    high: float
+    stories: int
+
+    def to_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def per_story(values: np.ndarray) -> PerStory:
+    """Values (N, ...) of N stories, all of one weight -> their sums and weights."""
+    flat = values.reshape(len(values), -1).astype(np.float64)
+    return PerStory(flat.sum(1), np.full(len(flat), float(flat.shape[1])))
+
+
+def join(parts: list[PerStory]) -> PerStory:
+    """The stories of several parts, one after the other."""
+    return PerStory(np.concatenate([part.total for part in parts]), np.concatenate([part.weight for part in parts]))
+
+
+def resamples(N: int, seed: int, count: int = RESAMPLES) -> np.ndarray:
+    """How often each of N stories is drawn in each resample with replacement: (count, N) int64."""
+    return np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), size=count)
+
+
+def estimate(metric: PerStory, seed: int) -> Estimate | None:
+    """The value with its 95% percentile bootstrap interval over stories (Efron and Tibshirani, 1993, chapter 13).
+
+    None where no story has a say.
+    """
+    stories = int((metric.weight > 0).sum())
+    if not stories:
+        return None
+    drawn = resamples(len(metric.total), seed).astype(np.float64)
+    totals, counts = drawn @ metric.total, drawn @ metric.weight
+    values = totals[counts > 0] / counts[counts > 0]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Estimate(float(metric.total.sum() / metric.weight.sum()), float(low), float(high), stories)

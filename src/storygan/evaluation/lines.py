@@ -1,0 +1,78 @@
+"""The metrics of one row of a table, story by story, and the distances of all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from storygan.evaluation import metrics, pixels
+from storygan.evaluation.bootstrap import Estimate, PerStory, join
+from storygan.evaluation.distances import fid, kid
+from storygan.evaluation.features import extract, installed
+from storygan.evaluation.metrics import Seen
+from storygan.evaluation.rows import Pool
+
+BATCH = 64
+"""Stories at a time."""
+DISTANCE_STORIES = 500
+"""At most so many stories on each side of KID and FID: their networks are slow, their matrices large."""
+FEWEST = 10
+"""Stories that each side of KID and FID needs."""
+PIXEL_METRICS = {
+    "ssim_01_gauss11": pixels.ssim_01_gauss11,
+    "ssim_pm1_range1_gauss11": pixels.ssim_pm1_range1_gauss11,
+    "psnr_01": pixels.psnr_01,
+}
+
+
+def object_metrics(seen: Seen) -> dict[str, PerStory]:
+    """What the recognizer saw at the places of CLEVR-SV objects."""
+    return {
+        "object_accuracy": metrics.object_accuracy(seen),
+        "story_consistency": metrics.story_consistency(seen),
+        "nothing_extra": metrics.nothing_extra(seen),
+        "object_there": metrics.object_there(seen),
+        **metrics.attribute_accuracy(seen),
+    }
+
+
+def label_metrics(found: np.ndarray, labels: np.ndarray) -> dict[str, PerStory]:
+    """Labels found in the frames and the right ones, (N, T, K) bool."""
+    return {
+        "label_exact_match": metrics.label_exact_match(found, labels),
+        "label_micro_f1": metrics.label_micro_f1(found, labels),
+    }
+
+
+def pixel_metrics(pool: Pool, row: str) -> dict[str, PerStory]:
+    """The row's frames against the real ones."""
+    N = len(pool.rows[row])
+    parts = [slice(start, start + BATCH) for start in range(0, N, BATCH)]
+    return {
+        name: join([metric(pool.show(row, part), pool.show("real_frames", part)) for part in parts])
+        for name, metric in PIXEL_METRICS.items()
+    }
+
+
+def distances(pool: Pool, recognized: np.ndarray | None, seed: int) -> dict[str, dict[str, Estimate]]:
+    """KID and FID of every row: by row, by name, which says whose features they are on.
+
+    The real frames of the first half of the stories are what the second half of each row is compared with, so that real
+    frames have a distance too: what chance alone makes of so few stories. `recognized` are the recognizer's features of
+    the pool, (M, F).
+    """
+    N = len(pool.rows["real_frames"])
+    side = min(N // 2, DISTANCE_STORIES)
+    rows: dict[str, dict[str, Estimate]] = {row: {} for row in pool.rows}
+    if side < FEWEST:
+        return rows
+    reference = pool.rows["real_frames"][:side]
+    shown = {row: index[N // 2 : N // 2 + side] for row, index in pool.rows.items()}
+    needed, where = np.unique(np.stack([reference, *shown.values()]), return_inverse=True)
+    where = where.reshape(-1, *reference.shape)
+    features = {} if recognized is None else {"recognizer": recognized[needed]}
+    features |= {name: extract(make(), pool.frames[needed], name) for name, make in installed().items()}
+    for name, known in features.items():
+        for row, index in zip(shown, where[1:], strict=True):
+            rows[row][f"kid_{name}"] = kid(known[index], known[where[0]], seed)
+            rows[row][f"fid_{name}"] = fid(known[index], known[where[0]], seed)
+    return rows

@@ -1,0 +1,150 @@
+"""The recognizer: a small convolutional network that says what a frame shows.
+
+At a place of a CLEVR-SV frame: is an object there, and of which size, colour, material and shape. It answers for every
+place of the frame at once (a map of logits), so that a frame goes through the network once however many places are
+asked. Of any frame: which of the K labels it shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from storygan.text.clevr import ATTRIBUTES
+from storygan.types import StoryganError
+
+SIZE = 64
+"""Pixels: frames of another size are brought to it."""
+SPLITS = [1, *(len(options) for options in ATTRIBUTES.values())]
+"""Logits at a place: one for "an object is there", then one for each size, colour, material and shape."""
+FEATURES = 96
+THERE = 0.5
+"""Probability from which an object counts as there."""
+SETTINGS, WEIGHTS = "recognizer.json", "recognizer.safetensors"
+SHIPPED = Path(__file__).parents[1] / "weights" / "recognizer-clevr-sv"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is at P places of each of B frames."""
+
+    there: np.ndarray
+    """(B, P) float32, the probability of an object."""
+    words: np.ndarray
+    """(B, P, 4) int64, the likeliest size, colour, material and shape: indices into `ATTRIBUTES`."""
+
+
+class Recognizer(nn.Module):
+    """Frames -> a map of logits for places, K label logits, and the features these are made of.
+
+    Args:
+        labels: the K names of the labels.
+        about: what it was trained on and how well it does; kept in its JSON file.
+    """
+
+    where: Tensor
+    """(2, 64, 64): x and y of each pixel in [-1, 1], for a far object looks like a near small one."""
+
+    def __init__(self, labels: Sequence[str], about: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.labels = tuple(labels)
+        self.about = dict(about or {})
+        self.trunk = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            *_block(3 * 4 + 2 * 4, 64),
+            *_block(64, 64),
+            *_block(64, 64, dilation=2),
+        )
+        self.places = nn.Sequential(nn.Conv2d(64 + 2, 128, 1), nn.ReLU(), nn.Conv2d(128, sum(SPLITS), 1))
+        self.frame = nn.Sequential(*_block(64, FEATURES, stride=2))
+        self.label_head = nn.Linear(FEATURES, len(self.labels))
+        line = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
+        self.register_buffer("where", torch.stack(torch.meshgrid(line, line, indexing="xy")), persistent=False)
+
+    @property
+    def knows_places(self) -> bool:
+        """Whether it was trained on CLEVR-SV sentences, and so on what is at which place."""
+        return bool(self.about.get("places"))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Look at frames.
+
+        Args:
+            x: (B, 3, 64, 64) in [-1, 1].
+
+        Returns:
+            maps (B, 16, 32, 32) of logits for places; label logits (B, K); features (B, 96).
+        """
+        where = self.where.expand(len(x), -1, -1, -1)
+        h = self.trunk(torch.cat([x, where], 1))  # (B, 64, 32, 32)
+        maps = self.places(torch.cat([h, F.avg_pool2d(where, 2)], 1))
+        f = self.frame(h)  # (B, 96, 16, 16)
+        return maps, self.label_head(f.amax((2, 3))), f.mean((2, 3))
+
+    @torch.no_grad()
+    def look(self, frames: np.ndarray) -> tuple[Tensor, np.ndarray, np.ndarray]:
+        """uint8 frames (B, H, W, 3) -> maps for `read`, label probabilities (B, K), features (B, 96)."""
+        maps, labels, features = self(to_input(frames))
+        return maps, labels.sigmoid().numpy(), features.numpy()
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `recognizer.json` and `recognizer.safetensors` (half precision) into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
+        save_file(state, folder / WEIGHTS)
+        (folder / SETTINGS).write_text(json.dumps({"labels": self.labels, "about": self.about}, indent=1) + "\n")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path = SHIPPED) -> Recognizer:
+        """A saved recognizer, or the shipped one for CLEVR-SV, ready to look.
+
+        Raises:
+            StoryganError: where the folder holds none, or a torn one.
+        """
+        folder = Path(folder)
+        try:
+            recognizer = cls(**json.loads((folder / SETTINGS).read_text()))
+            state = load_file(folder / WEIGHTS)
+            recognizer.load_state_dict(state, strict=False)
+            if missing := {name for name, tensor in recognizer.state_dict().items() if tensor.dim()} - set(state):
+                raise ValueError(f"{sorted(missing)[0]} is missing")
+        except Exception as error:  # whatever the readers raise on missing, torn or foreign files
+            reason = str(error).splitlines()[0]
+            raise StoryganError(f"{folder} holds no recognizer that can be used: {reason}") from error
+        return recognizer.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _block(channels: int, out: int, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, out, 3, stride, padding=dilation, dilation=dilation, bias=False)
+    return [convolution, nn.BatchNorm2d(out), nn.ReLU()]
+
+
+def to_input(frames: np.ndarray) -> Tensor:
+    """uint8 frames (B, H, W, 3) -> float32 (B, 3, 64, 64) in [-1, 1]."""
+    x = torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, 1).float() / 127.5 - 1
+    return x if x.shape[2:] == (SIZE, SIZE) else F.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
+
+
+def at_places(maps: Tensor, places: Tensor) -> Tensor:
+    """Logits at places: maps (B, 16, 32, 32), picture coordinates (B, P, 2) in [0, 1] -> (B, P, 16), bilinear."""
+    found = F.grid_sample(maps, places[:, :, None] * 2 - 1, padding_mode="border", align_corners=False)
+    return found[..., 0].swapaxes(1, 2)
+
+
+@torch.no_grad()
+def read(maps: Tensor, places: np.ndarray) -> Reading:
+    """What is at picture coordinates (B, P, 2) in [0, 1] of the frames that gave these maps."""
+    there, *words = at_places(maps, torch.from_numpy(places)).split(SPLITS, -1)
+    chosen = torch.stack([logits.argmax(-1) for logits in words], -1)
+    return Reading(there[..., 0].sigmoid().numpy(), chosen.numpy())

@@ -1,0 +1,155 @@
+"""`storygan evaluate`: every metric for every row, with intervals, as a table or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from storygan.data.dataset import StoryDataset, open_split
+from storygan.data.schema import splits
+from storygan.evaluation.bootstrap import RESAMPLES, Estimate, estimate
+from storygan.evaluation.lessons import Lessons, lessons
+from storygan.evaluation.lines import distances, label_metrics, object_metrics, pixel_metrics
+from storygan.evaluation.places import SAFE, STEP
+from storygan.evaluation.recognizer import SHIPPED, Recognizer
+from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
+from storygan.evaluation.seeing import look
+from storygan.evaluation.variety import variety
+from storygan.models.noise import Noise
+from storygan.models.storygan import StoryGAN
+from storygan.types import UsageError
+
+BATCH = 64
+"""Stories that are drawn at a time."""
+VARIETY_STORIES = 100
+"""At most so many stories are drawn over and over."""
+Line = dict[str, Estimate | None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The table, and how it was measured."""
+
+    model: str
+    data: str
+    split: str
+    stories: int
+    seed: int
+    rows: dict[str, Line]
+    """By row, by metric; None where no story has a say."""
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON holds: each value with its 95% interval, `mean`, `low`, `high`, and the `stories` it rests on."""
+        rows = {
+            row: {name: value.to_dict() for name, value in line.items() if value} for row, line in self.rows.items()
+        }
+        own = ("model", "data", "split", "stories", "seed", "notes")
+        return {**{name: getattr(self, name) for name in own}, "rows": rows}
+
+    def __str__(self) -> str:
+        """A line a metric, a column a row of the evaluation, the 95% interval in brackets."""
+        names = list(dict.fromkeys(name for line in self.rows.values() for name in line))
+        cells = [["", *(ROWS[row] for row in self.rows)]]
+        cells += [[name, *(_cell(line.get(name)) for line in self.rows.values())] for name in names]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+        return "\n".join([*(line.rstrip() for line in lines), "", *self.notes])
+
+
+def _cell(value: Estimate | None) -> str:
+    return "-" if value is None else f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
+
+
+def evaluate(
+    model: str, data: str | Path, split: str = "test", stories: int = 0, seed: int = 0, recognizer: str | Path = SHIPPED
+) -> Report:
+    """Evaluate a model, or a trivial row under its name, on the first `stories` stories of a split (0: all).
+
+    Raises:
+        UsageError: the model does not fit the data, or there are fewer than 2 stories.
+        StoryganError: the model, the data or the recognizer cannot be read.
+    """
+    if stories < 0:
+        raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
+    torch.set_flush_denormal(True)
+    dataset = open_split(data, split)
+    N = min(stories or len(dataset), len(dataset))
+    told = dataset.sentences[:N]
+    row = trivial_row(model)
+    network = None if row else StoryGAN.from_pretrained(model)
+    judge, known = Recognizer.load(recognizer), _known(dataset)
+    sees_places = known is not None and known.words is not None and judge.knows_places
+    sees_labels = known is not None and known.label_names == judge.labels
+
+    drawn = draw(network, told, seed) if network else str(row)
+    pool = make_pool(dataset.batch(range(N)), mean_image(_training_split(data, dataset)), drawn)
+    looked = look(judge, pool, told if sees_places else None)
+    rows: dict[str, Line] = {}
+    for name, index in tqdm(pool.rows.items(), desc="compare", unit="row", disable=None):
+        values = object_metrics(looked.seen[name]) if sees_places else {}
+        if known is not None and sees_labels:
+            values |= label_metrics(looked.labels[index], known.labels[:N].astype(bool))
+        values |= pixel_metrics(pool, name)
+        rows[name] = {metric: estimate(value, seed) for metric, value in values.items()}
+    for name, line in distances(pool, looked.features if sees_places or sees_labels else None, seed).items():
+        rows[name] |= line
+    if network:
+        S = torch.from_numpy(network.encode(told[:VARIETY_STORIES]))
+        rows[MODEL] |= {metric: estimate(value, seed) for metric, value in variety(network, S, seed).items()}
+    notes = _notes(model, f"{Path(data).name}, split {split}", N, seed, judge, sees_places, sees_labels)
+    return Report(model, Path(data).name, split, N, seed, rows, notes)
+
+
+def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:
+    """One drawing of each of N stories: uint8 (N, T, 64, 64, 3), as `StoryGAN.generate` draws them with that seed.
+
+    Raises:
+        UsageError: the stories have not the model's T sentences, or it cannot read one.
+    """
+    T = model.config.T
+    if len(stories[0]) != T:
+        raise UsageError(f"the model draws stories of {T} sentences; these have {len(stories[0])}")
+    S = torch.from_numpy(model.encode(stories))
+    noise = Noise.draw(len(S), model.config, torch.Generator().manual_seed(seed))
+    parts = tqdm(range(0, len(S), BATCH), desc="draw", unit="batch", disable=None)
+    return np.concatenate([model.draw(S[n : n + BATCH], noise[n : n + BATCH]) for n in parts])
+
+
+def _known(dataset: StoryDataset) -> Lessons | None:
+    try:
+        return lessons(dataset)
+    except UsageError:
+        return None  # nothing is told that a recognizer could check: pixels and features remain
+
+
+def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset:
+    """Whose mean image is a row: the training split's if there is one that fits, else that of the split at hand."""
+    if "train" in splits(data):
+        train = open_split(data, "train")
+        if train.size == dataset.size:
+            return train
+    return dataset
+
+
+def _notes(model: str, data: str, N: int, seed: int, judge: Recognizer, places: bool, labels: bool) -> list[str]:
+    """How it was measured, for people."""
+    about = judge.about
+    trained = f"trained on {about.get('stories')} stories of {about.get('data')}, split {about.get('split')}"
+    notes = [
+        f"{N} stories of {data}; seed {seed}; model {model}",
+        f"in brackets: 95% interval over stories ({RESAMPLES} bootstrap resamples; FID: normal, from 25)",
+    ]
+    if places or labels:
+        notes.append(f"recognizer {trained}; the row of real frames shows where it errs")
+    else:
+        notes.append("no recognizer for these stories: train one (storygan train-recognizer), name it (--recognizer)")
+    if places:
+        notes.append(f"nothing_extra: no object at floor places {STEP} apart, at least {SAFE} from what has been told")
+    notes.append("kid, fid: the second half of the stories against the real frames of the first half")
+    return notes

@@ -1,0 +1,82 @@
+"""The rows of every table: real frames, three trivial ways to draw, and the model.
+
+All their frames lie in one pool, each once, and a row is an array of positions in it: what is computed for a frame is
+shared by the rows that show it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from storygan.data.dataset import StoryDataset
+from storygan.types import UsageError
+
+MODEL = "model"
+ROWS = {
+    "real_frames": "real frames",
+    "mean_image": "mean image",
+    "previous_real_frame": "previous real frame",
+    "another_story": "another story's frames",
+    MODEL: "the model",
+}
+"""Names in JSON, and as they are printed. Real frames are the ceiling."""
+TRIVIAL = tuple(name for name in ROWS if name != MODEL)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Frames, and which of them each row shows."""
+
+    frames: np.ndarray
+    """(M, H, W, 3) uint8: the mean image, the real frames of N stories, and those that the model drew."""
+    rows: dict[str, np.ndarray]
+    """By row (N, T), positions in `frames`."""
+
+    def show(self, row: str, stories: slice = slice(None)) -> np.ndarray:
+        """The frames of a row: (N, T, H, W, 3) uint8."""
+        return self.frames[self.rows[row][stories]]
+
+
+def trivial_row(name: str) -> str | None:
+    """The trivial row that a `--model` names, as in `mean-image`, `mean image` or `mean_image`; None for a model."""
+    name = name.lower().replace("'s", "").replace("-", "_").replace(" ", "_").removesuffix("_frames")
+    return next((row for row in TRIVIAL if row.removesuffix("_frames") == name), None)
+
+
+def mean_image(dataset: StoryDataset) -> np.ndarray:
+    """The mean of all frames: (H, W, 3) uint8."""
+    total = sum(dataset.frames[n : n + 256].sum((0, 1), dtype=np.float64) for n in range(0, len(dataset), 256))
+    return (total / (len(dataset) * dataset.T)).round().astype(np.uint8)
+
+
+def make_pool(real: np.ndarray, mean: np.ndarray, drawn: np.ndarray | str) -> Pool:
+    """Lay out the rows of N stories: real (N, T, H, W, 3), mean (H, W, 3), drawn like real or a trivial row's name.
+
+    Frame 1 has no previous frame: there `previous_real_frame` shows the mean image. `another_story` shows the next
+    story's frames (the last story's next is the first).
+
+    Raises:
+        UsageError: where there is one story alone, or drawn frames have another shape than the real ones.
+    """
+    N, T = real.shape[:2]
+    if N < 2:
+        raise UsageError("evaluation needs at least 2 stories: one is compared with another")
+    frames = [mean[None], real.reshape(-1, *real.shape[2:])]
+    shown = 1 + np.arange(N * T).reshape(N, T)
+    nothing = np.zeros_like(shown)
+    rows = {
+        "real_frames": shown,
+        "mean_image": nothing,
+        "previous_real_frame": np.concatenate([nothing[:, :1], shown[:, :-1]], 1),
+        "another_story": np.roll(shown, -1, 0),
+    }
+    if isinstance(drawn, str):
+        rows[MODEL] = rows[drawn]
+    elif drawn.shape != real.shape:
+        raise UsageError(f"the model draws frames {drawn.shape[1:]}, but the real ones are {real.shape[1:]}")
+    else:
+        frames.append(drawn.reshape(-1, *real.shape[2:]))
+        rows[MODEL] = shown + N * T
+    return Pool(np.concatenate(frames), rows)

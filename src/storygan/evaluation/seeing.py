@@ -1,0 +1,84 @@
+"""The recognizer over a pool of frames: every frame goes through the network once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from storygan.evaluation.metrics import Seen
+from storygan.evaluation.places import floor_grid, in_picture, read_stories, safe_places
+from storygan.evaluation.recognizer import FEATURES, THERE, Reading, Recognizer, read
+from storygan.evaluation.rows import Pool
+
+BATCH = 128
+"""Frames that go through the network at a time."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a recognizer says of a pool."""
+
+    labels: np.ndarray
+    """(M, K) bool."""
+    features: np.ndarray
+    """(M, F) float32."""
+    seen: dict[str, Seen]
+    """By row; empty where the stories are not told in CLEVR-SV sentences."""
+
+
+def look(recognizer: Recognizer, pool: Pool, stories: Sequence[Sequence[str]] | None) -> Look:
+    """Look at all frames of a pool, and, where N CLEVR-SV stories are given, at their objects' places.
+
+    Raises:
+        UsageError: where a sentence is not of the CLEVR-SV grammar.
+    """
+    M = len(pool.frames)
+    labels, features = np.empty((M, len(recognizer.labels)), bool), np.empty((M, FEATURES), np.float32)
+    questions = Questions(pool, stories) if stories is not None else None
+    for start in tqdm(range(0, M, BATCH), desc="recognize", unit="batch", disable=None):
+        part = slice(start, min(start + BATCH, M))
+        maps, probabilities, features[part] = recognizer.look(pool.frames[part])
+        labels[part] = probabilities > 0.5
+        if questions is None:
+            continue
+        for row, n, t in questions.about(part):
+            questions.answer(row, n, t, read(maps[pool.rows[row][n, t] - start], questions.places[n]))
+    return Look(labels, features, questions.seen if questions else {})
+
+
+class Questions:
+    """Which frames of a pool are asked about which places, and what has been answered.
+
+    `places` (N, T + G, 2): in the picture, those of a story's T sentences and the G of the floor's grid.
+    """
+
+    def __init__(self, pool: Pool, stories: Sequence[Sequence[str]]) -> None:
+        self.words, floor = read_stories(stories)
+        N, self.T = floor.shape[:2]
+        grid = floor_grid()
+        self.safe = safe_places(grid, floor)  # (N, T, G)
+        self.places = in_picture(np.concatenate([floor, np.broadcast_to(grid, (N, *grid.shape))], 1))
+        self.rows = pool.rows
+        T = self.T
+        self.seen = {
+            row: Seen(np.zeros((N, T, T), bool), np.zeros((N, T, T, 4), bool), np.zeros((N, T), bool))
+            for row in pool.rows
+        }
+
+    def about(self, frames: slice) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        """Of each row, the stories n and frames t that show some of these frames of the pool, a batch at a time."""
+        found = []
+        for row, index in self.rows.items():
+            n, t = np.nonzero((index >= frames.start) & (index < frames.stop))
+            found += [(row, n[k : k + BATCH], t[k : k + BATCH]) for k in range(0, len(n), BATCH)]
+        return found
+
+    def answer(self, row: str, n: np.ndarray, t: np.ndarray, reading: Reading) -> None:
+        """Keep what was read in frames t of stories n."""
+        there, T, seen = reading.there >= THERE, self.T, self.seen[row]
+        seen.there[n, t] = there[:, :T]
+        seen.right[n, t] = reading.words[:, :T] == self.words[n]
+        seen.extra[n, t] = (there[:, T:] & self.safe[n, t]).any(1)

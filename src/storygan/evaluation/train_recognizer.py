@@ -1,0 +1,115 @@
+"""Training of the recognizer on the real frames of a data set.
+
+Places: the stories must be told in CLEVR-SV sentences. Frame t holds an object at the places of sentences 1 to t; it
+holds none at the places of later sentences, nor at random places of the floor that are far from every object. No rule
+for hidden objects is needed: CLEVR-SV's scenes are made such that each object shows at least 200 of 320x240 pixels in
+the last frame, which is 11 of 64x64 (FORMATS.md), and so in every frame.
+
+Labels: of whole frames, for any data set that has them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from storygan.data.dataset import open_split
+from storygan.evaluation.lessons import Lessons, lessons
+from storygan.evaluation.places import distances, in_picture
+from storygan.evaluation.recognizer import SPLITS, Recognizer, at_places, to_input
+from storygan.text.clevr import LIMIT
+from storygan.types import UsageError
+
+EMPTY_PLACES = 24
+"""Random places of the floor a frame, for examples of "nothing there"."""
+FAR = 1.2
+"""Floor units from all objects from which such a place counts as empty."""
+
+
+def train_recognizer(
+    data: str | Path, split: str = "train", epochs: int = 8, batch_size: int = 16, lr: float = 2e-3, seed: int = 0
+) -> Recognizer:
+    """Train on a split; an epoch shows one frame of each story.
+
+    Raises:
+        UsageError: where there is nothing to recognize, or fewer stories than a batch.
+    """
+    torch.set_flush_denormal(True)
+    known = lessons(open_split(data, split))
+    N, T = known.labels.shape[:2]
+    if batch_size > N:
+        raise UsageError(f"batch_size is {batch_size}, but {data} has {N} stories")
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    about = {"data": Path(data).name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
+    recognizer = Recognizer(known.label_names, {**about, "places": known.words is not None})
+    recognizer = recognizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adam = torch.optim.AdamW(recognizer.parameters(), lr=lr, weight_decay=1e-3)
+    batches = N // batch_size
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
+    late = np.arange(1.0, T + 1) ** 2  # later frames show more objects
+    with tqdm(total=epochs * batches, desc="recognizer", unit="batch", disable=None) as bar:
+        for _ in range(epochs):
+            for n in rng.permutation(N)[: batches * batch_size].reshape(batches, batch_size):
+                losses = train_step(recognizer, known, n, rng.choice(T, batch_size, p=late / late.sum()), rng)
+                adam.zero_grad(set_to_none=True)
+                sum(losses.values(), torch.zeros(())).backward()
+                adam.step()
+                schedule.step()
+                bar.update()
+                bar.set_postfix({name: f"{loss.item():.3f}" for name, loss in losses.items()})
+    return recognizer.eval()
+
+
+def train_step(
+    recognizer: Recognizer, known: Lessons, n: np.ndarray, t: np.ndarray, rng: np.random.Generator
+) -> dict[str, Tensor]:
+    """The losses on frames t (B,) of stories n (B,)."""
+    order = np.argsort(n)  # as they lie in the file
+    n, t = n[order], t[order]
+    maps, label_logits, _ = recognizer(augment(to_input(known.frames[n, t]), rng))
+    losses = {"labels": F.binary_cross_entropy_with_logits(label_logits, torch.from_numpy(known.labels[n, t]).float())}
+    if known.words is None or known.floor is None:
+        return losses
+    told = known.floor[n]  # (B, T, 2)
+    shown = np.arange(told.shape[1]) <= t[:, None]  # (B, T)
+    empty = rng.uniform(-LIMIT, LIMIT, (len(n), EMPTY_PLACES, 2)).astype(np.float32)
+    far = np.where(shown[:, None], distances(empty, told), np.inf).min(-1) >= FAR  # (B, EMPTY_PLACES)
+    not_yet = np.where(shown[:, None], distances(told, told), np.inf).min(-1) >= FAR  # (B, T)
+    there, *words = at_places(maps, torch.from_numpy(in_picture(np.concatenate([told, empty], 1)))).split(SPLITS, -1)
+    truth = torch.from_numpy(np.concatenate([shown, np.zeros_like(far)], 1))
+    counts = torch.from_numpy(np.concatenate([shown | not_yet, far], 1))
+    losses["there"] = F.binary_cross_entropy_with_logits(there[..., 0][counts], truth[counts].float())
+    seen = torch.from_numpy(shown)
+    for k, logits in enumerate(words):
+        target = torch.from_numpy(known.words[n][..., k])[seen]
+        losses["words"] = losses.get("words", 0) + F.cross_entropy(logits[:, : told.shape[1]][seen], target)
+    return losses
+
+
+def augment(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Frames (B, 3, H, W) in [-1, 1] as a generator might draw them: half of them a little blurred, noisy, or off in
+    brightness and contrast, so that the recognizer judges what is drawn and not how sharply."""
+    B = len(x)
+    sigma = np.where(rng.random(B) < 0.5, 0, rng.uniform(0.2, 0.9, B)).astype(np.float32)  # pixels
+    noise = np.where(rng.random(B) < 0.5, 0, rng.uniform(0, 0.08, B)).astype(np.float32)  # of a range of 2
+    gain = rng.uniform(0.92, 1.08, B).astype(np.float32)
+    shift = rng.uniform(-0.06, 0.06, B).astype(np.float32)
+    each = [torch.from_numpy(values)[:, None, None, None] for values in (noise, gain, shift)]
+    return blur(x, torch.from_numpy(sigma)) * each[1] + each[2] + each[0] * torch.randn_like(x)
+
+
+def blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur, sigma (B,) in pixels up to 1, of frames (B, 3, H, W)."""
+    B, C, H, W = x.shape
+    line = torch.arange(-2.0, 3.0)
+    kernel = torch.exp(-(line**2) / (2 * sigma[:, None] ** 2 + 1e-6))  # (B, 5)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(C, 0)
+    padded = F.pad(x, (2, 2, 2, 2), mode="replicate").reshape(1, B * C, H + 4, W + 4)
+    rows = F.conv2d(padded, kernel[:, None, :, None], groups=B * C)
+    return F.conv2d(rows, kernel[:, None, None, :], groups=B * C).reshape(B, C, H, W)
