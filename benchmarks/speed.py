@@ -1,0 +1,296 @@
+"""How fast training and drawing are, beside what the machine can do: python benchmarks/speed.py [--only NAME] [--json].
+
+Every row: median seconds over repeats (and the quartiles), the arithmetic that PyTorch's own counter counts in it
+(convolutions and matrix products, multiply and add apart), and so the achieved GFLOP/s, beside that of a large fp32
+matrix product measured in the same run. `floor` is the time the arithmetic would take at that peak. Run it on an idle
+machine, and trust ratios within one run more than seconds.
+
+`--against COMMIT` is a paired run instead: training iterations of this tree and of COMMIT's, checked out beside it, in
+turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from storygan.config import DataConfig, LossConfig, TrainConfig
+from storygan.data.dataset import open_split
+from storygan.data.sample import write_sample
+from storygan.models.noise import Noise
+from storygan.training import steps
+from storygan.training.batches import indices, load_batch
+from storygan.training.loop import Trainer
+
+B = 16
+STORY = "large red rubber cube at (-1.8, 1.5)"
+
+
+@dataclass
+class Row:
+    """One measurement."""
+
+    median_s: float
+    low_s: float
+    high_s: float
+    gflop: float
+    gflops: float
+    peak_gflops: float
+    floor_s: float
+    note: str = ""
+
+
+def timed(call: Callable[[], object], repeats: int) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of the seconds that a call takes, after one to warm up."""
+    call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    low, median, high = statistics.quantiles(seconds, n=4)
+    return low, median, high
+
+
+def arithmetic(call: Callable[[], object]) -> float:
+    """GFLOP of one call, counted by PyTorch."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() / 1e9
+
+
+def peak_gflops(n: int = 2048) -> float:
+    """GFLOP/s of an n x n fp32 matrix product, the best of 10."""
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    best = float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2 * n**3 / best / 1e9
+
+
+class Bench:
+    """What the rows share: a trainer on the sample that ships, and a batch."""
+
+    def __init__(self, folder: Path) -> None:
+        torch.set_flush_denormal(True)
+        self.data = str(folder / "sample")
+        write_sample(self.data)
+        self.config = TrainConfig(data=DataConfig(self.data), batch_size=B, loss=LossConfig(mismatched=True))
+        self.dataset = open_split(self.data, "train")
+        self.trainer = Trainer.build(self.config, self.dataset)
+        self.batch = load_batch(self.dataset, self.trainer.S, np.arange(B), with_labels=False)
+        self.noise = Noise.draw(B, self.config.model, torch.Generator().manual_seed(0))
+
+    def fake(self) -> steps.Generated:
+        return steps.generate(self.trainer.networks.G, self.batch.S, self.noise)
+
+    def update_D_I(self, fake: steps.Generated) -> object:
+        t = self.trainer
+        return steps.update_image_discriminator(
+            t.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
+        )
+
+    def update_D_S(self, fake: steps.Generated) -> object:
+        t = self.trainer
+        return steps.update_story_discriminator(
+            t.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
+        )
+
+    def update_G(self) -> object:
+        t = self.trainer
+        return steps.update_generator(t.fabric, t.networks, t.optimizers, self.batch, self.fake(), self.config.loss)
+
+    def warm_up(self) -> object:
+        t = self.trainer
+        return steps.warm_up_generator(t.fabric, t.optimizers, self.batch, self.fake(), kl=0.01)
+
+    def load(self) -> object:
+        chosen = indices(len(self.dataset), B, seed=0, k=0)
+        return load_batch(self.dataset, self.trainer.S, chosen, with_labels=False)
+
+    def draw(self, n: int) -> object:
+        S = self.trainer.S[:1].expand(n, -1, -1)
+        noise = Noise.draw(n, self.config.model, torch.Generator().manual_seed(0))
+        return self.trainer.model.draw(S, noise)
+
+    def calls(self) -> dict[str, tuple[Callable[[], object], int, str]]:
+        """Name -> what to time, how often, and a note."""
+        fake = self.fake()
+        return {
+            "train_iteration": (self.trainer.iteration, 9, f"{B} stories, mismatched pairs"),
+            "part_generate": (self.fake, 9, "step 1, forward"),
+            "part_update_D_I": (lambda: self.update_D_I(fake), 9, "step 2"),
+            "part_update_D_S": (lambda: self.update_D_S(fake), 9, "step 2"),
+            "part_generate_update_G": (self.update_G, 9, "steps 1 and 3"),
+            "warm_up_iteration": (self.warm_up, 9, f"{B} stories, the generator alone"),
+            "load_batch": (self.load, 50, f"{B} stories from the memory map"),
+            "draw_1": (lambda: self.draw(1), 20, "one story, 4 frames"),
+            "draw_64": (lambda: self.draw(64), 9, "64 stories, 256 frames"),
+        }
+
+
+def command(*arguments: str) -> tuple[float, int]:
+    """Seconds and peak resident MB of a storygan command in a process of its own."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "storygan.cli", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"storygan {' '.join(arguments)} failed")
+    return time.perf_counter() - start, usage.ru_maxrss // 1024
+
+
+def process_rows(bench: Bench, folder: Path, peak: float) -> dict[str, Callable[[], Row]]:
+    """Rows that time a whole process."""
+
+    def start_up(*arguments: str) -> Row:
+        seconds = [command(*arguments)[0] for _ in range(7)]
+        low, median, high = statistics.quantiles(seconds, n=4)
+        return Row(median, low, high, 0.0, 0.0, peak, 0.0, "a process from start to end")
+
+    def end_to_end() -> Row:
+        bench.config.run = str(folder / "run")
+        few, many = 4, 16
+        options = ["--data.path", bench.data, "--batch_size", str(B), "--loss.mismatched", "true"]
+        options += ["--checkpoint_every", "1000", "--sample_every", "1000"]
+        t_few, _ = command("train", *options, "--iterations", str(few), "--run", str(folder / "few"))
+        t_many, memory = command("train", *options, "--iterations", str(many), "--run", str(folder / "many"))
+        each = (t_many - t_few) / (many - few)
+        gflop = arithmetic(bench.trainer.iteration)
+        note = f"{B / each:.1f} stories/s; peak memory {memory} MB"
+        return Row(each, each, each, gflop, gflop / each, peak, gflop / peak, note)
+
+    story = str(folder / "story.png")
+    return {
+        "train_end_to_end": end_to_end,
+        "startup_help": lambda: start_up("--help"),
+        "startup_generate": lambda: start_up("generate", *[STORY] * 4, "--out", story),
+    }
+
+
+def measure(only: str | None) -> dict[str, Row]:
+    """All rows, or the one named."""
+    peak = peak_gflops()
+    rows: dict[str, Row] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bench = Bench(folder)
+        calls, processes = bench.calls(), process_rows(bench, folder, peak)
+        if only is not None and only not in (*calls, *processes):
+            raise SystemExit(f"no row {only!r}: choose one of {', '.join((*calls, *processes))}")
+        for row, (call, repeats, note) in calls.items():
+            if only in (None, row):
+                low, median, high = timed(call, repeats)
+                gflop = arithmetic(call)
+                rows[row] = Row(median, low, high, gflop, gflop / median, peak, gflop / peak, note)
+        for row, measure_row in processes.items():
+            if only in (None, row):
+                rows[row] = measure_row()
+    return rows
+
+
+PAIRED = """
+import sys, time, tempfile, torch
+from pathlib import Path
+torch.set_flush_denormal(True)
+from storygan.config import *
+from storygan.data.dataset import open_split
+from storygan.training.loop import Trainer
+config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
+trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
+for line in sys.stdin:
+    start = time.perf_counter()
+    metrics = trainer.iteration()
+    print(time.perf_counter() - start, *(f"{name}={value.item():.6f}" for name, value in metrics.items()), flush=True)
+"""
+
+
+def against(commit: str, iterations: int = 12) -> dict[str, object]:
+    """Iterations of COMMIT's tree and of this one in turns, each in a process of its own, on the same batches."""
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_sample(folder / "sample")
+        subprocess.run(["git", "worktree", "add", "--detach", "-f", folder / "tree", commit], cwd=root, check=True)
+        try:
+            processes = {
+                label: subprocess.Popen(
+                    [sys.executable, "-c", PAIRED, str(folder / "sample")],
+                    env={**os.environ, "PYTHONPATH": str(tree / "src")},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for label, tree in (("before", folder / "tree"), ("after", root))
+            }
+            lines: dict[str, list[list[str]]] = {label: [] for label in processes}
+            for _ in range(iterations):
+                for label, process in processes.items():
+                    assert process.stdin is not None
+                    assert process.stdout is not None
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+                    lines[label].append(process.stdout.readline().split())
+            for process in processes.values():
+                process.kill()
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", folder / "tree"], cwd=root, check=True)
+    medians = {label: statistics.median(float(line[0]) for line in rows[2:]) for label, rows in lines.items()}
+    return {
+        "commit": commit,
+        "before_s": medians["before"],
+        "after_s": medians["after"],
+        "ratio": medians["before"] / medians["after"],
+        "losses_before": lines["before"][2][1:],
+        "losses_after": lines["after"][2][1:],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="one row")
+    parser.add_argument("--json", action="store_true", help="name -> row as the last line")
+    parser.add_argument("--against", metavar="COMMIT", help="a paired run of training iterations instead")
+    arguments = parser.parse_args()
+    if arguments.against:
+        print(json.dumps(against(arguments.against), indent=None if arguments.json else 2))
+        return
+    rows = measure(arguments.only)
+    if arguments.json:
+        print(json.dumps({name: asdict(row) for name, row in rows.items()}))
+        return
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, peak of this process "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB"
+    )
+    print(
+        f"{'row':24} {'median ms':>10} {'quartiles':>17} {'GFLOP':>8} {'GFLOP/s':>8} {'peak':>6} {'floor ms':>9}  note"
+    )
+    for name, row in rows.items():
+        print(
+            f"{name:24} {row.median_s * 1e3:10.1f} {row.low_s * 1e3:8.1f}-{row.high_s * 1e3:8.1f} {row.gflop:8.1f} "
+            f"{row.gflops:8.0f} {row.peak_gflops:6.0f} {row.floor_s * 1e3:9.1f}  {row.note}"
+        )
+
+
+if __name__ == "__main__":
+    main()
