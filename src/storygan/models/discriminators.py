@@ -54,7 +54,7 @@ class JoinConv(nn.Conv2d):
         super().__init__(maps + condition, outputs, 3, padding=1, bias=False)
         self.split = [maps, condition]
 
-    def forward(self, x: Tensor, conditions: tuple[Tensor, ...]) -> list[Tensor]:
+    def forward(self, x: Tensor, conditions: tuple[Tensor, ...]) -> list[Tensor]:  # type: ignore[override]
         """(N, maps, H, W) and conditions (N, condition) each -> (N, outputs, H, W) for each; H, W >= 2."""
         W_x, W_c = self.weight.split(self.split, dim=1)
         image = F.conv2d(x, W_x, padding=1)

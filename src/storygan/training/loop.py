@@ -142,10 +142,10 @@ class Trainer:
 
     def iteration(self) -> steps.Metrics:
         """One iteration on one batch of stories: the warm-up's, the discriminators' or the paper's."""
-        config, k, nets, adams = self.config, self.k, self.networks, self.optimizers
+        config, k, nets, adams, device = self.config, self.k, self.networks, self.optimizers, self.fabric.device
         chosen = indices(len(self.dataset), config.batch_size, config.seed, k)
-        batch = load_batch(self.dataset, self.S, chosen, config.discriminator.label_head)
-        noise = Noise.draw(config.batch_size, config.model, self.rng)
+        batch = load_batch(self.dataset, self.S, chosen, config.discriminator.label_head).to(device)
+        noise = Noise.draw(config.batch_size, config.model, self.rng).to(device)
         self._set_rates()
         fake = steps.generate(nets.G, batch.S, noise)
         adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations

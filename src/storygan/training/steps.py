@@ -34,6 +34,10 @@ class Batch:
     labels: Tensor | None = None
     """(B, T, K) in {0, 1}, where the label head is trained."""
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(self.X.to(device), self.S.to(device), None if self.labels is None else self.labels.to(device))
+
 
 @dataclass
 class Networks:
