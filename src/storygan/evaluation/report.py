@@ -143,7 +143,7 @@ def _notes(model: str, data: str, N: int, seed: int, judge: Recognizer, places: 
     trained = f"trained on {about.get('stories')} stories of {about.get('data')}, split {about.get('split')}"
     notes = [
         f"{N} stories of {data}; seed {seed}; model {model}",
-        f"in brackets: 95% interval over stories ({RESAMPLES} bootstrap resamples; FID: normal, from 25)",
+        f"in brackets: 95% interval over stories ({RESAMPLES} bootstrap resamples)",
     ]
     if places or labels:
         notes.append(f"recognizer {trained}; the row of real frames shows where it errs")

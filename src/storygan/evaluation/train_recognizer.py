@@ -10,6 +10,7 @@ Labels: of whole frames, for any data set that has them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,23 +33,33 @@ FAR = 1.2
 
 
 def train_recognizer(
-    data: str | Path, split: str = "train", epochs: int = 8, batch_size: int = 16, lr: float = 2e-3, seed: int = 0
+    data: str | Path,
+    split: str = "train",
+    epochs: int = 16,
+    start: Recognizer | None = None,
+    batch_size: int = 16,
+    lr: float = 2e-3,
+    seed: int = 0,
 ) -> Recognizer:
-    """Train on a split; an epoch shows one frame of each story.
+    """Train on a split, from the start or from another recognizer (`start`); an epoch shows one frame of each story.
 
     Raises:
-        UsageError: where there is nothing to recognize, or fewer stories than a batch.
+        UsageError: where there is nothing to recognize, fewer stories than a batch, or `start` knows other labels.
     """
     torch.set_flush_denormal(True)
     known = lessons(open_split(data, split))
     N, T = known.labels.shape[:2]
     if batch_size > N:
-        raise UsageError(f"batch_size is {batch_size}, but {data} has {N} stories")
+        raise UsageError(f"a batch is {batch_size} stories, but {data} has {N}: give more stories")
+    if start is not None and start.labels != known.label_names:
+        raise UsageError(f"{data} has other labels than the recognizer to start from")
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    about = {"data": Path(data).name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
-    recognizer = Recognizer(known.label_names, {**about, "places": known.words is not None})
-    recognizer = recognizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    recognizer = start or Recognizer(known.label_names)
+    before = recognizer.about.get("epochs", 0)
+    about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": before + epochs, "seed": seed}
+    recognizer.about = {**about, "places": known.words is not None}
+    recognizer = recognizer.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.AdamW(recognizer.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
@@ -70,9 +81,8 @@ def train_step(
     recognizer: Recognizer, known: Lessons, n: np.ndarray, t: np.ndarray, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """The losses on frames t (B,) of stories n (B,)."""
-    order = np.argsort(n)  # as they lie in the file
-    n, t = n[order], t[order]
-    maps, label_logits, _ = recognizer(augment(to_input(known.frames[n, t]), rng))
+    x, placed = move(blemish(to_input(known.frames[n, t]), rng), rng)
+    maps, label_logits, _ = recognizer(x)
     losses = {"labels": F.binary_cross_entropy_with_logits(label_logits, torch.from_numpy(known.labels[n, t]).float())}
     if known.words is None or known.floor is None:
         return losses
@@ -81,23 +91,39 @@ def train_step(
     empty = rng.uniform(-LIMIT, LIMIT, (len(n), EMPTY_PLACES, 2)).astype(np.float32)
     far = np.where(shown[:, None], distances(empty, told), np.inf).min(-1) >= FAR  # (B, EMPTY_PLACES)
     not_yet = np.where(shown[:, None], distances(told, told), np.inf).min(-1) >= FAR  # (B, T)
-    there, *words = at_places(maps, torch.from_numpy(in_picture(np.concatenate([told, empty], 1)))).split(SPLITS, -1)
+    places = torch.from_numpy(placed(in_picture(np.concatenate([told, empty], 1))))
+    there, *words = at_places(maps, places).split(SPLITS, -1)
     truth = torch.from_numpy(np.concatenate([shown, np.zeros_like(far)], 1))
     counts = torch.from_numpy(np.concatenate([shown | not_yet, far], 1))
     losses["there"] = F.binary_cross_entropy_with_logits(there[..., 0][counts], truth[counts].float())
     seen = torch.from_numpy(shown)
-    for k, logits in enumerate(words):
-        target = torch.from_numpy(known.words[n][..., k])[seen]
-        losses["words"] = losses.get("words", 0) + F.cross_entropy(logits[:, : told.shape[1]][seen], target)
-    return losses
+    targets = torch.from_numpy(known.words[n])[seen].unbind(-1)
+    each = [F.cross_entropy(logits[:, : told.shape[1]][seen], k) for logits, k in zip(words, targets, strict=True)]
+    return {**losses, "words": torch.stack(each).sum()}
 
 
-def augment(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Frames (B, 3, H, W) in [-1, 1] as a generator might draw them: half of them a little blurred, noisy, or off in
-    brightness and contrast, so that the recognizer judges what is drawn and not how sharply."""
+def move(x: Tensor, rng: np.random.Generator) -> tuple[Tensor, Callable[[np.ndarray], np.ndarray]]:
+    """Frames (B, 3, H, W), half of them mirrored, all shifted by up to 2 pixels either way, which no object minds; and
+    what does the same to places (B, P, 2) in the picture."""
+    B, _, H, W = x.shape
+    mirrored, across, down = rng.random(B) < 0.5, rng.integers(-2, 3, B), rng.integers(-2, 3, B)
+    padded = F.pad(x, (2, 2, 2, 2), mode="replicate")
+    moved = torch.stack([padded[b, :, 2 - down[b] :, 2 - across[b] :][:, :H, :W] for b in range(B)])
+    moved = torch.where(torch.from_numpy(mirrored)[:, None, None, None], moved.flip(3), moved)
+
+    def placed(places: np.ndarray) -> np.ndarray:
+        places = (places + np.stack([across / W, down / H], 1)[:, None]).astype(np.float32)
+        return np.where(mirrored[:, None, None], (1, 0) + places * (-1, 1), places).astype(np.float32)
+
+    return moved, placed
+
+
+def blemish(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Frames (B, 3, H, W) in [-1, 1] as a generator might draw them: some of them a little blurred or noisy, all a
+    little off in brightness and contrast, so that the recognizer judges what is drawn and not how sharply."""
     B = len(x)
-    sigma = np.where(rng.random(B) < 0.5, 0, rng.uniform(0.2, 0.9, B)).astype(np.float32)  # pixels
-    noise = np.where(rng.random(B) < 0.5, 0, rng.uniform(0, 0.08, B)).astype(np.float32)  # of a range of 2
+    sigma = np.where(rng.random(B) < 0.35, rng.uniform(0.2, 0.7, B), 0).astype(np.float32)  # pixels
+    noise = np.where(rng.random(B) < 0.35, rng.uniform(0, 0.08, B), 0).astype(np.float32)  # of a range of 2
     gain = rng.uniform(0.92, 1.08, B).astype(np.float32)
     shift = rng.uniform(-0.06, 0.06, B).astype(np.float32)
     each = [torch.from_numpy(values)[:, None, None, None] for values in (noise, gain, shift)]

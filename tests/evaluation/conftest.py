@@ -1,0 +1,60 @@
+"""The sample that ships with the package, the shipped recognizer, and a way to ask it about any frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storygan.data.dataset import StoryDataset, open_split
+from storygan.data.sample import write_sample
+from storygan.evaluation.lessons import lessons
+from storygan.evaluation.lines import label_metrics, object_metrics, pixel_metrics
+from storygan.evaluation.recognizer import Recognizer
+from storygan.evaluation.rows import MODEL, Pool
+from storygan.evaluation.seeing import look
+
+Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 training stories, 16 test stories; the recognizer has not seen the latter."""
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stories(sample: Path) -> StoryDataset:
+    """The 16 test stories."""
+    return open_split(sample, "test")
+
+
+@pytest.fixture(scope="session")
+def recognizer() -> Recognizer:
+    """The shipped one."""
+    return Recognizer.load()
+
+
+@pytest.fixture(scope="session")
+def measure(stories: StoryDataset, recognizer: Recognizer) -> Measure:
+    """What the metrics say of frames (16, 4, 64, 64, 3) in place of the real ones, told by these sentences."""
+    labels = lessons(stories).labels.astype(bool)
+    real = stories.batch(range(len(stories)))
+
+    def values(frames: np.ndarray, sentences: list[list[str]]) -> dict[str, float]:
+        index = np.arange(labels.shape[0] * labels.shape[1]).reshape(labels.shape[:2])
+        flat = [each.reshape(-1, *each.shape[2:]) for each in (frames, real)]
+        pool = Pool(np.concatenate(flat), {MODEL: index, "real_frames": index + index.size})
+        looked = look(recognizer, pool, sentences)
+        found = {
+            **object_metrics(looked.seen[MODEL]),
+            **label_metrics(looked.labels[index], labels),
+            **pixel_metrics(pool, MODEL),
+        }
+        return {name: float(metric.total.sum() / metric.weight.sum()) for name, metric in found.items()}
+
+    return values

@@ -1,0 +1,63 @@
+"""The metrics on readings made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from storygan.evaluation import metrics
+from storygan.evaluation.bootstrap import PerStory
+from storygan.evaluation.metrics import Seen
+
+
+def perfect(N: int = 2, T: int = 3) -> Seen:
+    """Every object there and right, in all frames; nothing extra."""
+    return Seen(np.ones((N, T, T), bool), np.ones((N, T, T, 4), bool), np.zeros((N, T), bool))
+
+
+def value(metric: PerStory) -> list[float]:
+    return (metric.total / metric.weight).tolist()
+
+
+def test_perfect_readings_score_one() -> None:
+    seen = perfect()
+    for metric in (metrics.object_accuracy, metrics.story_consistency, metrics.nothing_extra, metrics.object_there):
+        assert value(metric(seen)) == [1, 1]
+
+
+def test_object_accuracy_is_of_each_frames_own_object() -> None:
+    seen = perfect()
+    seen.there[0, 2, 1] = False  # an earlier object, missing later
+    assert value(metrics.object_accuracy(seen)) == [1, 1]
+    assert value(metrics.story_consistency(seen)) == [2 / 3, 1]
+    seen.right[1, 1, 1, 2] = False  # the new object of frame 2 has another material
+    assert value(metrics.object_accuracy(seen)) == [1, 2 / 3]
+    assert value(metrics.object_there(seen)) == [1, 1]
+    attributes = {name: value(metric) for name, metric in metrics.attribute_accuracy(seen).items()}
+    assert attributes.pop("material_accuracy") == [1, 2 / 3]
+    assert set(map(tuple, attributes.values())) == {(1, 1)}
+
+
+def test_later_objects_do_not_count_before_they_are_told() -> None:
+    seen = perfect()
+    seen.there[:, 0, 1:] = False
+    assert value(metrics.object_accuracy(seen)) == [1, 1]
+    assert value(metrics.story_consistency(seen)) == [1, 1]
+
+
+def test_an_object_that_is_not_there_has_no_right_attribute() -> None:
+    seen = perfect()
+    seen.there[0, 0, 0] = False
+    assert value(metrics.attribute_accuracy(seen)["colour_accuracy"]) == [2 / 3, 1]
+
+
+def test_nothing_extra_counts_frames() -> None:
+    seen = perfect()
+    seen.extra[1, :2] = True
+    assert value(metrics.nothing_extra(seen)) == [1, 1 / 3]
+
+
+def test_labels() -> None:
+    labels = np.array([[[1, 0, 1], [0, 0, 1]]], bool)  # 1 story, 2 frames, 3 labels
+    found = np.array([[[1, 0, 1], [1, 0, 0]]], bool)
+    assert value(metrics.label_exact_match(found, labels)) == [0.5]
+    assert value(metrics.label_micro_f1(found, labels)) == [2 * 2 / (3 + 3)]

@@ -1,0 +1,160 @@
+"""The recognizer: saved and loaded, asked about places, trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from storygan.data.dataset import StoryDataset
+from storygan.data.schema import Story, read_stories, shard_name, write_shard
+from storygan.evaluation.accuracy import check_recognizer
+from storygan.evaluation.places import in_picture
+from storygan.evaluation.recognizer import FEATURES, SHIPPED, WEIGHTS, Recognizer, at_places, read
+from storygan.evaluation.train_recognizer import blemish, move, train_recognizer
+from storygan.models.model_folder import shipped_models
+from storygan.text.clevr import LABELS
+from storygan.types import StoryganError, UsageError
+
+
+def test_what_it_says_of_frames(recognizer: Recognizer, stories: StoryDataset) -> None:
+    frames = stories.batch([0]).reshape(-1, 64, 64, 3)
+    maps, labels, features = recognizer.look(frames)
+    assert maps.shape == (4, 16, 32, 32)
+    assert labels.shape == (4, len(LABELS))
+    assert features.shape == (4, FEATURES)
+    larger = frames.repeat(2, 1).repeat(2, 2)
+    assert np.abs(recognizer.look(larger)[1] - labels).mean() < 0.1, "frames of another size are brought to 64"
+
+
+def test_a_frame_is_read_alike_in_any_batch(recognizer: Recognizer, stories: StoryDataset) -> None:
+    frames = stories.batch(range(3)).reshape(-1, 64, 64, 3)
+    together, alone = recognizer.look(frames)[0], recognizer.look(frames[5:6])[0]
+    assert torch.allclose(together[5:6], alone, atol=1e-4)
+
+
+def test_logits_at_places_are_those_of_the_map_there() -> None:
+    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    maps = torch.stack([columns, rows])[None]
+    places = torch.tensor([[[0.5, 0.25], [(3 + 0.5) / 32, (7 + 0.5) / 32]]])
+    assert at_places(maps, places)[0].tolist() == pytest.approx(np.array([[15.5, 7.5], [3, 7]]))
+
+
+def test_saved_and_loaded(recognizer: Recognizer, stories: StoryDataset, tmp_path: Path) -> None:
+    again = Recognizer.load(recognizer.save(tmp_path / "again"))
+    assert (again.labels, again.about) == (recognizer.labels, recognizer.about)
+    frames = stories.batch([1])[0]
+    assert torch.equal(again.look(frames)[0], recognizer.look(frames)[0])
+
+
+def test_broken_folders_are_named(recognizer: Recognizer, tmp_path: Path) -> None:
+    with pytest.raises(StoryganError, match="nothing-here"):
+        Recognizer.load(tmp_path / "nothing-here")
+    folder = recognizer.save(tmp_path / "torn")
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StoryganError, match="torn"):
+        Recognizer.load(folder)
+    (folder / WEIGHTS).write_bytes(whole)
+    state = load_file(folder / WEIGHTS)
+    state.pop("label_head.weight")
+    save_file(state, folder / WEIGHTS)
+    with pytest.raises(StoryganError, match=r"label_head\.weight"):
+        Recognizer.load(folder)
+
+
+def test_the_shipped_one_is_small_and_is_no_model_to_draw_with() -> None:
+    assert SHIPPED.name not in shipped_models()
+    files = {file.name: file.stat().st_size for file in SHIPPED.iterdir()}
+    assert set(files) == {"recognizer.json", "recognizer.safetensors"}
+    assert sum(files.values()) < 1_000_000
+    assert json.loads((SHIPPED / "recognizer.json").read_text())["about"]["split"] == "train"
+
+
+def test_the_shipped_one_reads_real_frames(recognizer: Recognizer, sample: Path) -> None:
+    """The figures on all 200 rendered test stories are in its documentation; these are of 16 of them."""
+    accuracy = check_recognizer(recognizer, sample)
+    for name in ("there", "size", "colour", "material", "empty_place"):
+        assert accuracy.values[name] > 0.95, name
+    assert accuracy.values["shape"] > 0.88
+    assert all(counts.sum() == 16 * (1 + 2 + 3 + 4) for counts in accuracy.confusion.values())
+    assert "told in rows" in str(accuracy)
+    assert json.loads(json.dumps(accuracy.to_dict()))["stories"] == 16
+
+
+def test_training_moves_places_with_the_picture() -> None:
+    """A dot at a place is still there after both were moved."""
+    rng = np.random.default_rng(0)
+    places = in_picture(rng.uniform(-2, 2, (20, 1, 2)).astype(np.float32))
+    x = torch.zeros(20, 1, 64, 64)
+    for b, (column, row) in enumerate((places[:, 0] * 64).astype(int)):
+        x[b, 0, row, column] = 1
+    moved, placed = move(x, rng)
+    for b, (column, row) in enumerate((placed(places)[:, 0] * 64).astype(int)):
+        assert moved[b, 0, row, column] == 1
+    assert not torch.equal(moved, x)
+
+
+def test_blemishes_are_mild() -> None:
+    x = torch.rand(32, 3, 64, 64) * 2 - 1
+    blemished = blemish(x, np.random.default_rng(0))
+    assert blemished.shape == x.shape
+    assert 0.01 < (blemished - x).square().mean().sqrt() < 0.4
+
+
+def test_a_little_training_learns_and_goes_on(sample: Path, tmp_path: Path) -> None:
+    first = train_recognizer(sample, epochs=4, batch_size=8)
+    values = check_recognizer(first, sample, "train").values
+    assert values["empty_place"] > 0.8
+    assert first.about == {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "places": True}
+    before = first.label_head.weight.detach().clone()
+    second = train_recognizer(sample, epochs=1, batch_size=8, start=first)
+    assert second.about["epochs"] == 5
+    assert not torch.equal(before, second.label_head.weight)
+
+
+def write(folder: Path, sentences: list[str], labels: list[str] | None, source: Path) -> Path:
+    """16 stories of the sample with other sentences, and with labels where they have names."""
+    stories = [
+        Story(s.story_id, sentences, s.frames, [row[: len(labels)] for row in s.labels or []] if labels else None)
+        for s in read_stories(source, "test")
+    ]
+    write_shard(folder / shard_name("train", 0, 1), stories, labels)
+    return folder
+
+
+def test_any_labelled_data_set_has_a_label_classifier(sample: Path, tmp_path: Path) -> None:
+    data = write(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo", "Loopy", "Crong"], sample)
+    classifier = train_recognizer(data, epochs=2)
+    assert classifier.labels == ("Pororo", "Loopy", "Crong")
+    assert not classifier.knows_places
+    values = check_recognizer(classifier, data, "train").values
+    assert set(values) == {"label_exact_match", "label_micro_f1"}
+
+
+def test_what_cannot_be_learned_is_refused(recognizer: Recognizer, sample: Path, tmp_path: Path) -> None:
+    mute = write(tmp_path / "mute", ["Pororo sings."] * 4, None, sample)
+    with pytest.raises(UsageError, match="no labels"):
+        train_recognizer(mute)
+    with pytest.raises(UsageError, match="nothing to recognize"):
+        check_recognizer(recognizer, mute, "train")
+    cartoon = write(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo"], sample)
+    with pytest.raises(UsageError, match="neither the labels"):
+        check_recognizer(recognizer, cartoon, "train")
+    with pytest.raises(UsageError, match="other labels"):
+        train_recognizer(cartoon, start=recognizer)
+    with pytest.raises(UsageError, match="more stories"):
+        train_recognizer(cartoon, batch_size=17)
+
+
+def test_reading_gives_probabilities_and_words(recognizer: Recognizer, stories: StoryDataset) -> None:
+    maps, _, _ = recognizer.look(stories.batch([0])[0])
+    reading = read(maps, np.full((4, 3, 2), 0.5, np.float32))
+    assert reading.there.shape == (4, 3)
+    assert ((reading.there >= 0) & (reading.there <= 1)).all()
+    assert reading.words.shape == (4, 3, 4)
+    assert (reading.words < (2, 8, 2, 3)).all()
