@@ -53,8 +53,8 @@ LIGHTS = {  # position, power (W), colour, side of the square (scene units)
 }
 SUN_STRENGTH, SUN_ANGLE, SUN_ROTATION = 0.45, 0.1, (0.236, 0.417, 0.097)
 # The stage and the rounding of edges are not public: fitted to the original frames (benchmarks/clevr_fidelity.py).
-ALBEDO = 0.785  # of the stage
-FLAT, CURVE, TURN = 12.0, 8.0, 2.8  # how far the floor is flat, radius of its curve, direction of the curve (radians)
+ALBEDO = 0.8  # of the stage
+FLAT, CURVE, TURN = 10.0, 8.0, 2.8  # how far the floor is flat, radius of its curve, direction of the curve (radians)
 CUBE_BEVEL, CYLINDER_BEVEL = 0.15, 0.06  # of half the side
 
 

@@ -33,7 +33,7 @@ from storygan.types import StoryganError, UsageError
 
 STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64; 64 MB are the limit
 FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # story numbers: no split can run into another
-RENDERER = 1  # raise it when the pixels change, so that one folder never mixes two renderers
+RENDERER = 2  # raise it when the pixels change, so that one folder never mixes two renderers
 PLAN = "render.json"
 SIZES = (16, 512)
 
@@ -110,7 +110,7 @@ def render_clevr(
         _finish(out, s, plan)  # a kill may fall between a shard's last story and its file
     kept = len(tasks) - len(todo)
     with tqdm(total=len(tasks) * T, initial=kept * T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
-        for s, _ in _render(out, plan, todo, workers or os.cpu_count() or 1):
+        for s, _ in _render(out, plan, todo, workers or _cores()):
             _finish(out, s, plan)
             bar.update(T)
     if n == 1:
@@ -230,6 +230,11 @@ def _render(out: Path, plan: Plan, todo: list[tuple[Shard, int]], workers: int) 
             if isinstance(result, BaseException):
                 raise result
             yield result
+
+
+def _cores() -> int:
+    """Cores that this process may use: fewer than the machine's in a container or a cluster's job."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _finish(out: Path, shard: Shard, plan: Plan) -> None:
