@@ -1,6 +1,7 @@
 """Settings for every test, and a tiny data set."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported, as the command line does
@@ -33,13 +34,19 @@ def tiny_story(number: int, T: int = 4) -> Story:
     return Story(f"tiny-{number:03d}", [format_sentence(o) for o in objects], frames, presence_labels(objects))
 
 
-def write_tiny_dataset(folder: Path, stories: int, T: int = 4) -> Path:
-    """A data set of `stories` training stories."""
-    write_shard(folder / shard_name("train", 0, 1), [tiny_story(n, T) for n in range(stories)], LABELS)
-    return folder
+@pytest.fixture(scope="session")
+def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function that writes a labelled data set of training stories: `make_dataset(stories=8, T=4)`."""
+
+    def make(stories: int, T: int = 4) -> Path:
+        folder = tmp_path_factory.mktemp("tiny")
+        write_shard(folder / shard_name("train", 0, 1), [tiny_story(n, T) for n in range(stories)], LABELS)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_dataset(make_dataset: Callable[..., Path]) -> Path:
     """Eight stories of four frames, with labels."""
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny"), stories=8)
+    return make_dataset(stories=8)

@@ -1,5 +1,6 @@
 """What each update of the iteration changes, and what it must leave alone."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -149,10 +150,17 @@ def test_warm_up_leaves_the_discriminators_alone() -> None:
 
 
 def test_overfit_on_four_stories() -> None:
-    """Smooth random pictures: 25 iterations of the warm-up, then 6 of the paper's with a squared-error term."""
+    """Smooth random pictures: the generator learns them, and the discriminators to tell the real ones."""
     s = setting()
     coarse = torch.rand(B * T, 3, 4, 4, generator=torch.Generator().manual_seed(3)) * 2 - 1
     s.batch.X = nn.functional.interpolate(coarse, size=64, mode="bilinear").unflatten(0, (B, T))
+    untrained, config = s.fake(), LossConfig()
+    for k in range(12):
+        losses = steps.update_image_discriminator(s.fabric, s.networks, s.optimizers, s.batch, untrained, config, k)
+        losses |= steps.update_story_discriminator(s.fabric, s.networks, s.optimizers, s.batch, untrained, config, k)
+    undecided = 2 * math.log(2)  # the loss of D = 1/2, real and generated, a frame or a story
+    assert losses["D_I"].item() < 0.5 * T * undecided
+    assert losses["D_S"].item() < 0.5 * undecided
     for group in s.optimizers.G.param_groups:
         group["lr"] = 2e-3
     errors = [
@@ -160,15 +168,5 @@ def test_overfit_on_four_stories() -> None:
         for _ in range(25)
     ]
     assert errors[-1] < 0.25 * errors[0]
-    config = LossConfig(squared_error=100.0)
-    for group in s.optimizers.G.param_groups:
-        group["lr"] = 2e-4
-    D_I_losses = []
-    for k in range(6):
-        fake = s.fake()
-        metrics = steps.update_image_discriminator(s.fabric, s.networks, s.optimizers, s.batch, fake, config, k)
-        metrics |= steps.update_story_discriminator(s.fabric, s.networks, s.optimizers, s.batch, fake, config, k)
-        metrics |= steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, fake, config)
-        D_I_losses.append(metrics["D_I"].item())
-    assert D_I_losses[-1] < D_I_losses[0]
-    assert metrics["squared_error"].item() < 0.5 * errors[0]
+    metrics = steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, s.fake(), config)
+    assert metrics["squared_error"].item() < 0.3 * errors[0]
