@@ -182,6 +182,17 @@ def data_options(parser: ArgumentParser) -> None:
     clevr.add_argument(
         "--train-below", type=int, default=0, help="story numbers below go to train (full release: 10000)"
     )
+    pororo = subcommand(layouts, "pororo-sv", "Pororo-SV: SEASON/EPISODE/N.png, descriptions.csv, *.npy")
+    pororo.add_argument("root", type=str, help="folder of the original")
+    pororo.add_argument("out", type=str, help="folder of the new data set")
+    pororo.add_argument("--ids", type=str, default="", help="file of the split; none: train_seen_unseen_ids.npy first")
+    flintstones = subcommand(layouts, "flintstones-sv", "Flintstones-SV: annotations, split, video_frames_sampled/")
+    flintstones.add_argument("root", type=str, help="folder of the original")
+    flintstones.add_argument("out", type=str, help="folder of the new data set")
+    stories = subcommand(layouts, "stories", "your own: pictures and a stories.csv or stories.jsonl")
+    stories.add_argument("root", type=str, help="folder of the pictures and the list")
+    stories.add_argument("out", type=str, help="folder of the new data set")
+    stories.add_argument("--frames", type=int, default=0, help="T: frames of a story; 0: the most frequent length")
 
 
 def data(args: Namespace) -> None:
@@ -236,10 +247,23 @@ def data_sample(args: Namespace) -> None:
 
 def data_import(args: Namespace) -> None:
     """`storygan data import ...`."""
-    from storygan.data.importers.clevr_sv import import_clevr_sv
+    layout, options = args.layout, args[args.layout]
+    if layout == "clevr-sv":
+        from storygan.data.importers.clevr_sv import import_clevr_sv
 
-    options = args["clevr-sv"]
-    print(import_clevr_sv(options.root, options.out, options.train_below))
+        print(import_clevr_sv(options.root, options.out, options.train_below))
+    elif layout == "pororo-sv":
+        from storygan.data.importers.pororo_sv import import_pororo_sv
+
+        print(import_pororo_sv(options.root, options.out, options.ids))
+    elif layout == "flintstones-sv":
+        from storygan.data.importers.flintstones_sv import import_flintstones_sv
+
+        print(import_flintstones_sv(options.root, options.out))
+    else:
+        from storygan.data.importers.own_stories import import_own_stories
+
+        print(import_own_stories(options.root, options.out, options.frames))
 
 
 def data_check(args: Namespace) -> None:

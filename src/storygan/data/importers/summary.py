@@ -13,6 +13,8 @@ class ImportSummary:
     stories: dict[str, int] = field(default_factory=dict)  # split -> number of stories written
     frames: int = 0
     skipped: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what was decided for the user, one line each
+    problems: list[str] = field(default_factory=list)  # file, line, what is wrong with it
 
     def skip(self, reason: str, thing: str) -> None:
         self.skipped.setdefault(reason, []).append(thing)
@@ -22,11 +24,13 @@ class ImportSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        """One line for what was written and one for each reason to skip."""
+        """One line for what was written and one for each note, reason to skip and problem."""
         counts = ", ".join(f"{split} {count}" for split, count in self.stories.items())
         lines = [f"wrote {sum(self.stories.values())} stories ({counts}), {self.frames} frames, to {self.out}"]
+        lines += [f"note: {note}" for note in self.notes]
         for reason, things in self.skipped.items():
             lines.append(f"skipped {len(things)}: {reason}: {_abbreviate(things)}")
+        lines += [f"bad: {problem}" for problem in self.problems]
         return "\n".join(lines)
 
 

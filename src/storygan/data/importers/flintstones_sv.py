@@ -1,0 +1,132 @@
+"""Flintstones-SV in its public layout -> the canonical form.
+
+    ROOT/flintstones_annotations_v1-0.json     list of {globalID, description, setting, characters: [{entityLabel}]}
+    ROOT/train-val-test_split.json             {"train": [ids], "val": [ids], "test": [ids]}
+    ROOT/video_frames_sampled/<globalID>.npy   uint8 (n,H,W,3); the first of the n is taken
+    ROOT/labels.pkl                            id -> seven values of 0 and 1 (else from the characters' entityLabel)
+    ROOT/following_cache4.pkl                  id -> the next four ids of its story (optional)
+
+Where the cache is missing: all ids of the three splits sorted together; a story is an id and the next four where all
+are of one season (`globalID.split('_')[1]`) and episode ([3]). A story takes the split of its first id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from storygan.data.importers.cartoon import Cartoon, T, import_cartoon, read_labels
+from storygan.data.importers.pictures import frame_from_image
+from storygan.data.importers.summary import ImportSummary
+from storygan.data.restricted_pickle import load_npy, load_pickle
+from storygan.types import StoryganError
+
+CHARACTERS = ("Wilma", "Fred", "Betty", "Barney", "Dino", "Pebbles", "Mr Slate")
+SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
+
+
+def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
+    """Write the stories of ROOT to the new folder OUT and say what was left out and why.
+
+    StoryganError where ROOT has not this layout or OUT exists.
+    """
+    root = Path(root)
+    annotations = _annotations(root / "flintstones_annotations_v1-0.json")
+    split = _split(root / "train-val-test_split.json")
+    cache, labels = root / "following_cache4.pkl", root / "labels.pkl"
+    notes = []
+    if cache.exists():
+        following = _following(cache)
+    else:
+        following = following_ids({name for names in split.values() for name in names})
+        notes.append("no following_cache4.pkl: an id and the next four of its episode, in string order, are a story")
+    if labels.exists():
+        rows: Mapping[str, object] = _dict(labels)
+    else:
+        rows = {name: _shown(annotation) for name, annotation in annotations.items()}
+        notes.append("no labels.pkl: labels from the characters of the annotations")
+
+    def picture(key: str) -> bytes:
+        path = root / "video_frames_sampled" / f"{key}.npy"
+        if not path.exists():
+            raise FileNotFoundError(path)
+        frames = load_npy(path)
+        if frames.ndim != 4 or not len(frames) or frames.shape[3] != 3 or frames.dtype != "uint8":
+            raise ValueError(f"frames {frames.dtype} {frames.shape}, not uint8 (n, height, width, 3)")
+        return frame_from_image(Image.fromarray(frames[0]))
+
+    sentences = {name: " ".join(str(a.get("description") or "").split()) for name, a in annotations.items()}
+    cartoon = Cartoon("Flintstones-SV", sentences, read_labels(rows, CHARACTERS, labels), CHARACTERS, picture)
+    stories = {
+        SPLIT_NAMES[part]: [(name, *following[name]) for name in names if name in following]
+        for part, names in split.items()
+    }
+    summary = import_cartoon(cartoon, stories, out)
+    summary.notes += notes
+    return summary
+
+
+def following_ids(names: set[str]) -> dict[str, list[str]]:
+    """id -> the next four ids, for those that four of the same season and episode follow in string order."""
+    ordered = sorted(names)
+    stories = (ordered[n : n + T] for n in range(len(ordered) - T + 1))
+    return {story[0]: story[1:] for story in stories if all(_episode(a) == _episode(b) for a, b in pairwise(story))}
+
+
+def _episode(name: str) -> tuple[str, str]:
+    """Season and episode of `s_01_e_02_shot_000123_000197`."""
+    parts = name.split("_")
+    if len(parts) < 4:
+        raise StoryganError(f"{name!r} is not a Flintstones id, s_SEASON_e_EPISODE_shot_...: fetch the split again")
+    return parts[1], parts[3]
+
+
+def _annotations(path: Path) -> dict[str, dict[str, Any]]:
+    content = _json(path)
+    if not isinstance(content, list) or any(not isinstance(a, dict) or "globalID" not in a for a in content):
+        raise StoryganError(f"{path} is not a list of annotations with a globalID: fetch it again")
+    return {str(annotation["globalID"]): annotation for annotation in content}
+
+
+def _split(path: Path) -> dict[str, list[str]]:
+    content = _json(path)
+    if not isinstance(content, dict) or not set(content) <= set(SPLIT_NAMES):
+        raise StoryganError(f"{path} is not lists of ids under {', '.join(SPLIT_NAMES)}: fetch it again")
+    return {part: [str(name) for name in names] for part, names in content.items()}
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoryganError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:
+        raise StoryganError(f"{path} is not JSON ({error}): fetch it again") from error
+
+
+def _dict(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        content = load_pickle(file, path)
+    if not isinstance(content, dict):
+        raise StoryganError(f"{path} does not hold a dict: fetch it again")
+    return {name.decode("latin1") if isinstance(name, bytes) else str(name): value for name, value in content.items()}
+
+
+def _following(path: Path) -> dict[str, list[str]]:
+    following = {}
+    for name, ids in _dict(path).items():
+        following[name] = [n.decode("latin1") if isinstance(n, bytes) else str(n) for n in ids]
+        if len(following[name]) != T - 1:
+            raise StoryganError(f"{path}: {name!r} is followed by {len(following[name])} ids, not {T - 1}")
+    return following
+
+
+def _shown(annotation: Mapping[str, Any]) -> list[int]:
+    """Seven values of 0 and 1: which characters the annotation names."""
+    there = {str(c.get("entityLabel", "")).strip().casefold() for c in annotation.get("characters") or []}
+    return [int(name.casefold() in there) for name in CHARACTERS]

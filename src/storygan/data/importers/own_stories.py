@@ -1,0 +1,167 @@
+"""A folder of one's own pictures and a list of stories -> the canonical form.
+
+    ROOT/stories.csv      columns story, frame, sentence and, optionally, labels (several parted by ;)
+    ROOT/stories.jsonl    or: one object a line with these names; labels a list of strings
+    ROOT/...              the pictures that `frame` names, relative to ROOT, of any size, mode and format Pillow opens
+
+A row is a frame; the rows of a story follow one another in the order in which they are to be told, other stories' rows
+may stand between them. Pictures become frames as `pictures.py` says. All stories of a data set have T frames: a longer
+story is cut into stories of T (NAME, NAME/2, ...), and what remains, like a story shorter than T, is left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from storygan.data.folders import new_folder
+from storygan.data.importers.pictures import frame_from_file
+from storygan.data.importers.summary import ImportSummary
+from storygan.data.importers.write import write_split
+from storygan.data.schema import Story
+from storygan.types import StoryganError, UsageError
+
+NEEDED = ("story", "frame", "sentence")
+LISTS = ("stories.csv", "stories.jsonl")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A frame of a story, read and found sound; `where` is the file and line."""
+
+    where: str
+    story: str
+    frame: bytes
+    sentence: str
+    labels: list[str]
+
+
+def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportSummary:
+    """Write the stories of ROOT to the split train of the new folder OUT and say what was left out and why.
+
+    T is the number of frames of a story; 0: the most frequent one, the smaller of two. A row that cannot be read (a
+    value missing, a picture that is not there or does not open) is listed with file and line; its story is left out.
+    UsageError where T is negative; StoryganError where ROOT has no list of stories, OUT exists, or nothing is left.
+    """
+    if T < 0:
+        raise UsageError(f"T is {T}: a story has at least 1 frame")
+    root, summary = Path(root), ImportSummary(str(out))
+    stories = _sound_stories(root, summary)
+    if stories:
+        lengths = Counter(map(len, stories.values()))
+        T = T or min(lengths, key=lambda length: (-lengths[length], length))
+        summary.notes.append(f"stories of {T} frames")
+    rows = [row for story in stories.values() for row in story]
+    names = sorted({label for row in rows for label in row.labels})
+    with new_folder(out) as partial:
+        write_split(partial, "train", _cut(stories, T, names, summary), names or None, summary)
+        if not summary.stories:
+            raise StoryganError(f"{root} holds no story to import\n{summary}".replace("\n", "; "))
+    return summary
+
+
+def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
+    """Name -> rows of the stories without a bad row, in order of appearance."""
+    there = [root / name for name in LISTS if (root / name).is_file()]
+    if len(there) != 1:
+        raise StoryganError(f"{root} must hold one of {' and '.join(LISTS)}; it holds {len(there)} of them")
+    (source,) = there
+    stories: dict[str, list[Row]] = {}
+    spoilt: dict[str, None] = {}
+    read = _csv_rows if source.suffix == ".csv" else _jsonl_rows
+    for line, values in tqdm(read(source), unit="row", desc=source.name, disable=None):
+        where = f"{source.name} line {line}"
+        try:
+            row = _row(where, values, root)
+            stories.setdefault(row.story, []).append(row)
+        except ValueError as error:
+            summary.problems.append(f"{where}: {error}")
+            if isinstance(values, dict) and isinstance(values.get("story"), str):
+                spoilt[" ".join(values["story"].split())] = None
+    for name in spoilt:
+        if name:
+            summary.skip("stories with a bad row", name)
+            stories.pop(name, None)
+    return stories
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, object]]:
+    """(line, row as a dict, or what is wrong with it as a str)."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise StoryganError(
+                    f"{path}: the first line must name the columns {', '.join(NEEDED)}; {missing[0]} is missing"
+                )
+            for row in reader:
+                labels = row.get("labels")
+                parted = None if labels is None else [label for label in labels.split(";") if label.strip()]
+                yield reader.line_num, "more values than columns" if None in row else {**row, "labels": parted}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoryganError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, object]]:
+    """(line, what the line holds, or what is wrong with it as a str)."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line, text in enumerate(file, start=1):
+                if not text.strip():
+                    continue
+                try:
+                    value = json.loads(text)
+                except ValueError as error:
+                    value = f"not JSON ({error})"
+                yield line, value if isinstance(value, dict | str) else "not an object"
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoryganError(f"{path} cannot be read as text in UTF-8: {error}") from error
+
+
+def _row(where: str, values: object, root: Path) -> Row:
+    """The row with its frame; ValueError says what is wrong with it."""
+    if not isinstance(values, dict):
+        raise ValueError(values)
+    told = {}
+    for name in NEEDED:
+        value = values.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"no {name}")
+        told[name] = " ".join(value.split())
+    labels = values.get("labels")
+    if labels is not None and (not isinstance(labels, list) or any(not isinstance(label, str) for label in labels)):
+        raise ValueError("labels must be a list of strings")
+    path = root / values["frame"].strip()
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"the picture {told['frame']} is outside the folder")
+    if not path.is_file():
+        raise ValueError(f"there is no picture {told['frame']}")
+    try:
+        frame = frame_from_file(path)
+    except ValueError as error:
+        raise ValueError(f"the picture {told['frame']} does not open: {error}") from error
+    named = [" ".join(label.split()) for label in labels or ()]
+    return Row(where, told["story"], frame, told["sentence"], named)
+
+
+def _cut(stories: dict[str, list[Row]], T: int, names: list[str], summary: ImportSummary) -> Iterator[Story]:
+    """Stories of T frames; what is left out goes to the summary."""
+    for name, rows in stories.items():
+        if len(rows) < T:
+            summary.skip(f"stories of fewer than {T} frames", f"{name} ({len(rows)})")
+            continue
+        if len(rows) % T:
+            first = rows[len(rows) - len(rows) % T].where
+            summary.skip(f"ends of stories that leave fewer than {T} frames", f"{name} (from {first})")
+        for n in range(len(rows) // T):
+            part = rows[n * T : (n + 1) * T]
+            labels = [[int(label in row.labels) for label in names] for row in part] if names else None
+            told, frames = [row.sentence for row in part], [row.frame for row in part]
+            yield Story(name if n == 0 else f"{name}/{n + 1}", told, frames, labels)

@@ -1,0 +1,98 @@
+"""The public Flintstones-SV layout, made here: frames, the first of each clip, caches or none, overlaps, gaps."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storygan.data.images import decode_frame
+from storygan.data.importers.flintstones_sv import CHARACTERS, following_ids, import_flintstones_sv
+from storygan.data.schema import label_names, read_stories, shard_paths
+from storygan.types import StoryganError
+
+NAMES = [f"s_01_e_02_shot_{n:06d}_{n + 74:06d}" for n in range(0, 8)] + ["s_01_e_03_shot_000000_000074"]
+
+
+def write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "video_frames_sampled").mkdir(parents=True)
+    annotations = [
+        {"globalID": name, "description": f"Clip {n}.", "characters": [{"entityLabel": "mr slate"}, {}]}
+        for n, name in enumerate(NAMES)
+    ]
+    write_json(root / "flintstones_annotations_v1-0.json", annotations)
+    write_json(root / "train-val-test_split.json", {"train": NAMES[:3], "val": NAMES[3:4], "test": NAMES[4:]})
+    for n, name in enumerate(NAMES):
+        clip = np.full((2, 128, 128, 3), 99, np.uint8)
+        clip[0] = 10 * n
+        np.save(root / "video_frames_sampled" / f"{name}.npy", clip)
+    (root / "labels.pkl").write_bytes(pickle.dumps({name: [1, 0, 0, 0, 0, 0, 1] for name in NAMES}, 2))
+    following = {NAMES[n]: [NAMES[n + k] for k in range(1, 5)] for n in range(4)}
+    (root / "following_cache4.pkl").write_bytes(pickle.dumps(following))
+    return root
+
+
+def test_sentences_labels_first_frames_and_splits(root: Path, tmp_path: Path) -> None:
+    summary = import_flintstones_sv(root, tmp_path / "out")
+    assert (summary.stories, summary.skipped) == ({"train": 3, "validation": 1}, {})
+    assert summary.notes == ["1 of 1 stories of validation share a frame with train"]
+    second = list(read_stories(tmp_path / "out", "train"))[1]
+    assert (second.story_id, second.sentences[4]) == (NAMES[1], "Clip 5.")
+    assert [decode_frame(frame)[0, 0, 0] for frame in second.frames] == [10, 20, 30, 40, 50]
+    assert second.labels == [[1, 0, 0, 0, 0, 0, 1]] * 5
+    assert label_names(shard_paths(tmp_path / "out", "train")[0]) == CHARACTERS
+
+
+def test_without_cache_and_labels(root: Path, tmp_path: Path) -> None:
+    (root / "labels.pkl").unlink()
+    (root / "following_cache4.pkl").unlink()
+    summary = import_flintstones_sv(root, tmp_path / "out")
+    assert summary.stories == {"train": 3, "validation": 1}
+    assert len(summary.notes) == 3
+    first = next(read_stories(tmp_path / "out", "train"))
+    assert first.labels == [[0, 0, 0, 0, 0, 0, 1]] * 5
+
+
+def test_stories_stay_within_an_episode() -> None:
+    following = following_ids(set(NAMES))
+    assert list(following) == NAMES[:4]
+    assert following[NAMES[3]] == NAMES[4:8]
+
+
+def test_gaps_are_listed(root: Path, tmp_path: Path) -> None:
+    clips = root / "video_frames_sampled"
+    (clips / f"{NAMES[0]}.npy").unlink()
+    np.save(clips / f"{NAMES[7]}.npy", np.zeros((0, 128, 128, 3), np.uint8))
+    summary = import_flintstones_sv(root, tmp_path / "out")
+    assert summary.stories == {"train": 2}
+    assert summary.skipped["stories with a picture missing"] == [NAMES[0]]
+    assert summary.skipped["stories with an unreadable picture"][0].startswith(f"{NAMES[3]} (frames uint8 (0, 128")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("train-val-test_split.json", "{", "is not JSON"),
+        ("train-val-test_split.json", '{"dev": []}', "is not lists of ids"),
+        ("flintstones_annotations_v1-0.json", "[1]", "is not a list of annotations"),
+        ("labels.pkl", pickle.dumps({NAMES[0]: [1]}), "must be 7 values"),
+        ("following_cache4.pkl", pickle.dumps({NAMES[0]: [NAMES[1]]}), "followed by 1 ids"),
+        ("labels.pkl", pickle.dumps([1]), "does not hold a dict"),
+    ],
+)
+def test_another_layout_is_one_clear_line(
+    root: Path, tmp_path: Path, name: str, content: str | bytes, words: str
+) -> None:
+    (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(StoryganError, match=words):
+        import_flintstones_sv(root, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]

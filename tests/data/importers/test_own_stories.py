@@ -1,0 +1,168 @@
+"""A folder of one's own pictures: every size and mode, every mistake listed with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storygan.cli import main
+from storygan.data.check import check_dataset
+from storygan.data.images import decode_frame
+from storygan.data.importers.own_stories import import_own_stories
+from storygan.data.importers.pictures import frame_from_file, frame_from_image
+from storygan.data.schema import Story, label_names, read_stories, shard_paths
+from storygan.types import StoryganError, UsageError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "pictures").mkdir(parents=True)
+    for n in range(1, 10):
+        Image.new("RGB", (40 + n, 90 - n), (10 * n, 0, 0)).save(root / "pictures" / f"{n}.png")
+    return root
+
+
+def write_csv(root: Path, *lines: str, header: str = "story,frame,sentence,labels") -> None:
+    (root / "stories.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+
+
+def stories(out: Path) -> list[Story]:
+    return list(read_stories(out, "train"))
+
+
+def test_csv_and_jsonl_give_the_same(root: Path, tmp_path: Path) -> None:
+    rows = [("cat", 1, "A cat.", "cat"), ("dog", 2, "A dog, brown.", "dog; park"), ("cat", 3, "She\nleaves.", "")]
+    rows.append(("dog", 4, "He barks.", "dog"))
+    write_csv(root, *[f'{story},pictures/{n}.png,"{told}",{labels}' for story, n, told, labels in rows])
+    assert import_own_stories(root, tmp_path / "csv").stories == {"train": 2}
+    objects = [
+        {"story": s, "frame": f"pictures/{n}.png", "sentence": told, "labels": [x for x in labels.split(";") if x]}
+        for s, n, told, labels in rows
+    ]
+    (root / "stories.csv").unlink()
+    (root / "stories.jsonl").write_text("\n\n".join(map(json.dumps, objects)))
+    import_own_stories(root, tmp_path / "jsonl")
+    assert stories(tmp_path / "csv") == stories(tmp_path / "jsonl")
+    cat, dog = stories(tmp_path / "csv")
+    assert (cat.story_id, cat.sentences, cat.labels) == ("cat", ["A cat.", "She leaves."], [[1, 0, 0], [0, 0, 0]])
+    assert dog.labels == [[0, 1, 1], [0, 1, 0]]
+    assert label_names(shard_paths(tmp_path / "csv", "train")[0]) == ("cat", "dog", "park")
+    assert (decode_frame(cat.frames[1]) == (30, 0, 0)).all()
+    assert not check_dataset(tmp_path / "csv").problems
+
+
+def test_unequal_lengths(root: Path, tmp_path: Path) -> None:
+    lines = [f"{'abc'[(n > 2) + (n > 7)]},pictures/{n}.png,Told {n}." for n in range(1, 10)]
+    write_csv(root, *lines, header="story,frame,sentence")
+    summary = import_own_stories(root, tmp_path / "out")  # 2, 5 and 2 frames
+    assert summary.notes == ["stories of 2 frames"]
+    assert [story.story_id for story in stories(tmp_path / "out")] == ["a", "b", "b/2", "c"]
+    assert summary.skipped == {"ends of stories that leave fewer than 2 frames": ["b (from stories.csv line 8)"]}
+    assert stories(tmp_path / "out")[2].sentences == ["Told 5.", "Told 6."]
+    assert stories(tmp_path / "out")[2].labels is None
+    summary = import_own_stories(root, tmp_path / "four", T=4)
+    assert [story.story_id for story in stories(tmp_path / "four")] == ["b"]
+    assert summary.skipped["stories of fewer than 4 frames"] == ["a (2)", "c (2)"]
+
+
+def test_bad_rows_are_listed_with_file_and_line(root: Path, tmp_path: Path) -> None:
+    (root / "pictures" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    write_csv(
+        root,
+        "good,pictures/1.png,Told.,",
+        "bad,pictures/2.png,Told.,",
+        "bad,pictures/none.png,Told.,",
+        "worse,pictures/broken.jpg,Told.,",
+        "out,../root.png,Told.,",
+        ",pictures/1.png,Told.,",
+        "short,pictures/1.png",
+        "long,pictures/1.png,Told.,x,y",
+    )
+    summary = import_own_stories(root, tmp_path / "out")
+    assert [problem.split(":")[0] for problem in summary.problems] == [f"stories.csv line {n}" for n in range(4, 10)]
+    text = str(summary)
+    for words in (
+        "line 4: there is no picture pictures/none.png",
+        "line 5: the picture pictures/broken.jpg does not open",
+        "line 6: the picture ../root.png is outside the folder",
+        "line 7: no story",
+        "line 8: no sentence",
+        "line 9: more values than columns",
+    ):
+        assert words in text
+    assert summary.skipped == {"stories with a bad row": ["bad", "worse", "out", "short"]}
+    assert [story.story_id for story in stories(tmp_path / "out")] == ["good"]
+
+
+def test_bad_lines_of_jsonl(root: Path, tmp_path: Path) -> None:
+    good = {"story": "a", "frame": "pictures/1.png", "sentence": "Told."}
+    lines = [json.dumps(good), "{", "[1]", json.dumps({**good, "labels": "x"}), json.dumps({**good, "sentence": 7})]
+    (root / "stories.jsonl").write_text("\n".join(lines))
+    with pytest.raises(
+        StoryganError, match=r"line 2: not JSON.*line 3: not an object.*line 4: labels must be"
+    ) as caught:
+        import_own_stories(root, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def test_faults_of_the_whole_are_one_line(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoryganError, match="it holds 0 of them"):
+        import_own_stories(root, tmp_path / "out")
+    write_csv(root, header="story,picture,sentence")
+    with pytest.raises(StoryganError, match="frame is missing"):
+        import_own_stories(root, tmp_path / "out")
+    (root / "stories.csv").write_bytes(b"story,frame,sentence\na,b,\xff\n")
+    with pytest.raises(StoryganError, match="CSV in UTF-8"):
+        import_own_stories(root, tmp_path / "out")
+    with pytest.raises(UsageError, match="at least 1 frame"):
+        import_own_stories(root, tmp_path / "out", T=-1)
+
+
+def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_csv(root, *[f"a,pictures/{n}.png,Told {n}.,x" for n in (1, 2, 3)])
+    arguments = ["data", "import", "stories", str(root), str(tmp_path / "out"), "--frames", "3"]
+    assert main(arguments) == 0
+    assert "wrote 1 stories (train 1), 3 frames" in capsys.readouterr().out
+    assert main(arguments) == 1
+    assert "already exists" in capsys.readouterr().err
+
+
+def test_the_longer_side_is_cropped_equally() -> None:
+    pixels = np.zeros((64, 128, 3), np.uint8)
+    pixels[:, 32:96] = 200
+    assert (decode_frame(frame_from_image(Image.fromarray(pixels))) == 200).all()
+    assert (decode_frame(frame_from_image(Image.fromarray(pixels.transpose(1, 0, 2)))) == 200).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"])
+def test_modes(tmp_path: Path, mode: str) -> None:
+    white = 65535 if mode == "I;16" else None
+    image = Image.new(mode, (80, 50), white) if white else Image.new("RGB", (80, 50), "white").convert(mode)
+    path = tmp_path / {"CMYK": "p.tif", "YCbCr": "p.jpg"}.get(mode, "p.png")
+    image.save(path)
+    assert (decode_frame(frame_from_file(path)) == 255).all()
+
+
+def test_transparent_is_white_and_exif_is_turned(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    assert (decode_frame(frame_from_image(clear)) == 255).all()
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:32] = 255  # above; turned by 90 degrees clockwise it is on the right
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    frame = decode_frame(frame_from_file(tmp_path / "turned.png"))
+    assert frame[:, 40:].min() == 255
+    assert frame[:, :24].max() == 0
+
+
+def test_a_mode_without_a_range_is_refused(tmp_path: Path) -> None:
+    Image.new("F", (64, 64)).save(tmp_path / "f.tif")
+    with pytest.raises(ValueError, match="mode F has no known range"):
+        frame_from_file(tmp_path / "f.tif")

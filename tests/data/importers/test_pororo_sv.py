@@ -1,0 +1,164 @@
+"""The public Pororo-SV layout, made here with pictures of our own: keys, strips, cache order, overlaps, gaps."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storygan.data.check import check_dataset
+from storygan.data.images import decode_frame
+from storygan.data.importers.pororo_sv import CHARACTERS, import_pororo_sv
+from storygan.data.schema import Story, label_names, read_stories, shard_paths
+from storygan.types import StoryganError
+
+SEASON, EPISODE = "Cartoon_1", "Cartoon_1_ep1"
+FRAMES = 12
+
+
+def key(frame: int) -> str:
+    return f"{SEASON}/{EPISODE}/{frame}"
+
+
+def save(path: Path, content: object) -> None:
+    """A 0-d object array, as the public files are."""
+    array = np.empty((), dtype=object)
+    array[()] = content
+    np.save(path, array)
+
+
+def strip(path: Path, frame: int, squares: int = 3) -> None:
+    """W x k*W: square k is gray of 10 * frame + k, so that the square that was taken shows."""
+    pixels = np.repeat(np.arange(squares) + 10 * frame, 128)[:, None, None]
+    Image.fromarray(np.broadcast_to(pixels, (128 * squares, 128, 3)).astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Twelve frames; the cache has the eight stories in string order: 1, 2, 3, ... as no story starts above 8."""
+    root = tmp_path / "root"
+    folder = root / SEASON / EPISODE
+    folder.mkdir(parents=True)
+    with (root / "descriptions.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        for frame in range(1, FRAMES + 1):
+            strip(folder / f"{frame}.png", frame)
+            table.writerow([EPISODE, frame, f"Frame {frame},\nfirst telling."])
+            table.writerow([EPISODE, frame, "Second telling."])
+    save(root / "labels.npy", {key(f).encode(): np.eye(9, dtype=int)[f % 9] for f in range(1, FRAMES + 1)})
+    starts = range(1, FRAMES - 3)
+    np.save(root / "img_cache4.npy", np.array([f"{key(f)}.png".encode() for f in starts]))
+    following = np.array([[f"{key(f + k)}.png".encode() for k in range(1, 5)] for f in starts])
+    np.save(root / "following_cache4.npy", following)
+    np.save(root / "train_seen_unseen_ids.npy", ragged([0, 1, 2], [4], [6, 7]), allow_pickle=True)
+    return root
+
+
+def ragged(*parts: list[int]) -> np.ndarray:
+    array = np.empty(len(parts), dtype=object)
+    array[:] = [np.array(part) for part in parts]
+    return array
+
+
+def stories(folder: Path, split: str) -> list[Story]:
+    return list(read_stories(folder, split))
+
+
+def test_sentences_labels_first_squares_and_splits(root: Path, tmp_path: Path) -> None:
+    summary = import_pororo_sv(root, tmp_path / "out")
+    assert (summary.stories, summary.skipped) == ({"train": 3, "validation": 1, "test": 2}, {})
+    assert "split by train_seen_unseen_ids.npy" in summary.notes
+    assert "1 of 1 stories of validation share a frame with train" in summary.notes
+    first = stories(tmp_path / "out", "train")[0]
+    assert first.story_id == f"{EPISODE}/1"
+    assert first.sentences == [f"Frame {f}, first telling." for f in range(1, 6)]
+    assert first.labels == np.eye(9, dtype=int)[1:6].tolist()
+    assert label_names(shard_paths(tmp_path / "out", "train")[0]) == CHARACTERS
+    for frame, encoded in enumerate(first.frames, start=1):
+        pixels = decode_frame(encoded)
+        assert pixels.shape == (64, 64, 3)
+        assert (pixels == 10 * frame).all()
+    assert not check_dataset(tmp_path / "out").problems
+
+
+def test_wrapped_str_keys_and_the_paper_s_split(root: Path, tmp_path: Path) -> None:
+    wrapped = np.empty(8, dtype=object)
+    wrapped[:] = [f"b'{key(f)}.png'" for f in range(1, 9)]
+    np.save(root / "img_cache4.npy", wrapped, allow_pickle=True)
+    save(root / "labels.npy", {key(f): [0] * 9 for f in range(1, FRAMES + 1)})
+    (root / "descriptions.csv").unlink()
+    save(root / "descriptions.npy", {f"b'{key(f)}'": [f"Told  {f}.", "Or so."] for f in range(1, FRAMES + 1)})
+    np.save(root / "train_test_ids.npy", np.array([[7, 6], [0, 1]]))
+    summary = import_pororo_sv(root, tmp_path / "out", ids="train_test_ids.npy")
+    assert summary.stories == {"train": 2, "test": 2}
+    assert [story.story_id for story in stories(tmp_path / "out", "train")] == [f"{EPISODE}/8", f"{EPISODE}/7"]
+    assert stories(tmp_path / "out", "test")[0].sentences[0] == "Told 1."
+
+
+def test_without_a_cache_the_order_is_that_of_strings(root: Path, tmp_path: Path) -> None:
+    for name in ("img_cache4.npy", "following_cache4.npy", "labels.npy"):
+        (root / name).unlink()
+    with (root / "descriptions.csv").open("a") as file:
+        file.writelines(f"{EPISODE},{frame},More.\n" for frame in range(13, 15))
+    for frame in (13, 14):
+        strip(root / SEASON / EPISODE / f"{frame}.png", frame)
+    summary = import_pororo_sv(root, tmp_path / "out")
+    assert [story.story_id for story in stories(tmp_path / "out", "train")] == [f"{EPISODE}/{n}" for n in (1, 10, 2)]
+    assert stories(tmp_path / "out", "train")[0].labels is None
+    assert any(note.startswith("no img_cache4.npy") for note in summary.notes)
+    assert any(note.startswith("no labels") for note in summary.notes)
+
+
+def test_an_index_in_two_splits_stays_in_the_later(root: Path, tmp_path: Path) -> None:
+    np.save(root / "train_seen_unseen_ids.npy", ragged([0, 1, 1, 6], [0], [6]), allow_pickle=True)
+    summary = import_pororo_sv(root, tmp_path / "out")
+    assert summary.stories == {"train": 1, "validation": 1, "test": 1}
+    assert summary.skipped == {
+        "stories of train that are in validation too (kept there)": [f"{EPISODE}/1"],
+        "stories of train that are in test too (kept there)": [f"{EPISODE}/7"],
+        "stories that are in train twice (kept once)": [f"{EPISODE}/2"],
+    }
+    assert not check_dataset(tmp_path / "out").problems
+
+
+def test_gaps_are_listed(root: Path, tmp_path: Path) -> None:
+    np.save(root / "train_seen_unseen_ids.npy", ragged(list(range(8)), [], []), allow_pickle=True)
+    folder = root / SEASON / EPISODE
+    (folder / "12.png").unlink()
+    (folder / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("RGB", (256, 128)).save(folder / "2.png")
+    save(root / "labels.npy", {key(f): [0] * 9 for f in range(1, FRAMES + 1) if f != 3})
+    summary = import_pororo_sv(root, tmp_path / "out")
+    assert summary.stories == {"train": 4}
+    unreadable = summary.skipped["stories with an unreadable picture"]
+    assert unreadable[1] == f"{EPISODE}/2 (2.png is 256x128, not a vertical strip of square frames)"
+    assert summary.skipped["stories with a picture missing"] == [f"{EPISODE}/8"]
+    assert summary.skipped["stories with a frame without labels"] == [f"{EPISODE}/3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("train_seen_unseen_ids.npy", np.array([[0], [99]]), "beyond the 8"),
+        ("train_seen_unseen_ids.npy", np.array([1, 2, 3, 4]), "two or three lists"),
+        ("following_cache4.npy", np.array([[b"a/1.png"] * 4] * 2), "as many stories"),
+        ("img_cache4.npy", np.array([b"nonsense"] * 8), "'nonsense' is not the path"),
+        ("labels.npy", np.array([1]), "does not hold a dict"),
+    ],
+)
+def test_another_layout_is_one_clear_line(
+    root: Path, tmp_path: Path, name: str, content: np.ndarray, words: str
+) -> None:
+    np.save(root / name, content)
+    with pytest.raises(StoryganError, match=words) as caught:
+        import_pororo_sv(root, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def test_an_empty_folder_is_not_pororo(tmp_path: Path) -> None:
+    with pytest.raises(StoryganError, match="it is not Pororo-SV"):
+        import_pororo_sv(tmp_path, tmp_path / "out")
