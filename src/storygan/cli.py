@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan import __version__
-from storygan.config import TrainConfig
+from storygan.config import VARIANTS, TrainConfig
 from storygan.types import StoryganError, UsageError
 
 SHIPPED_MODEL = "clevr-sv"
@@ -82,13 +82,19 @@ def train(args: Namespace) -> None:
     values = args.as_dict()
     values.pop("config", None)
     resume = values.pop("resume")
-    config = TrainConfig.from_dict(values)
-    if not config.data.path:
-        raise UsageError("no stories: name a data set folder with --data.path")
+    config = training_config(values)
     from storygan.training.loop import train as train_loop
 
     folder = train_loop(config, resume)
     print(f"the model is in {folder}: storygan generate --model {folder} ...")
+
+
+def training_config(values: dict[str, Any]) -> TrainConfig:
+    """The configuration that the options make, with a data set named."""
+    config = TrainConfig.from_dict(values)
+    if not config.data.path:
+        raise UsageError("no stories: name a data set folder with --data.path")
+    return config
 
 
 def evaluate_options(parser: ArgumentParser) -> None:
@@ -114,6 +120,33 @@ def evaluate(args: Namespace) -> None:
 
     report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer or SHIPPED)
     print(json.dumps(report.to_dict()) if args.json else report)
+
+
+def compare_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=str, required=True, help="folder of the comparison; the same call goes on with it"
+    )
+    parser.add_argument("--variants", type=str, nargs="+", default=list(VARIANTS), help="the first against the others")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of training a variant; 0: --iterations")
+    parser.add_argument("--split", type=str, default="test", help="what is measured")
+    parser.add_argument("--shown", type=int, default=8, help="stories on the page")
+    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--config", action="config", help="a YAML file of the fields below, which all variants share")
+    parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
+
+
+def compare(args: Namespace) -> None:
+    """`storygan compare`."""
+    values = args.as_dict()
+    values.pop("config", None)
+    own = {name: values.pop(name) for name in ("out", "variants", "minutes", "split", "shown")}
+    recognizer = values.pop("recognizer")
+    config = training_config(values)
+    from storygan.compare.comparison import compare as compare_variants
+    from storygan.evaluation.recognizer import SHIPPED
+
+    compare_variants(config, **own, recognizer=recognizer or SHIPPED)
+    print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
 
 
 def train_recognizer_options(parser: ArgumentParser) -> None:
@@ -287,6 +320,7 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "generate": (generate_options, generate, "draw a story: one picture a sentence"),
     "train": (train_options, train, "train a model, or go on with a run"),
     "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
+    "compare": (compare_options, compare, "train StoryGAN and its baselines alike, and compare them on one page"),
     "train-recognizer": (train_recognizer_options, train_recognizer, "train what reads frames for `evaluate`"),
     "check-recognizer": (check_recognizer_options, check_recognizer, "how well a recognizer reads real frames"),
     "data": (data_options, data, "render, import and check data sets"),

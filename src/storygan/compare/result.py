@@ -1,0 +1,111 @@
+"""What a comparison found: as tables for people, as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from storygan.compare.differences import verdict
+from storygan.evaluation.bootstrap import Estimate
+from storygan.evaluation.report import Line
+from storygan.evaluation.rows import ROWS
+
+TITLE = "StoryGAN and its baselines"
+
+
+class Table(NamedTuple):
+    """A titled table; the first row is the header."""
+
+    title: str
+    cells: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a variant's training was."""
+
+    iterations: int
+    minutes: float
+    """Wall clock, over all sittings."""
+    parameters: int
+    """Of what draws: story encoder, context encoder, image generator."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The variants after the same budget, measured on the same stories."""
+
+    budget: str
+    config: dict[str, Any]
+    """What the variants share: the configuration without `run`, `iterations` and `model.variant`."""
+    trained: dict[str, Trained]
+    """By variant."""
+    rows: dict[str, Line]
+    """By row of the evaluation, then by variant; by metric."""
+    differences: dict[str, Line]
+    """By variant but the first: how much better the first is. Empty where no recognizer reads these stories."""
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON holds."""
+        return {
+            "budget": self.budget,
+            "config": self.config,
+            "trained": {variant: asdict(trained) for variant, trained in self.trained.items()},
+            "rows": _plain(self.rows),
+            "differences": _plain(self.differences),
+            "notes": self.notes,
+        }
+
+    def tables(self) -> list[Table]:
+        """Training, metrics, differences."""
+        first = next(iter(self.trained))
+        training = [["", "iterations", "minutes", "seconds an iteration", "parameters"]]
+        for variant, run in self.trained.items():
+            rate = 60 * run.minutes / run.iterations
+            training.append(
+                [variant, f"{run.iterations:,}", f"{run.minutes:.1f}", f"{rate:.3f}", f"{run.parameters:,}"]
+            )
+        tables = [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, _value)]
+        if self.differences:
+            names = {other: f"{first} - {other}" for other in self.differences}
+            tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
+        return tables
+
+    def markdown(self, curves: str) -> str:
+        """The tables and notes, with the picture `curves` (a file name)."""
+        parts = [f"# {TITLE}"]
+        parts += [f"## {table.title}\n\n{markdown_table(table.cells)}" for table in self.tables()]
+        parts += [f"## Training curves\n\n![training curves]({curves})"]
+        parts += ["## How it was measured\n\n" + "\n".join(f"- {note}" for note in self.notes)]
+        return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(cells: Sequence[Sequence[str]]) -> str:
+    """Cells without a `|` -> a Markdown table whose first row is the header, numbers to the right."""
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
+    return "\n".join(lines)
+
+
+def _table(title: str, rows: dict[str, Line], names: dict[str, str], cell: Any) -> Table:
+    """A line a metric, a column a row."""
+    metrics = list(dict.fromkeys(metric for line in rows.values() for metric in line))
+    cells = [["", *(names.get(row, row) for row in rows)]]
+    for metric in metrics:
+        values = [line.get(metric) for line in rows.values()]
+        cells.append([metric, *("-" if value is None else cell(value) for value in values)])
+    return Table(title, cells)
+
+
+def _value(value: Estimate) -> str:
+    return f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
+
+
+def _difference(value: Estimate) -> str:
+    return f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}): {verdict(value)}"
+
+
+def _plain(rows: dict[str, Line]) -> dict[str, Any]:
+    return {row: {name: value.to_dict() for name, value in line.items() if value} for row, line in rows.items()}

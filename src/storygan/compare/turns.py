@@ -1,0 +1,126 @@
+"""Training of several variants in turns, so that at any moment each has had about the same, under the same load.
+
+A turn is the training loop's own: it ends with a checkpoint, and the next one resumes from there, bit for bit. So a
+variant's run is the one that `storygan train` makes of the `config.yaml` in its folder, whatever stopped it and when.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from storygan.config import TrainConfig
+from storygan.training.checkpoint import PATTERN
+from storygan.training.loop import train
+from storygan.training.run_folder import CONFIG, write_whole
+from storygan.types import StoryganError, UsageError
+
+TURNS = "turns.json"
+
+
+class Turn(NamedTuple):
+    """What stands of one turn."""
+
+    iterations: int
+    """Of the run, where the turn ended."""
+    seconds: float
+    """Wall clock, of this turn: iterations, and building, resuming and saving around them."""
+
+
+class Run:
+    """One variant's run folder, and the turns that it has had.
+
+    A turn counts when it has ended: what a killed one did is done again, and neither its iterations nor its time count.
+
+    Args:
+        config: complete; `iterations` is the budget where it is not in minutes.
+
+    Raises:
+        UsageError: the folder holds a run of another configuration.
+        StoryganError: the folder's files do not fit together.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.path = Path(config.run)
+        self.turns: list[Turn] = []
+        self.started = (self.path / CONFIG).exists()
+        if not self.started:
+            return
+        if changed := sorted(differing(yaml.safe_load((self.path / CONFIG).read_text()), config.to_dict())):
+            raise UsageError(
+                f"{self.path} was begun with another {', '.join(changed)}: give the same, or another --out"
+            )
+        if (self.path / TURNS).exists():
+            self.turns = [Turn(*turn) for turn in json.loads((self.path / TURNS).read_text())]
+        steps = {int(path.stem.removeprefix("step-")): path for path in self.path.glob(f"checkpoints/{PATTERN}")}
+        if self.turns and self.iterations not in steps:
+            raise StoryganError(
+                f"{self.path} has no checkpoint of iteration {self.iterations}: remove it to begin anew"
+            )
+        for step, path in steps.items():
+            if step > self.iterations:
+                path.unlink()  # its turn was killed before its time was written down
+
+    @property
+    def iterations(self) -> int:
+        """Iterations done."""
+        return self.turns[-1].iterations if self.turns else 0
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of training."""
+        return sum(turn.seconds for turn in self.turns)
+
+    def goal(self, minutes: float) -> int:
+        """Where the next turn ends: at the next checkpoint, or before, with the budget. `iterations`: it is used up.
+
+        Minutes are met as well as the last turn's rate foretells; a first turn is never cut short.
+        """
+        k = self.iterations
+        end = (k // self.config.checkpoint_every + 1) * self.config.checkpoint_every
+        if not minutes:
+            return max(k, min(end, self.config.iterations))
+        if not self.turns:
+            return end
+        before = self.turns[-2].iterations if len(self.turns) > 1 else 0
+        rate = (k - before) / self.turns[-1].seconds
+        return max(k, min(end, k + round((60 * minutes - self.seconds) * rate)))
+
+    def turn(self, goal: int) -> None:
+        """Train up to `goal` iterations and write down how long it took."""
+        done = f"{self.iterations} iterations in {self.seconds / 60:.1f} minutes"
+        print(f"{self.config.model.variant}: {done}, now to {goal}", file=sys.stderr)
+        start = time.perf_counter()
+        train(replace(self.config, iterations=goal), resume=self.started)
+        self.started = True
+        self.turns.append(Turn(goal, round(time.perf_counter() - start, 3)))
+        write_whole(self.path / TURNS, json.dumps(self.turns))
+
+
+def train_in_turns(runs: Sequence[Run], minutes: float) -> None:
+    """Train each run for its budget, `minutes` or (0) its configuration's `iterations`; who has had least is next."""
+    while goals := {n: goal for n, run in enumerate(runs) if (goal := run.goal(minutes)) > run.iterations}:
+        n = min(goals, key=lambda n: runs[n].seconds if minutes else runs[n].iterations)
+        runs[n].turn(goals[n])
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    """Dotted names of the fields in which two configurations differ, the run folder and the iterations aside."""
+    a, b = (dict(_flat(values)) for values in (one, other))
+    return {name for name in a.keys() | b.keys() if a.get(name) != b.get(name)} - {"run", "iterations"}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,113 @@
+"""`storygan compare` for real, on two variants and the sample that ships; what it refuses."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from storygan.cli import main
+from storygan.compare import turns
+from storygan.compare.differences import differences
+from storygan.config import TrainConfig
+from storygan.data.dataset import open_split
+from storygan.data.sample import write_sample
+from storygan.evaluation import lines
+from storygan.evaluation.recognizer import Recognizer
+from storygan.training.loop import train
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 training stories, 16 test stories."""
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    write_sample(folder)
+    return folder
+
+
+def command(sample: Path, out: Path, *more: str) -> list[str]:
+    """Two variants, three iterations in two turns each."""
+    fields = {"batch_size": 2, "iterations": 3, "checkpoint_every": 2, "log_every": 1, "sample_every": 9, "threads": 1}
+    options = [f"--{name}={value}" for name, value in fields.items()]
+    return ["compare", "--data.path", str(sample), "--out", str(out), *options, "--variants", "svc", "imagegan", *more]
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    calls: list[int] = []
+
+    def killed_in_the_third_turn(config: TrainConfig, resume: bool) -> Path:
+        folder = train(config, resume)
+        if calls.append(config.iterations) or len(calls) == 3:
+            raise KeyboardInterrupt
+        return folder
+
+    monkeypatch.setattr(lines, "installed", dict)  # the networks of KID and FID have tests of their own
+    monkeypatch.setattr(turns, "train", killed_in_the_third_turn)
+    out = tmp_path / "out"
+    assert main(command(sample, out)) == 130
+    assert not (out / "compare.json").exists()
+    assert main(command(sample, out, "--shown", "2")) == 0
+    assert calls == [2, 2, 3, 3, 3]
+    assert "compare.html" in capsys.readouterr().out
+
+    config = TrainConfig.from_dict(yaml.safe_load((out / "svc/config.yaml").read_text()))
+    train(replace(config, run=str(tmp_path / "again")))
+    weights = "model/model.safetensors"
+    assert (out / "svc" / weights).read_bytes() == (tmp_path / "again" / weights).read_bytes()
+
+    found = json.loads((out / "compare.json").read_text())
+    assert [found["trained"][variant]["iterations"] for variant in ("svc", "imagegan")] == [3, 3]
+    assert {"real_frames", "mean_image", "svc", "imagegan"} <= set(found["rows"])
+    real, drawn = (found["rows"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
+    assert real > 0.8 > drawn
+    assert set(found["differences"]) == {"imagegan"}
+    assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
+    assert "object_accuracy" in (out / "compare.md").read_text()
+    assert (out / "compare.svg").read_text().count("<polyline") == 2 * 7 - 3 - 1  # imagegan lacks D_S and G_story
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--variants", "svc", "svc"), 2, "name each variant once"),
+        (("--variants", "dcgan"), 2, "unknown variant 'dcgan'"),
+        (("--minutes=-1",), 2, "minutes of 0 or more"),
+        (("--shown", "0"), 2, "1 story or more"),
+        (("--model.T", "5"), 2, "model.T is 5"),
+        (("--split", "validation"), 1, "validation"),
+        (("--recognizer", "nowhere"), 1, "nowhere"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_it_trains(
+    sample: Path, tmp_path: Path, capsys: Output, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    assert main(command(sample, tmp_path / "out", *arguments)) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_differences_are_paired(sample: Path) -> None:
+    """The real frames against frames with one object's frame erased in some stories: exact, by hand."""
+    torch.manual_seed(0)
+    dataset = open_split(sample, "test")
+    real = dataset.batch(range(6))
+    worse = real.copy()
+    worse[:3, 3] = real[:3, 2]  # three stories lack their last object
+    found = differences({"storygan": real, "svc": worse, "svfn": real}, dataset.sentences[:6], Recognizer.load(), 0)
+    difference = found["svc"]["object_there"]
+    assert difference is not None
+    assert difference.mean == pytest.approx(3 / 24)
+    assert 0 < difference.low <= difference.mean <= difference.high < 1
+    same = found["svfn"]["object_there"]
+    assert same is not None
+    assert np.allclose([same.low, same.mean, same.high], 0)

@@ -1,0 +1,124 @@
+"""The page stands alone and shows what it must; tables, verdicts and curves."""
+
+import io
+import xml.etree.ElementTree as ET
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storygan.compare.curves import POINTS, draw_curves, read_curves, thin
+from storygan.compare.differences import verdict
+from storygan.compare.page import make_page
+from storygan.compare.result import Comparison, Trained
+from storygan.evaluation.bootstrap import Estimate
+
+STORIES = [[f"sentence {t} of <story> {n}" for t in range(4)] for n in range(3)]
+CURVES = {"storygan": {"D_I": [(1.0, 5.0), (2.0, 0.1)], "KL": [(1.0, 1.0)]}, "svc": {"D_I": [(1.0, -1.0), (9.0, 3.0)]}}
+
+
+def comparison() -> Comparison:
+    value = Estimate(0.5, 0.25, 0.75, 3)
+    return Comparison(
+        budget="2 minutes each",
+        config={"seed": 0},
+        trained={"storygan": Trained(1200, 2.0, 10), "svc": Trained(1300, 2.0, 20)},
+        rows={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
+        differences={"svc": {"object_accuracy": Estimate(0.1, 0.05, 0.2, 3)}},
+        notes=["a note & more"],
+    )
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def drawings() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {name: rng.integers(0, 256, (3, 4, 8, 8, 3), np.uint8) for name in ("real frames", "storygan", "svc")}
+
+
+def test_the_page_refers_to_nothing_outside(drawings: dict[str, np.ndarray]) -> None:
+    page = make_page(comparison(), STORIES, drawings, draw_curves(CURVES))
+    elements = Elements(page).found
+    assert not {"script", "link", "iframe", "object", "base", "image", "use"} & {tag for tag, _ in elements}
+    for tag, attributes in elements:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("src", "href", "srcset", "data", "action", "poster", "xlink:href", "style"):
+                assert (tag, name) == ("img", "src")
+                assert str(value).startswith("data:image/png;base64,")
+    assert "url(" not in page
+    assert "@import" not in page
+    assert page.replace("http://www.w3.org/2000/svg", "").count("://") == 0
+
+
+def test_the_page_shows_the_same_stories_in_rows(drawings: dict[str, np.ndarray]) -> None:
+    elements = Elements(make_page(comparison(), STORIES, drawings, draw_curves(CURVES)))
+    sources = [str(attributes["src"]) for tag, attributes in elements.found if tag == "img"]
+    assert len(sources) == 3 * 3
+    for n, source in enumerate(sources):
+        story, column = divmod(n, 3)
+        with Image.open(io.BytesIO(b64decode(source.split(",")[1]))) as image:
+            strip = np.array(image)
+        frames = list(drawings.values())[column][story]
+        assert all(np.array_equal(strip[:, 10 * t : 10 * t + 8], frames[t]) for t in range(4))
+    for words in ("sentence 3 of <story> 2", "real frames", "a note & more", "storygan - svc", "1,300", "2 minutes"):
+        assert words in elements.text
+
+
+def test_markdown() -> None:
+    text = comparison().markdown("compare.svg")
+    assert "| ssim | 0.500 (0.250 to 0.750) | 0.500 (0.250 to 0.750) | 0.500 (0.250 to 0.750) |" in text
+    assert "| kid | - | - | - |" in text
+    assert "| object_accuracy | +0.100 (+0.050 to +0.200): better |" in text
+    assert "| svc | 1,300 | 2.0 | 0.092 | 20 |" in text
+    assert "![training curves](compare.svg)" in text
+
+
+def test_json_leaves_out_what_was_not_measured() -> None:
+    values = comparison().to_dict()
+    assert values["rows"]["real_frames"] == {"ssim": {"mean": 0.5, "low": 0.25, "high": 0.75, "stories": 3}}
+    assert values["trained"]["svc"] == {"iterations": 1300, "minutes": 2.0, "parameters": 20}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.1, 0.2, "better"), (-2, -1, "worse"), (0, 1, "no difference shown")]
+)
+def test_a_verdict_needs_an_interval_on_one_side(low: float, high: float, said: str) -> None:
+    assert verdict(Estimate((low + high) / 2, low, high, 3)) == said
+
+
+def test_curves_are_one_svg_with_a_line_for_each_variant() -> None:
+    root = ET.fromstring(draw_curves(CURVES))
+    space = "{http://www.w3.org/2000/svg}"
+    lines = [line.get("points", "").split() for line in root.iter(f"{space}polyline")]
+    assert [len(line) for line in lines] == [3, 3, 2]
+    places = [tuple(map(float, point.split(","))) for line in lines for point in line]
+    assert all(44 <= x <= 316 and 20 <= y <= 160 for x, y in places)
+    texts = {text.text for text in root.iter(f"{space}text")}
+    assert {"storygan", "svc", "D_I", "KL", "9 iterations"} <= texts
+
+
+def test_many_points_are_thinned_to_means(tmp_path: Path) -> None:
+    curve = thin([(float(x), 2.0 * x) for x in range(1000)])
+    assert len(curve) == POINTS
+    assert all(y == pytest.approx(2 * x) for x, y in curve)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "KL": 2.0}\n{"step": 2, "KL": 1.0, "D_I": 3.0}\n')
+    assert read_curves(tmp_path / "metrics.jsonl") == {"KL": [(1, 2), (2, 1)], "D_I": [(2, 3)]}

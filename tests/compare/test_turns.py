@@ -1,0 +1,112 @@
+"""Who trains when and for how long, with a stand-in for training whose clock is known."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from storygan.compare import turns
+from storygan.compare.turns import Run, train_in_turns
+from storygan.config import AdamConfig, ModelConfig, TrainConfig, Variant
+from storygan.types import StoryganError, UsageError
+
+
+class FakeTraining:
+    """Stands for `train`: leaves a configuration and checkpoints; an iteration takes `rates[variant]` seconds."""
+
+    def __init__(self, **rates: float) -> None:
+        self.rates = rates
+        self.now = 0.0
+        self.calls: list[tuple[str, int]] = []
+        self.killed_at = 0
+
+    def clock(self) -> float:
+        return self.now
+
+    def __call__(self, config: TrainConfig, resume: bool) -> None:
+        path = Path(config.run)
+        assert resume == (path / "config.yaml").exists()
+        checkpoints = path / "checkpoints"
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        steps = [int(checkpoint.stem[5:]) for checkpoint in checkpoints.iterdir()]
+        done = max(steps, default=0)
+        self.calls.append((config.model.variant, config.iterations))
+        self.now += (config.iterations - done) * self.rates[config.model.variant]
+        (path / "config.yaml").write_text(yaml.safe_dump(config.to_dict()))
+        (checkpoints / f"step-{config.iterations:08d}.pt").touch()
+        if len(self.calls) == self.killed_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
+    fake = FakeTraining(storygan=2.0, imagegan=1.0)
+    monkeypatch.setattr(turns, "train", fake)
+    monkeypatch.setattr(turns.time, "perf_counter", fake.clock)
+    return fake
+
+
+def two_runs(out: Path, iterations: int = 25) -> list[Run]:
+    variants: tuple[Variant, ...] = ("storygan", "imagegan")
+    config = TrainConfig(iterations=iterations, checkpoint_every=10)
+    return [Run(replace(config, run=str(out / v), model=ModelConfig(variant=v))) for v in variants]
+
+
+def test_an_iteration_budget_is_trained_in_turns(training: FakeTraining, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path)
+    train_in_turns(runs, minutes=0)
+    assert training.calls == [(v, k) for k in (10, 20, 25) for v in ("storygan", "imagegan")]
+    assert [run.seconds for run in runs] == [50, 25]
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    assert len(training.calls) == 6
+
+
+def test_a_minutes_budget_is_the_same_time_for_all(training: FakeTraining, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path)
+    train_in_turns(runs, minutes=1)
+    assert [run.seconds for run in runs] == [60, 60]
+    assert [run.iterations for run in runs] == [30, 60]
+    ends = [run.turns[0] for run in runs]
+    assert ends == [(10, 20), (10, 10)]
+    assert training.calls[:4] == [("storygan", 10), ("imagegan", 10), ("imagegan", 20), ("storygan", 20)]
+
+
+def test_the_last_turn_ends_with_the_budget(training: FakeTraining, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path)
+    train_in_turns(runs, minutes=0.75)
+    assert [run.seconds for run in runs] == [44, 45]  # 45 s are 22.5 iterations of 2 s
+    assert [run.iterations for run in runs] == [22, 45]
+
+
+@pytest.mark.parametrize("minutes", [0, 1])
+def test_what_a_killed_turn_did_does_not_count(training: FakeTraining, tmp_path: Path, minutes: float) -> None:
+    training.killed_at = 3  # after its checkpoint, before its time was written down
+    with pytest.raises(KeyboardInterrupt):
+        train_in_turns(two_runs(tmp_path), minutes)
+    runs = two_runs(tmp_path)
+    assert [run.iterations for run in runs] == [10, 10]
+    train_in_turns(runs, minutes)
+    assert [run.seconds for run in runs] == ([60, 60] if minutes else [50, 25])
+    assert [run.iterations for run in runs] == ([30, 60] if minutes else [25, 25])
+
+
+def test_a_larger_budget_goes_on(training: FakeTraining, tmp_path: Path) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0.75)
+    runs = two_runs(tmp_path)
+    train_in_turns(runs, minutes=2)
+    assert [run.seconds for run in runs] == [120, 120]
+
+
+def test_another_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    changed = TrainConfig(run=str(tmp_path / "storygan"), seed=1, adam=AdamConfig(beta1=0.9), checkpoint_every=10)
+    with pytest.raises(UsageError, match=r"begun with another adam\.beta1, seed: give the same, or another --out"):
+        Run(changed)
+
+
+def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    (tmp_path / "imagegan/checkpoints/step-00000025.pt").unlink()
+    with pytest.raises(StoryganError, match="imagegan has no checkpoint of iteration 25"):
+        two_runs(tmp_path)
