@@ -5,6 +5,7 @@ value over stories is the ratio of the totals, which covers means over frames, o
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -45,9 +46,12 @@ def join(parts: list[PerStory]) -> PerStory:
     return PerStory(np.concatenate([part.total for part in parts]), np.concatenate([part.weight for part in parts]))
 
 
-def resamples(N: int, seed: int, count: int = RESAMPLES) -> np.ndarray:
-    """How often each of N stories is drawn in each resample with replacement: (count, N) int64."""
-    return np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), size=count)
+@lru_cache(maxsize=4)
+def resamples(N: int, seed: int) -> np.ndarray:
+    """How often each of N stories is drawn in each resample with replacement: (RESAMPLES, N) float64, read-only."""
+    drawn = np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), size=RESAMPLES).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def estimate(metric: PerStory, seed: int) -> Estimate | None:
@@ -58,7 +62,7 @@ def estimate(metric: PerStory, seed: int) -> Estimate | None:
     stories = int((metric.weight > 0).sum())
     if not stories:
         return None
-    drawn = resamples(len(metric.total), seed).astype(np.float64)
+    drawn = resamples(len(metric.total), seed)
     totals, counts = drawn @ metric.total, drawn @ metric.weight
     values = totals[counts > 0] / counts[counts > 0]
     low, high = np.percentile(values, [2.5, 97.5])

@@ -29,7 +29,7 @@ def kid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:
         return within[0] + within[1] - 2 * ((v @ outer) * w).sum(1) / (v.sum(1) * w.sum(1))
 
     mean = value(np.ones((1, len(X))), np.ones((1, len(Y))))[0]
-    values = value(resamples(len(X), seed).astype(float), resamples(len(Y), seed + 1).astype(float))
+    values = value(resamples(len(X), seed), resamples(len(Y), seed + 1))
     low, high = np.percentile(values, [2.5, 97.5])
     return Estimate(float(mean), float(low), float(high), len(X))
 
@@ -50,10 +50,10 @@ def fid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:
     themselves would add the bias a second time, and take an hour.
     """
     (mu_x, C_x), (mu_y, C_y) = (_gaussian(torch.from_numpy(Z).double().flatten(0, 1)) for Z in (X, Y))
-    root_y = _power(C_y, 0.5)
-    middle = root_y @ C_x @ root_y
-    distance = (mu_x - mu_y).square().sum() + C_x.trace() + C_y.trace() - 2 * _power(middle, 0.5).trace()
-    transport = root_y @ _power(middle, -0.5) @ root_y  # d tr(middle^(1/2)) / d C_x is half of it
+    (root_y,) = _powers(C_y, 0.5)
+    root, inverse = _powers(root_y @ C_x @ root_y, 0.5, -0.5)
+    distance = (mu_x - mu_y).square().sum() + C_x.trace() + C_y.trace() - 2 * root.trace()
+    transport = root_y @ inverse @ root_y  # half of it is the derivative of root.trace() by C_x
     c = torch.from_numpy(X).double() - mu_x  # (N, T, F)
     influence = (2 * c @ (mu_x - mu_y) + (c * (c - c @ transport)).sum(-1)).mean(1)
     value = estimate(per_story((distance + influence - influence.mean()).numpy()), seed)
@@ -66,8 +66,9 @@ def _gaussian(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(0), torch.cov(x.T)
 
 
-def _power(C: Tensor, exponent: float) -> Tensor:
-    """A power of a symmetric matrix without negative eigenvalues; those that are zero but for rounding stay zero."""
+def _powers(C: Tensor, *exponents: float) -> list[Tensor]:
+    """Powers of a symmetric matrix without negative eigenvalues; those that are zero but for rounding stay zero."""
     values, vectors = torch.linalg.eigh(C)
     positive = values > 1e-10 * values[-1].clamp(min=1e-300)
-    return vectors * torch.where(positive, values.clamp(min=1e-300) ** exponent, 0) @ vectors.T
+    powers = [torch.where(positive, values.clamp(min=1e-300) ** exponent, 0) for exponent in exponents]
+    return [vectors * power @ vectors.T for power in powers]

@@ -13,15 +13,10 @@ from storygan.evaluation.rows import Pool
 
 BATCH = 64
 """Stories at a time."""
-DISTANCE_STORIES = 500
+DISTANCE_STORIES = 250
 """At most so many stories on each side of KID and FID: their networks are slow, their matrices large."""
 FEWEST = 10
 """Stories that each side of KID and FID needs."""
-PIXEL_METRICS = {
-    "ssim_01_gauss11": pixels.ssim_01_gauss11,
-    "ssim_pm1_range1_gauss11": pixels.ssim_pm1_range1_gauss11,
-    "psnr_01": pixels.psnr_01,
-}
 
 
 def object_metrics(seen: Seen) -> dict[str, PerStory]:
@@ -45,12 +40,9 @@ def label_metrics(found: np.ndarray, labels: np.ndarray) -> dict[str, PerStory]:
 
 def pixel_metrics(pool: Pool, row: str) -> dict[str, PerStory]:
     """The row's frames against the real ones."""
-    N = len(pool.rows[row])
-    parts = [slice(start, start + BATCH) for start in range(0, N, BATCH)]
-    return {
-        name: join([metric(pool.show(row, part), pool.show("real_frames", part)) for part in parts])
-        for name, metric in PIXEL_METRICS.items()
-    }
+    parts = [slice(start, start + BATCH) for start in range(0, len(pool.rows[row]), BATCH)]
+    found = [pixels.pixel_metrics(pool.show(row, part), pool.show("real_frames", part)) for part in parts]
+    return {name: join([values[name] for values in found]) for name in found[0]}
 
 
 def distances(pool: Pool, recognized: np.ndarray | None, seed: int) -> dict[str, dict[str, Estimate]]:

@@ -26,7 +26,7 @@ from storygan.types import UsageError
 
 BATCH = 64
 """Stories that are drawn at a time."""
-VARIETY_STORIES = 100
+VARIETY_STORIES = 50
 """At most so many stories are drawn over and over."""
 Line = dict[str, Estimate | None]
 
