@@ -116,8 +116,8 @@ class TrainConfig:
     run: str = "runs/storygan"
     """The run folder."""
     data: DataConfig = field(default_factory=DataConfig)
-    sentence_encoder: Literal["clevr"] = "clevr"
-    """What makes `s_t` from a sentence; saved with the model."""
+    sentence_encoder: Literal["clevr", "sentence"] = "clevr"
+    """What makes `s_t` from a sentence; saved with the model. `clevr`: CLEVR-SV's grammar; `sentence`: any English."""
     model: ModelConfig = field(default_factory=ModelConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     loss: LossConfig = field(default_factory=LossConfig)

@@ -19,6 +19,7 @@ import numpy as np
 
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
 from storygan.text.encoder import DIM, SentenceEncoder
+from storygan.text.hadamard import hadamard
 
 _ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
 FACTS = sum(len(words) for words in _ONE_HOTS) + 2  # 17
@@ -33,6 +34,11 @@ class ClevrEncoder(SentenceEncoder):
         self.seed = seed
         self.mean, self.std = _moments()
         self.projection = _projection(seed)
+
+    @classmethod
+    def fit(cls, sentences: Sequence[str]) -> Self:
+        """The same for all sentences: the scene distribution is known."""
+        return cls()
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """N sentences -> (N,128) float32; UsageError names the word of a sentence outside the grammar."""
@@ -79,13 +85,10 @@ def _projection(seed: int) -> np.ndarray:
     for size in (*map(len, _ONE_HOTS), 2):
         eigenvectors[start : start + size, start : start + size] = _dct(size)
         start += size
-    hadamard = np.ones((1, 1))
-    while len(hadamard) < DIM:  # Sylvester's construction
-        hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
     rng = np.random.default_rng(seed)
     rows = rng.choice(DIM, FACTS, replace=False)
     signs = rng.choice([-1.0, 1.0], DIM)
-    return (eigenvectors @ hadamard[rows] * signs / FACTS**0.5).astype(np.float32)
+    return (eigenvectors @ hadamard(DIM)[rows] * signs / FACTS**0.5).astype(np.float32)
 
 
 def _dct(n: int) -> np.ndarray:

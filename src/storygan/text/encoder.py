@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from storygan.types import StoryganError
 
@@ -23,13 +23,21 @@ SETTINGS_FILE = "sentence_encoder.json"
 TENSORS_FILE = "sentence_encoder.safetensors"
 
 # kind -> where its class is; imported only when asked for, so that one kind does not need another's libraries
-_KINDS = {"clevr": ("storygan.text.clevr_encoder", "ClevrEncoder")}
+_KINDS = {
+    "clevr": ("storygan.text.clevr_encoder", "ClevrEncoder"),
+    "sentence": ("storygan.text.minilm_encoder", "MiniLMEncoder"),
+}
 
 
 class SentenceEncoder(ABC):
     """Sentences in, vectors out; the same sentence always gives the same vector."""
 
     kind: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, sentences: Sequence[str]) -> Self:
+        """The encoder for these training sentences."""
 
     @abstractmethod
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
@@ -49,12 +57,14 @@ class SentenceEncoder(ABC):
         """The encoder that had these settings and tensors; KeyError or ValueError where they do not fit."""
 
     def save(self, folder: str | Path) -> None:
-        """Write the two files into the folder, which is made where it does not exist."""
+        """Write the two files, each whole or not at all, into the folder, which is made where it does not exist."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.tensors(), folder / TENSORS_FILE)
-        text = json.dumps({"kind": self.kind, **self.settings()}, indent=2)
-        (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+        settings = json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n"
+        for name, content in ((TENSORS_FILE, save(self.tensors())), (SETTINGS_FILE, settings.encode())):
+            temporary = folder / f".{name}.tmp"
+            temporary.write_bytes(content)
+            temporary.replace(folder / name)  # a run that is killed here can go on with what it wrote before
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -63,6 +73,21 @@ class SentenceEncoder(ABC):
         if not isinstance(encoder, cls):
             raise StoryganError(f"{folder} holds a sentence encoder of kind {encoder.kind!r}, not {cls.kind!r}")
         return encoder
+
+
+def _class_of(kind: str) -> type[SentenceEncoder]:
+    module, name = _KINDS[kind]
+    return getattr(importlib.import_module(module), name)
+
+
+def fit_sentence_encoder(kind: str, stories: Sequence[Sequence[str]], saved: str | Path) -> SentenceEncoder:
+    """The encoder of this kind for the stories that are trained on; the one in the folder `saved`, where one is there.
+
+    A run that goes on with its own encoder sees the same vectors, whatever has become of MiniLM or of the data since.
+    """
+    if (Path(saved) / SETTINGS_FILE).exists():
+        return _class_of(kind).load(saved)
+    return _class_of(kind).fit([sentence for story in stories for sentence in story])
 
 
 def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
@@ -74,8 +99,7 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
         tensors = load_file(Path(folder) / TENSORS_FILE)
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
-        module, name = _KINDS[kind]
-        return getattr(importlib.import_module(module), name).from_parts(settings, tensors)
+        return _class_of(kind).from_parts(settings, tensors)
     except FileNotFoundError as error:
         raise StoryganError(
             f"{folder} holds no {Path(error.filename or TENSORS_FILE).name}: give a model folder"

@@ -21,13 +21,15 @@ from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminato
 from storygan.models.initialize import initialize_weights
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
-from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
 from storygan.training.batches import indices, iterations_per_epoch, load_batch
 from storygan.training.run_folder import RunFolder
 from storygan.types import StoryganError, UsageError
 
 SAMPLE_STORIES = 6
+MODEL = "model"
+"""The model folder, within the run folder."""
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
@@ -64,8 +66,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             if k % config.checkpoint_every == 0 or last:
                 finite(metrics, k, run.checkpoints)
                 run.save_checkpoint(k, trainer.state_dict())
-                trainer.drawn_with().save_pretrained(run.path / "model")
-    return run.path / "model"
+                trainer.drawn_with().save_pretrained(run.path / MODEL)
+    return run.path / MODEL
 
 
 def check_fit(config: TrainConfig, dataset: StoryDataset) -> None:
@@ -115,8 +117,9 @@ class Trainer:
         """Everything at its start, from `config.seed`."""
         fabric = Fabric(accelerator="auto", devices=1)
         fabric.launch()
+        sentence_encoder = fit_sentence_encoder(config.sentence_encoder, dataset.sentences, Path(config.run) / MODEL)
         torch.manual_seed(config.seed)
-        model = StoryGAN(config.model, ClevrEncoder())
+        model = StoryGAN(config.model, sentence_encoder)
         n_labels = len(dataset.label_names or ()) if config.discriminator.label_head else 0
         D_I = ImageDiscriminator(config.discriminator, n_labels)
         D_S = StoryDiscriminator(config.model.T, config.discriminator) if has_story(config) else None

