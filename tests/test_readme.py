@@ -1,4 +1,5 @@
-"""The README is run: every fenced bash and python block, in order, in a working copy of the repository.
+"""The README is run, and the pages of docs/ by test_docs.py: every fenced bash and python block, in order, in a working
+copy of the repository.
 
 Comments above a block say where it is not run as it stands:
     <!-- ci: slow -->            in the slow tests, not in the fast ones
@@ -62,15 +63,17 @@ RUN = [block for block in BLOCKS if block.language not in SHOWN and "skip" not i
 
 @dataclass
 class Reader:
-    """Someone who follows the README in a working copy of their own."""
+    """Someone who follows the README, or another page, in a working copy of their own."""
 
     folder: Path
+    page: str
+    blocks: list[Block]
     failures: dict[int, str] = field(default_factory=dict)
     """What went wrong in the blocks that have run, by line; empty where nothing did."""
 
     def follow(self, until: Block) -> None:
         """Run `until`, after what is above it."""
-        for block in RUN[: RUN.index(until) + 1]:
+        for block in self.blocks[: self.blocks.index(until) + 1]:
             if block.line not in self.failures and (block.fast or not until.fast):
                 self.failures[block.line] = self.run(block)
         assert not self.failures[until.line], self.failures[until.line]
@@ -92,21 +95,24 @@ class Reader:
                 output, _ = process.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                return f"README.md, line {block.line}: took over {seconds} s; `<!-- ci: slow -->`?\n{block.code}"
+                return f"{self.page}, line {block.line}: took over {seconds} s; `<!-- ci: slow -->`?\n{block.code}"
         if process.returncode:
-            return f"README.md, line {block.line}: exit code {process.returncode}\n{block.code}\n{output[-4000:]}"
+            return f"{self.page}, line {block.line}: exit code {process.returncode}\n{block.code}\n{output[-4000:]}"
         return ""
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """A copy of what git tracks or would, with the environment of the tests."""
+    if not (ROOT / "src/storygan/weights/clevr-sv/model.safetensors").exists():
+        pytest.skip("no model is shipped yet")
+    return Reader(working_copy(tmp_path_factory.mktemp("readme") / "storygan"), "README.md", RUN)
+
+
+def working_copy(folder: Path) -> Path:
+    """Copy what git tracks or would to the folder, with the environment of the tests."""
     environment = Path(sys.prefix)
     if not (environment / ".installed-dev").exists():
         pytest.skip("runs in the environment that `make test` makes")
-    if not (ROOT / "src/storygan/weights/clevr-sv/model.safetensors").exists():
-        pytest.skip("no model is shipped yet")
-    folder = tmp_path_factory.mktemp("readme") / "storygan"
     listed = subprocess.check_output(["git", "ls-files", "-zco", "--exclude-standard"], cwd=ROOT, text=True)
     for name in listed.strip("\0").split("\0"):
         if (ROOT / name).is_file():
@@ -117,7 +123,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
         (folder / ".render-venv").symlink_to(ROOT / ".render-venv")
     for name in ("pyproject.toml", "constraints.txt", "constraints-render.txt", "scripts/render-env.sh"):
         os.utime(folder / name, (0, 0))  # older than the stamps: make must not install into the shared environment
-    return Reader(folder)
+    return folder
 
 
 def test_the_first_two_commands_are_make_story_and_make_test() -> None:
