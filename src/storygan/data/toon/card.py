@@ -1,0 +1,89 @@
+"""The dataset card of a Toon-SV folder: README.md with the front matter that the Hugging Face hub reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storygan.data.schema import SPLITS
+from storygan.data.toon.sprites import CREDIT
+from storygan.data.toon.wordings import EVENTS
+from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
+
+
+def write_card(out: Path, plan: dict[str, Any]) -> None:
+    """Write OUT/README.md from the plan (render.json) and the shards that are there."""
+    there = [split for split in SPLITS if plan[split]]
+    total = sum(plan[split] for split in there)
+    text = _CARD.format(
+        files="\n".join(f'      - split: {split}\n        path: "{split}-*.parquet"' for split in there),
+        bucket=next(name for limit, name in _BUCKETS if total < limit),
+        counts="\n".join(f"| {split} | {plan[split]:,} | {plan[split] * plan['T']:,} |" for split in there),
+        flags=" ".join(f"--{split} {plan[split]}" for split in there),
+        megabytes=sum(path.stat().st_size for path in out.glob("*.parquet")) / 1e6,
+        cast=", ".join(f"{who.name} the {who.species} ({who.pronoun})" for who in CAST),
+        places=", ".join(PLACES),
+        skies=", ".join(SKIES),
+        things=", ".join(THINGS),
+        pairs=", ".join(f"{species} - {place}" for species, place in sorted(PAIRS)),
+        wordings=min(len(wordings.seen) for wordings in EVENTS.values()),
+        K=len(CAST) + len(PLACES) + len(THINGS),
+        credit=CREDIT,
+        **plan,
+    )
+    (out / "README.md").write_text(text)
+
+
+_BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
+_CARD = """---
+pretty_name: Toon-SV
+license: cc-by-sa-4.0
+language: [en]
+task_categories: [text-to-image]
+tags: [story-visualization, cartoon, synthetic, openmoji]
+size_categories: [{bucket}]
+configs:
+  - config_name: default
+    data_files:
+{files}
+---
+# Toon-SV: an open cartoon story data set
+
+Stories of {T} English sentences and {T} pictures of {size}x{size}, of the form of Pororo-SV, free to share. Each story
+is a small simulated world: characters enter and leave, walk, meet, find things, pick them up, hand them over and put
+them down, sleep, wake and cheer; the sky changes.
+
+| split | stories | frames |
+|---|---|---|
+{counts}
+
+{megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings), `frames` ({T} PNG images), `labels`
+({T} x {K} of 0 and 1: what a frame shows; the nine characters first, then the places, then the things; the names
+stand in the schema metadata under `storygan`).
+
+- Characters: {cast}.
+- Places: {places}.
+- Things: {things}.
+- Skies: {skies} (told in the sentences, without a label).
+
+**The sentences lean on the story.** Place and sky are told in the first sentence and never again, except where the sky
+changes. Later a character is 'she' or 'he' where the story so far has one such character, everyone there is 'they',
+and a thing is 'it' where the story so far has one. A frame shows all that is there, told now or before: a model
+without memory must fail. Each kind of event has at least {wordings} wordings in every split.
+
+**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the training split;
+`toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has; `toon-test-pair-...`
+shows throughout a character in a place where the other parts never show it: {pairs}.
+
+```python
+from datasets import load_dataset
+stories = load_dataset("path/to/this/folder")
+```
+
+## Attribution and licence
+{credit}. Characters' bodies, places and weather are drawn by storygan around these emojis, which were recomposed,
+scaled and tinted. This data set is an adaptation of them and is shared under the same licence: CC BY-SA 4.0.
+
+Made by `storygan data render-toon OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer});
+the same command gives the same pictures.
+"""

@@ -1,0 +1,122 @@
+"""The rules of the cartoon world, checked against a witness of its own for a few hundred stories."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from storygan.data.toon.world import GAPS, LABELS, NO_RAIN, PAIRS, PLACES, SLOTS, SNOW_FALLS, Scene, sample_story
+
+STORIES = [sample_story(np.random.default_rng([1, n]), T=5) for n in range(300)]
+STORIES += [sample_story(np.random.default_rng([2, n]), T=20) for n in range(40)]
+PAIR_STORIES = [sample_story(np.random.default_rng([3, n]), unseen_pair=True) for n in range(200)]
+
+
+def who(scene: Scene) -> set[str]:
+    return {actor.species for actor in scene.actors}
+
+
+def held(scene: Scene) -> dict[str, str]:
+    return {actor.holds: actor.species for actor in scene.actors if actor.holds}
+
+
+@pytest.mark.parametrize("T", [1, 5, 20])
+def test_a_story_has_as_many_scenes_as_asked(T: int) -> None:
+    assert len(sample_story(np.random.default_rng(0), T)) == T
+
+
+def test_nobody_stands_where_another_stands_and_one_at_most_sleeps() -> None:
+    for scene in (scene for story in STORIES for scene in story):
+        slots = [actor.slot for actor in scene.actors]
+        assert 1 <= len(slots) == len(set(slots)) <= len(SLOTS)
+        gaps = [gap for _, gap in scene.ground]
+        assert len(gaps) == len(set(gaps)) <= len(GAPS)
+        assert sum(actor.pose == "sleep" for actor in scene.actors) <= 1
+        assert not any(actor.pose == "sleep" and actor.holds for actor in scene.actors)
+        assert not set(held(scene)) & {thing for thing, _ in scene.ground}
+
+
+def test_only_the_event_changes_who_is_there() -> None:
+    for story in STORIES:
+        gone: set[str] = set()
+        for before, after in pairwise(story):
+            subjects = set(after.event.subjects)
+            match after.event.kind:
+                case "enter":
+                    assert who(after) == who(before) | subjects
+                    assert not subjects & (gone | who(before)), "nobody comes twice"
+                case "leave":
+                    assert who(after) == who(before) - subjects != set()
+                    gone |= subjects
+                case _:
+                    assert who(after) == who(before)
+            assert after.place == before.place
+            assert (after.sky != before.sky) == (after.event.kind == "sky")
+
+
+def test_things_move_only_as_told() -> None:
+    for story in STORIES:
+        for before, after in pairwise(story):
+            event = after.event
+            lay, lies, had, has = set(dict(before.ground)), set(dict(after.ground)), held(before), held(after)
+            expected = dict(had)
+            thing, subject = event.thing, event.subjects[0] if event.subjects else ""
+            match event.kind:
+                case "find":
+                    assert lies - lay == {thing}
+                    assert thing not in lay | set(had)
+                case "pick_up":
+                    assert lay - lies == {thing}
+                    expected[str(thing)] = subject
+                case "put_down":
+                    assert lies - lay == {thing}
+                    assert expected.pop(str(thing)) == subject
+                case "give":
+                    assert had[str(thing)] == subject
+                    expected[str(thing)] = event.others[0]
+                case "leave":
+                    expected = {what: whose for what, whose in had.items() if whose != subject}
+            assert has == expected
+            if event.kind not in ("find", "pick_up", "put_down"):
+                assert lies == lay
+
+
+def test_sleepers_do_nothing_but_wake() -> None:
+    for story in STORIES:
+        for before, after in pairwise(story):
+            sleepers = {actor.species for actor in before.actors if actor.pose == "sleep"}
+            if after.event.kind == "wake":
+                assert set(after.event.subjects) <= sleepers
+                continue
+            assert not sleepers & set(after.event.subjects)
+            assert sleepers <= {actor.species for actor in after.actors if actor.pose == "sleep"}
+
+
+def test_every_kind_of_event_place_and_label_occurs() -> None:
+    kinds = {scene.event.kind for story in STORIES for scene in story}
+    assert len(kinds) == 16
+    assert {story[0].place for story in STORIES} == set(PLACES)
+    assert np.array([scene.labels() for story in STORIES for scene in story]).any(axis=0).all()
+
+
+def test_weather_suits_the_place() -> None:
+    for scene in (scene for story in STORIES for scene in story):
+        assert scene.sky != "rain" or scene.place not in NO_RAIN
+        assert scene.sky != "snow" or scene.place in SNOW_FALLS
+
+
+def test_labels_name_what_is_there() -> None:
+    for scene in (scene for story in STORIES for scene in story):
+        named = {name for name, there in zip(LABELS, scene.labels(), strict=True) if there}
+        assert named == who(scene) | {scene.place} | set(held(scene)) | set(dict(scene.ground))
+
+
+def test_unseen_pairs_are_in_every_frame_of_their_part_and_nowhere_else() -> None:
+    def pairs(scene: Scene) -> set[tuple[str, str]]:
+        return {(species, scene.place) for species in who(scene)} & PAIRS
+
+    assert not any(pairs(scene) for story in STORIES for scene in story)
+    assert all(pairs(scene) for story in PAIR_STORIES for scene in story)
+    assert set().union(*(pairs(story[0]) for story in PAIR_STORIES)) == PAIRS
