@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
 from storygan.cli import main
 from storygan.compare import turns
@@ -38,6 +39,7 @@ def command(sample: Path, out: Path, *more: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
@@ -71,7 +73,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     assert set(found["differences"]) == {"imagegan"}
     assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
     assert "object_accuracy" in (out / "compare.md").read_text()
-    assert (out / "compare.svg").read_text().count("<polyline") == 2 * 7 - 3 - 1  # imagegan lacks D_S and G_story
+    assert (out / "compare.svg").read_text().count("<polyline") == 10 + 6  # imagegan has no D_S and so no G_story
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,12 @@ def test_what_cannot_end_well_is_refused_before_it_trains(
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_two_at_work_in_one_folder_are_refused(sample: Path, tmp_path: Path, capsys: Output) -> None:
+    with FileLock(tmp_path / ".lock"):
+        assert main(command(sample, tmp_path)) == 1
+    assert f"another comparison is at work in {tmp_path}" in capsys.readouterr().err
 
 
 def test_differences_are_paired(sample: Path) -> None:
