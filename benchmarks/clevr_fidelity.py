@@ -38,6 +38,7 @@ from storygan.data.schema import read_stories, splits
 from storygan.text.clevr import parse_sentence
 
 ROTATION = 0.4  # radians: of every object where the true one is not fitted
+FIT_SAMPLES = 2  # while searching; the fitted story is scored at the default quality
 REACH = np.array([CAMERA_JITTER] * 3 + [LIGHT_JITTER] * 9)  # of camera, key, fill, back
 
 
@@ -165,7 +166,7 @@ def fit(original: Original) -> tuple[np.ndarray, np.ndarray]:
     steps = np.concatenate([0.1 * REACH + 0.05, [0.1] * len(cubes)])
     limits = np.concatenate([REACH, [np.inf] * len(cubes)])
 
-    with Blender() as blender:
+    with Blender(samples=FIT_SAMPLES) as blender:
 
         def draw(x: np.ndarray) -> np.ndarray:
             return blender.render(astray(original.scene, x, cubes))
@@ -186,7 +187,8 @@ def fit(original: Original) -> tuple[np.ndarray, np.ndarray]:
                 x = min(tries, key=lambda candidate: float((residual(candidate) ** 2).sum()))
             if index is None or index == len(x) - 1:
                 x = least_squares(residual, x, jacobian, (-limits, limits), max_nfev=6).x
-        return score(draw(x), original.frames)
+    with Blender() as blender:
+        return score(blender.render(astray(original.scene, x, cubes)), original.frames)
 
 
 def astray(scene: Scene, x: np.ndarray, cubes: list[int]) -> Scene:
