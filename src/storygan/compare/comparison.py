@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from storygan.compare.curves import draw_curves, read_curves
@@ -20,7 +21,7 @@ from storygan.compare.page import make_page
 from storygan.compare.result import Comparison, Trained
 from storygan.compare.turns import Run, train_in_turns
 from storygan.config import VARIANTS, TrainConfig
-from storygan.data.dataset import open_split
+from storygan.data.dataset import StoryDataset, open_split
 from storygan.evaluation.recognizer import SHIPPED, Recognizer
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
@@ -79,36 +80,45 @@ def compare(
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
     Recognizer.load(recognizer)
     with alone(out):
-        runs = {run.config.model.variant: run for run in map(Run, configs)}
+        runs = {str(each.model.variant): Run(each) for each in configs}
         train_in_turns(list(runs.values()), minutes)
-        models = {variant: StoryGAN.from_pretrained(run.path / "model") for variant, run in runs.items()}
-        drawn = {str(variant): draw(model, test.sentences, config.seed) for variant, model in models.items()}
-        reports = {
-            str(variant): evaluate(str(run.path / "model"), config.data.path, split, 0, config.seed, recognizer)
-            for variant, run in runs.items()
-        }
-        first = next(iter(reports.values()))
-        told = test.sentences if "object_accuracy" in first.rows[MODEL] else None
-        comparison = Comparison(
-            budget=f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each",
-            config=shared(config),
-            trained={
-                variant: Trained(run.iterations, run.seconds / 60, size(models[variant]))
-                for variant, run in runs.items()
-            },
-            rows={row: line for row, line in first.rows.items() if row != MODEL}
-            | {variant: report.rows[MODEL] for variant, report in reports.items()},
-            differences=differences(drawn, told, Recognizer.load(recognizer), config.seed) if told else {},
-            notes=notes(first, config.seed, paired=bool(told)),
-        )
+        budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
+        comparison, drawn = measure(runs, budget, test, split, recognizer)
         curves = draw_curves({variant: read_curves(run.path / "metrics.jsonl") for variant, run in runs.items()})
-        drawings = {ROWS["real_frames"]: test.batch(range(len(test))), **drawn}
+        drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
         write_whole(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
         write_whole(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
         write_whole(out / f"{NAME}.svg", curves + "\n")
         write_whole(out / f"{NAME}.html", page)
     return comparison
+
+
+def measure(
+    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path
+) -> tuple[Comparison, dict[str, np.ndarray]]:
+    """Evaluate the runs' models on the split `test`: the comparison, and by variant all drawings (N, T, H, W, 3)."""
+    config = next(iter(runs.values())).config
+    models = {variant: StoryGAN.from_pretrained(run.path / "model") for variant, run in runs.items()}
+    drawn = {variant: draw(model, test.sentences, config.seed) for variant, model in models.items()}
+    reports = {
+        variant: evaluate(str(run.path / "model"), config.data.path, split, 0, config.seed, recognizer)
+        for variant, run in runs.items()
+    }
+    first = next(iter(reports.values()))
+    told = test.sentences if "object_accuracy" in first.rows[MODEL] else None
+    rows = {row: line for row, line in first.rows.items() if row != MODEL}
+    comparison = Comparison(
+        budget=budget,
+        config=shared(config),
+        trained={
+            variant: Trained(run.iterations, run.seconds / 60, size(models[variant])) for variant, run in runs.items()
+        },
+        rows=rows | {variant: report.rows[MODEL] for variant, report in reports.items()},
+        differences=differences(drawn, told, Recognizer.load(recognizer), config.seed) if told else {},
+        notes=notes(first, config.seed, paired=bool(told)),
+    )
+    return comparison, drawn
 
 
 def shared(config: TrainConfig) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class Run:
         self.started = (self.path / CONFIG).exists()
         if not self.started:
             return
-        if changed := sorted(differing(yaml.safe_load((self.path / CONFIG).read_text()), config.to_dict())):
+        begun = TrainConfig.from_dict(yaml.safe_load((self.path / CONFIG).read_text()))
+        if changed := sorted(differing(begun.to_dict(), config.to_dict())):
             raise UsageError(
                 f"{self.path} was begun with another {', '.join(changed)}: give the same, or another --out"
             )
@@ -115,7 +116,7 @@ def train_in_turns(runs: Sequence[Run], minutes: float) -> None:
 def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     """Dotted names of the fields in which two configurations differ, the run folder and the iterations aside."""
     a, b = (dict(_flat(values)) for values in (one, other))
-    return {name for name in a.keys() | b.keys() if a.get(name) != b.get(name)} - {"run", "iterations"}
+    return {name for name in a if a[name] != b[name]} - {"run", "iterations"}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
