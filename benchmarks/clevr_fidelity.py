@@ -38,7 +38,7 @@ from storygan.data.schema import read_stories, splits
 from storygan.text.clevr import parse_sentence
 
 ROTATION = 0.4  # radians: of every object where the true one is not fitted
-FIT_SAMPLES = 2  # while searching; the fitted story is scored at the default quality
+FIT_SAMPLES = 3  # while searching; the fitted story is scored at the default quality
 REACH = np.array([CAMERA_JITTER] * 3 + [LIGHT_JITTER] * 9)  # of camera, key, fill, back
 
 

@@ -63,8 +63,8 @@ class Settings:
     """Size and quality, in Cycles' own terms; benchmarks/clevr_render_speed.py measures them."""
 
     size: int = 128  # pixels a side
-    samples: int = 3
-    denoise: bool = True
+    samples: int = 5
+    denoise: bool = False  # it smears soft shadows and small reflections, and its last bit varies from run to run
     denoise_quality: str = "FAST"
     denoise_prefilter: str = "NONE"
     bounces: int = 2
