@@ -44,10 +44,10 @@ render-env: .render-venv/.installed ## install Blender (bpy) in an environment o
 .PHONY: story
 story: $(BASE) ## draw a story with the shipped model into story.png
 	@$(BIN)/storygan generate \
-	    "large red rubber cube at (-1.8, 1.5)" \
-	    "small blue metal cylinder at (1.2, 1.9)" \
-	    "large green metal sphere at (0.4, -1.1)" \
-	    "small yellow rubber sphere at (2.3, -0.6)" \
+	    "large red rubber cube at (-2.2, -0.6)" \
+	    "large green metal cylinder at (2.4, 1.6)" \
+	    "large blue metal sphere at (-1.6, 2.6)" \
+	    "large yellow rubber sphere at (2.2, -1.5)" \
 	    --samples 4 --seed 7 --out story.png
 	@echo "make: the story is in $(CURDIR)/story.png"
 
@@ -63,7 +63,7 @@ slow: $(DEV) ## run the slow tests (training, Blender, a fresh clone, the README
 lint: $(DEV) ## ruff: rules and format; import-linter: the import direction
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(DEV) ## mypy
 	@$(BIN)/mypy
