@@ -43,8 +43,8 @@ class Blender:
     def __init__(self, size: int = 64, supersample: int = 2, **settings: object) -> None:
         """`size`: pixels a side; further settings are those of blender_worker.Settings.
 
-        Blender draws `supersample` times the size and Pillow brings it down as it does the original frames: cleaner, at
-        equal time, than as many samples in larger pixels (benchmarks/clevr_render_speed.py).
+        Blender draws `supersample` times the size and Pillow brings it down as it does the original frames. At equal
+        time that is cleaner than more samples a pixel: benchmarks/clevr_render_speed.py.
         """
         self.size, self.drawn = size, size * supersample
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)

@@ -9,7 +9,6 @@ first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -18,15 +17,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-# The denoiser's last bit varies with the addresses of its buffers: they are made the same for every worker. Where the
-# system forbids that, a pixel or two of a frame may differ by one level from run to run.
-_FIXED_ADDRESSES = 0x0040000  # ADDR_NO_RANDOMIZE of personality(2)
-if sys.platform == "linux" and __name__ == "__main__":
-    _LIBC = ctypes.CDLL(None)
-    _PERSONALITY = _LIBC.personality(0xFFFFFFFF)
-    if not _PERSONALITY & _FIXED_ADDRESSES and _LIBC.personality(_PERSONALITY | _FIXED_ADDRESSES) != -1:
-        os.execv(sys.executable, [sys.executable, *sys.argv])
 
 # Blender's thread pools size themselves by the cores they see at import, whatever its own thread setting says, and
 # idle threads spin: one core is shown until then, and workers run side by side.
@@ -73,8 +63,8 @@ class Settings:
     """Size and quality, in Cycles' own terms; benchmarks/clevr_render_speed.py measures them."""
 
     size: int = 128  # pixels a side
-    samples: int = 4
-    denoise: bool = True
+    samples: int = 5
+    denoise: bool = False  # it smears soft shadows and small reflections, and its last bit varies from run to run
     denoise_quality: str = "FAST"
     denoise_prefilter: str = "NONE"
     bounces: int = 2
