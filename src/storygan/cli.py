@@ -191,30 +191,27 @@ def check_recognizer(args: Namespace) -> None:
     print(json.dumps(accuracy.to_dict()) if args.json else accuracy)
 
 
+def data_set_options(parser: ArgumentParser, T: int) -> None:
+    """What every renderer of a data set takes; T frames a story unless told otherwise."""
+    parser.add_argument("out", type=str, help="folder of the data set; a run that was stopped goes on")
+    for split in ("train", "validation", "test"):
+        parser.add_argument(f"--{split}", type=int, default=0, help=f"stories of the {split} split")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
+    parser.add_argument("--frames", type=int, default=T, help="T: frames of a story (CLEVR-SV: up to 6)")
+    parser.add_argument("--size", type=int, default=64, help="pixels")
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+
+
 def data_options(parser: ArgumentParser) -> None:
     commands = parser.add_subcommands(dest="data")
     render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
-    render.add_argument("out", type=str, help="folder of the data set; a render that was stopped goes on")
+    data_set_options(render, T=4)
     render.add_argument("--stories", type=int, default=0, help="how many stories: another name of --train")
-    render.add_argument("--train", type=int, default=0, help="stories of the training split")
-    render.add_argument("--validation", type=int, default=0, help="stories of the validation split")
-    render.add_argument("--test", type=int, default=0, help="stories of the test split")
-    render.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
-    render.add_argument("--frames", type=int, default=4, help="T: frames, and so objects, of a story, up to 6")
-    render.add_argument("--size", type=int, default=64, help="pixels")
-    render.add_argument("--workers", type=int, default=0, help="Blender processes; 0: one a core")
     render.add_argument(
         "--shard", type=str, default="1/1", help="i/n: this job's part of the files (then `data merge`)"
     )
     toon = subcommand(commands, "render-toon", "draw Toon-SV, cartoon stories told in English")
-    toon.add_argument("out", type=str, help="folder of the data set; a run that was stopped goes on")
-    toon.add_argument("--train", type=int, default=0, help="stories of the training split")
-    toon.add_argument("--validation", type=int, default=0, help="stories of the validation split")
-    toon.add_argument("--test", type=int, default=0, help="stories of the test split: half plain, wordings, pairs")
-    toon.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
-    toon.add_argument("--frames", type=int, default=5, help="T: frames of a story")
-    toon.add_argument("--size", type=int, default=64, help="pixels")
-    toon.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+    data_set_options(toon, T=5)
     merge = subcommand(commands, "merge", "bring the parts of `render-clevr --shard i/n` together")
     merge.add_argument("out", type=str, help="folder of the data set")
     merge.add_argument("parts", nargs="*", help="folders of the jobs, where they did not share OUT")

@@ -122,7 +122,8 @@ class Trainer:
         model = StoryGAN(config.model, sentence_encoder)
         n_labels = len(dataset.label_names or ()) if config.discriminator.label_head else 0
         D_I = ImageDiscriminator(config.discriminator, n_labels)
-        D_S = StoryDiscriminator(config.model.T, config.discriminator) if has_story(config) else None
+        has_story = HAS_STORY_DISCRIMINATOR[config.model.variant]
+        D_S = StoryDiscriminator(config.model.T, config.discriminator) if has_story else None
         for discriminator in (D_I, D_S):
             if discriminator is not None:
                 initialize_weights(discriminator)
@@ -212,11 +213,6 @@ class Trainer:
             raise UsageError(f"the checkpoint does not fit this configuration: {reason}") from error
         self.rng.set_state(state["rng"])
         self.k = state["step"]
-
-
-def has_story(config: TrainConfig) -> bool:
-    """Whether this configuration trains D_S."""
-    return HAS_STORY_DISCRIMINATOR[config.model.variant]
 
 
 def _setup(fabric: Fabric, network: torch.nn.Module, lr: float, config: TrainConfig) -> tuple[Any, Any]:
