@@ -1,10 +1,11 @@
 """Blender's side of the renderer: run by the render environment's own Python as a separate process.
 
-Imports bpy, mathutils, NumPy and the standard library alone, never storygan. Protocol: the first line on stdin is one
-JSON object, the fields of Settings; every further line is one story: `seed` (of the noise), the jitters `camera`,
-`key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y, rotation in radians about
-z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values, nothing else. Frame k shows the
-first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the CLEVR-SV release's camera: FORMATS.md.
+Imports bpy, mathutils, NumPy, the standard library and denoiser.py beside it alone, never storygan. Protocol: the first
+line on stdin is one JSON object, the fields of Settings; every further line is one story: `seed` (of the noise), the
+jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y, turn
+in radians about z: `rotation`). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values, nothing else.
+Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the CLEVR-SV release's
+camera: FORMATS.md.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if _PINNABLE:
 import bpy  # noqa: E402
 import mathutils  # noqa: E402
 import numpy as np  # noqa: E402
+from denoiser import Denoiser  # noqa: E402 (denoiser.py beside this file)
 
 if _PINNABLE:
     os.sched_setaffinity(0, _CORES)
@@ -63,10 +65,8 @@ class Settings:
     """Size and quality, in Cycles' own terms; benchmarks/clevr_render_speed.py measures them."""
 
     size: int = 128  # pixels a side
-    samples: int = 5
-    denoise: bool = False  # it smears soft shadows and small reflections, and its last bit varies from run to run
-    denoise_quality: str = "FAST"
-    denoise_prefilter: str = "NONE"
+    samples: int = 3
+    denoise: str = "FAST"  # a key of denoiser.QUALITY; "" for none
     bounces: int = 2
     adaptive_threshold: float = 0.0  # 0: the same number of samples everywhere
     filter_width: float = 1.5  # pixels, Blackman-Harris
@@ -105,6 +105,7 @@ class Studio:
         handle, self.path = tempfile.mkstemp(prefix="storygan-", suffix=".bmp", dir=folder)
         os.close(handle)
         self.scene.render.filepath = self.path
+        self.denoiser = Denoiser(self.size, settings.denoise) if settings.denoise else None
 
     def render(self, story: dict[str, Any]) -> np.ndarray:
         """One story: (T, size, size, 3) uint8."""
@@ -126,7 +127,8 @@ class Studio:
             self.slots[k].scale = (radius, radius, radius)
             self.slots[k].hide_render = False
             bpy.ops.render.render(write_still=True)
-            frames[k] = _read_bmp(self.path)
+            frame = _read_bmp(self.path)
+            frames[k] = self.denoiser.denoise(frame) if self.denoiser else frame
         return frames
 
     def close(self) -> None:
@@ -157,8 +159,7 @@ def _configure(scene: Any, s: Settings) -> None:
     cycles.samples = s.samples
     cycles.use_adaptive_sampling = s.adaptive_threshold > 0
     cycles.adaptive_threshold = s.adaptive_threshold
-    cycles.use_denoising, cycles.denoiser, cycles.denoising_use_gpu = s.denoise, "OPENIMAGEDENOISE", False
-    cycles.denoising_quality, cycles.denoising_prefilter = s.denoise_quality, s.denoise_prefilter
+    cycles.use_denoising = False  # Denoiser does that
     cycles.max_bounces = cycles.diffuse_bounces = cycles.glossy_bounces = s.bounces
     cycles.transmission_bounces = cycles.volume_bounces = 0
     cycles.blur_glossy = 2.0
