@@ -1,9 +1,9 @@
 """Blender's side of the renderer: run by the render environment's own Python as a separate process.
 
-Imports bpy, mathutils, NumPy, the standard library and denoiser.py beside it alone, never storygan. Protocol: the first
-line on stdin is one JSON object, the fields of Settings; every further line is one story: `seed` (of the noise), the
-jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y, turn
-in radians about z: `rotation`). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values, nothing else.
+Imports bpy, mathutils, NumPy, the standard library and denoiser.py beside it, never storygan. Protocol: the first line
+on stdin is one JSON object, the fields of Settings; every further line is one story: `seed` (of the noise), the jitters
+`camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y, rotation in
+radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values, nothing else.
 Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the CLEVR-SV release's
 camera: FORMATS.md.
 """
