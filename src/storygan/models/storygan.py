@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from storygan.config import ModelConfig
 from storygan.models.baselines import CONTEXTS
+from storygan.models.folded import folded
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
 from storygan.models.model_folder import resolve_model
@@ -26,6 +27,16 @@ from storygan.types import StoryganError, UsageError
 
 Story = Sequence[str]
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+def to_uint8(X: Tensor) -> np.ndarray:
+    """Images (..., 3, H, W) in [-1, 1] -> uint8 frames (..., H, W, 3)."""
+    return ((X + 1) * 127.5).round().clamp(0, 255).byte().movedim(-3, -1).cpu().numpy()
+
+
+def to_frames(X_hat: Tensor) -> Tensor:
+    """(B, T, 3, 64, 64) in [-1, 1] -> uint8 frames (B, T, 64, 64, 3)."""
+    return ((X_hat + 1) * 127.5).round().clamp(0, 255).byte().movedim(2, -1)
 
 
 class StoryGAN(nn.Module, ModelHubMixin):
@@ -99,7 +110,7 @@ class StoryGAN(nn.Module, ModelHubMixin):
         for n in range(0, len(S), batch):
             rows = slice(n, n + batch)
             X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
-            parts.append(((X_hat + 1) * 127.5).round().clamp(0, 255).byte().movedim(2, -1).cpu().numpy())
+            parts.append(to_uint8(X_hat))
         self.train(training)
         return np.concatenate(parts)
 
