@@ -21,6 +21,7 @@ from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial
 from storygan.evaluation.seeing import look
 from storygan.evaluation.variety import variety
 from storygan.models.noise import Noise
+from storygan.models.folding import fold
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError
 
@@ -82,7 +83,7 @@ def evaluate(
     N = min(stories or len(dataset), len(dataset))
     told = dataset.sentences[:N]
     row = trivial_row(model)
-    network = None if row else StoryGAN.from_pretrained(model)
+    network = None if row else fold(StoryGAN.from_pretrained(model))
     judge, known = Recognizer.load(recognizer), _known(dataset)
     sees_places = known is not None and known.words is not None and judge.knows_places
     sees_labels = known is not None and known.label_names == judge.labels

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from storygan.config import ModelConfig
 from storygan.models.baselines import CONTEXTS
-from storygan.models.folded import folded
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
 from storygan.models.model_folder import resolve_model

@@ -1,0 +1,45 @@
+"""The same drawing with less arithmetic: batch norm folded into the layers before it. For models that only draw."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from storygan.models.image_generator import UpsampleConv, doubling_kernel
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@torch.no_grad()
+def fold(network: Network) -> Network:
+    """A copy in evaluation mode, without batch norm and with plain transposed convolutions. It cannot be trained.
+
+    Draws what `network` draws in evaluation mode, to float32 rounding. The sentence encoder, where there is one, is
+    shared. Its `state_dict` has other names, so it is not for saving.
+    """
+    encoder = getattr(network, "sentence_encoder", None)
+    folded = deepcopy(network, {id(encoder): encoder}).eval().requires_grad_(False)
+    for layers in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
+        for k, (layer, norm) in enumerate(zip(layers, list(layers)[1:], strict=False)):
+            if isinstance(norm, nn.BatchNorm2d):
+                layers[k], layers[k + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+            elif isinstance(norm, nn.BatchNorm1d):
+                layers[k], layers[k + 1] = fuse_linear_bn_eval(layer, norm), nn.Identity()
+        for k, layer in enumerate(layers):
+            if isinstance(layer, UpsampleConv):
+                layers[k] = plain(layer)
+    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+
+
+def plain(layer: UpsampleConv) -> nn.ConvTranspose2d:
+    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once. The layer has a bias: its own, or batch norm's."""
+    same = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+    same.weight.copy_(doubling_kernel(layer.weight))
+    assert same.bias is not None
+    assert layer.bias is not None
+    same.bias.copy_(layer.bias)
+    return same.requires_grad_(False)

@@ -1,0 +1,53 @@
+"""The folded generator: the same function, without batch norm, and nothing of the original changed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from storygan.config import VARIANTS, ModelConfig, Variant
+from storygan.models.folding import fold
+from storygan.models.image_generator import UpsampleConv
+from storygan.models.noise import Noise
+from storygan.models.storygan import StoryGAN
+
+
+def trained(variant: Variant) -> StoryGAN:
+    """A generator whose running statistics and affine parameters are not those it starts with."""
+    torch.manual_seed(0)
+    G = StoryGAN(ModelConfig(variant, noise_dim=5))
+    for module in G.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+            nn.init.normal_(module.weight, 1, 0.2)
+            nn.init.normal_(module.bias, 0, 0.2)
+    return G
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_same_function_without_batch_norm(variant: Variant) -> None:
+    G = trained(variant)
+    S, noise = torch.randn(3, 4, 128), Noise.draw(3, G.config, torch.Generator().manual_seed(1))
+    before = {name: value.clone() for name, value in G.state_dict().items()}
+    F = fold(G)
+    with torch.no_grad():
+        found, expected = F(S, noise), G.eval()(S, noise)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert expected[0].std() > 0.01
+    assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d | UpsampleConv) for m in F.modules())
+    assert all(torch.equal(value, before[name]) for name, value in G.state_dict().items())
+
+
+def test_the_original_stays_in_its_mode() -> None:
+    G = trained("storygan").train()
+    G.draw(torch.randn(1, 4, 128), Noise.draw(1, G.config, torch.Generator().manual_seed(1)))
+    assert G.training
+    assert all(m.training for m in G.modules())
+
+
+def test_the_sentence_encoder_is_shared() -> None:
+    G = StoryGAN.from_pretrained("clevr-sv")
+    assert fold(G).sentence_encoder is G.sentence_encoder
