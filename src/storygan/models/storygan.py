@@ -28,14 +28,14 @@ Story = Sequence[str]
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 
-def to_uint8(X: Tensor) -> np.ndarray:
+def to_frames(X: Tensor) -> Tensor:
     """Images (..., 3, H, W) in [-1, 1] -> uint8 frames (..., H, W, 3)."""
-    return ((X + 1) * 127.5).round().clamp(0, 255).byte().movedim(-3, -1).cpu().numpy()
+    return ((X + 1) * 127.5).round().clamp(0, 255).byte().movedim(-3, -1)
 
 
-def to_frames(X_hat: Tensor) -> Tensor:
-    """(B, T, 3, 64, 64) in [-1, 1] -> uint8 frames (B, T, 64, 64, 3)."""
-    return ((X_hat + 1) * 127.5).round().clamp(0, 255).byte().movedim(2, -1)
+def to_uint8(X: Tensor) -> np.ndarray:
+    """The same as an array."""
+    return to_frames(X).cpu().numpy()
 
 
 class StoryGAN(nn.Module, ModelHubMixin):

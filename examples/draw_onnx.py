@@ -1,0 +1,34 @@
+"""Draw a CLEVR-SV story with onnxruntime and numpy alone (and Pillow, to save it): no PyTorch, no storygan.
+
+    storygan export clevr-sv --onnx --out clevr-sv.onnx
+    python examples/draw_onnx.py clevr-sv.onnx story.png "small blue metal cylinder at (-1.5, -0.7)" ...
+
+One sentence a frame. Noise is numpy's here, so the pictures are not those of `storygan generate` with the same seed.
+"""
+
+import json
+import re
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+graph, picture, *story = sys.argv[1:]
+session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+encoder = json.loads(session.get_modelmeta().custom_metadata_map["sentence_encoder"])
+mean, std, projection = (np.array(encoder[name]) for name in ("mean", "std", "projection"))
+
+
+def vector(sentence: str) -> np.ndarray:
+    """The sentence's 17 facts, one-hots and the place on the floor, standardised and lifted to 128 values."""
+    words, place = sentence.lower().split(), re.findall(r"-?\d+\.?\d*", sentence)
+    facts = [word in words for word in encoder["words"]] + [float(x) / encoder["limit"] for x in place]
+    return (facts - mean) / std @ projection
+
+
+samples, rng = 4, np.random.default_rng(seed=7)
+inputs = {i.name: rng.standard_normal((samples, *i.shape[1:]), dtype=np.float32) for i in session.get_inputs()}
+inputs["S"][:] = [vector(sentence) for sentence in story]  # the same story, other noise
+(frames,) = session.run(["frames"], inputs)  # uint8 (samples, T, 64, 64, 3)
+Image.fromarray(np.vstack([np.hstack(drawing) for drawing in frames])).save(picture)
