@@ -20,8 +20,8 @@ from storygan.evaluation.recognizer import SHIPPED, Recognizer
 from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
 from storygan.evaluation.seeing import look
 from storygan.evaluation.variety import variety
-from storygan.models.noise import Noise
 from storygan.models.folding import fold
+from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError
 
