@@ -1,0 +1,32 @@
+"""The models that the page offers: chosen when the server starts, never by a visitor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from storygan.models.model_folder import shipped_models
+from storygan.models.storygan import StoryGAN
+
+
+def load_models(names: Sequence[str]) -> dict[str, StoryGAN]:
+    """Load shipped models, model folders or hub ids; none named: all shipped ones. By what the page calls them.
+
+    Raises:
+        StoryganError: where one does not load.
+    """
+    models: dict[str, StoryGAN] = {}
+    for name in names or shipped_models():
+        shown = _shown(name)
+        others = [other for other in models if other.split(" (")[0] == shown]
+        models[f"{shown} ({len(others) + 1})" if others else shown] = StoryGAN.from_pretrained(name)
+    return models
+
+
+def _shown(name: str) -> str:
+    """The last folder's name; of `runs/first/model`, what a run leaves, `first`. The path itself stays private."""
+    path = Path(name)
+    if not path.is_dir():
+        return name
+    path = path.resolve()
+    return path.parent.name if path.name == "model" else path.name

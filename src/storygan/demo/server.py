@@ -1,0 +1,70 @@
+"""Serving the page until it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+from storygan.demo.models import load_models
+from storygan.types import UsageError
+
+MAX_VISITORS = 100  # whose drawings are kept; the ones not seen for longest are forgotten
+
+
+def serve(names: Sequence[str], host: str, port: int) -> None:
+    """Serve the page for the models, and say where, until the process is interrupted or terminated."""
+    with running(names, host, port) as address:
+        print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        threading.Event().wait()
+
+
+@contextmanager
+def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
+    """The server, and its address, while the block runs; port 0 takes a free one. Its files go when it ends.
+
+    Raises:
+        StoryganError: where a model does not load.
+        UsageError: where the address cannot be served.
+    """
+    port = free_port(host, port)
+    models = load_models(names)
+    with TemporaryDirectory(prefix="storygan-demo-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        from storygan.demo.page import STYLE, THEME, build_page
+
+        page = build_page(models)
+        page.queue(max_size=MAX_VISITORS)
+        try:
+            _, address, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=False,
+                ssr_mode=False,
+                footer_links=[],
+                run_history=False,
+                max_file_size="1mb",
+                state_session_capacity=MAX_VISITORS,
+                theme=THEME,
+                css_paths=STYLE,
+            )
+            yield address
+        finally:
+            page.close(verbose=False)
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or for 0 a free one; UsageError where this machine cannot serve it."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            return int(probe.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot serve at {host}, port {port}: {reason}") from error
