@@ -1,16 +1,21 @@
-"""Frames into pictures: strips, GIFs, folders. Frames are uint8 (N, T, H, W, 3)."""
+"""Frames into pictures: strips, sheets with words, GIFs, folders. Frames are uint8 (N, T, H, W, 3)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from storygan.types import StoryganError, UsageError
 
 GAP = 2
 """White pixels between frames."""
+FONT, LINE, LINES = 12, 15, 4
+"""Of the words on a sheet: pixels of a letter, pixels of a line, and the most lines of a caption."""
 
 
 def strips(frames: np.ndarray, scale: int = 1) -> np.ndarray:
@@ -21,6 +26,44 @@ def strips(frames: np.ndarray, scale: int = 1) -> np.ndarray:
         for t in range(T):
             page[n * (H + GAP) :, t * (W + GAP) :][:H, :W] = frames[n, t]
     return page.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A strip with words around it."""
+
+    label: str
+    """To the left of the frames."""
+    frames: np.ndarray
+    """uint8 (T, H, W, 3)."""
+    captions: Sequence[str] = ()
+    """One under each frame, or none at all."""
+
+
+def sheet(rows: Sequence[Row], scale: int = 2) -> np.ndarray:
+    """Rows of frames of one size under one another, with their words: (h, w, 3). Rows may differ in length."""
+    H, W = (scale * size for size in rows[0].frames.shape[1:3])
+    font, cell = ImageFont.load_default(FONT), W + FONT
+    margin = max(cell, 128)
+    told = [[lines(caption, W) for caption in row.captions] for row in rows]
+    heights = [H + LINE * max(map(len, captions), default=0) + FONT for captions in told]
+    page = Image.new("RGB", (margin + cell * max(len(row.frames) for row in rows), sum(heights)), "white")
+    draw, top = ImageDraw.Draw(page), 0
+    for row, captions, height in zip(rows, told, heights, strict=True):
+        words = [(FONT // 2, top, lines(row.label, margin - FONT))]
+        words += [(margin + t * cell, top + H, caption) for t, caption in enumerate(captions)]
+        for x, y, text in words:
+            for n, line in enumerate(text):
+                draw.text((x, y + n * LINE), line, fill="black", font=font)
+        for t, frame in enumerate(row.frames):
+            page.paste(Image.fromarray(frame).resize((W, H), Image.Resampling.NEAREST), (margin + t * cell, top))
+        top += height
+    return np.asarray(page)
+
+
+def lines(text: str, width: int) -> list[str]:
+    """Words in lines of about `width` pixels, LINES of them at most."""
+    return wrap(text, max(1, int(width / (0.55 * FONT))), max_lines=LINES, placeholder=" ...")
 
 
 def save_image(image: np.ndarray, path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Edits as pictures: before and after with their sentences, and influence as heat on the frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from storygan.editing.drawing import Drawing
+from storygan.editing.influence import Influence
+from storygan.viz import Row
+
+HEAT = 8
+"""Change of a pixel, in levels, below which a heat map never reaches its brightest."""
+
+
+def before_and_after(before: Drawing, after: Drawing) -> list[Row]:
+    """The rows of a sheet: each drawing before and after, sentences under the frames; after, those that are new."""
+    rows = []
+    for k in range(len(before)):
+        number = f" {k + 1}" if len(before) > 1 else ""
+        old, new = before.frames[k], after.frames[k]
+        said = [s if before.story[t : t + 1] != (s,) else "" for t, s in enumerate(after.story)]
+        rows += [Row(f"before{number}", old, before.story), Row(f"after{number}", new, said)]
+    return rows
+
+
+def between(drawing: Drawing) -> list[Row]:
+    """The rows of a sheet: the steps of an interpolation."""
+    last = len(drawing) - 1
+    labels = [f"{k / last:.0%} of the way" for k in range(len(drawing))]
+    captions = [drawing.story, *[()] * last]
+    return [Row(*row) for row in zip(labels, drawing.frames, captions, strict=True)]
+
+
+def influence_rows(found: Influence, drawing: Drawing, grid: np.ndarray | None) -> list[Row]:
+    """The rows of a sheet: the story; heat where its frames change with each source, with the amounts; the gist grid.
+
+    All heat has one scale. `drawing` holds one drawing; `grid` is its `gist_grid`.
+    """
+    frames = drawing.frames[0]
+    most = max(float(np.quantile(found.maps, 0.999)), HEAT)
+    rows = [Row(f"the story. Below: what changes, of 255; white: {most:.0f} or more", frames, drawing.story)]
+    for source, maps, amounts in zip(found.sources, found.maps, found.amounts, strict=True):
+        rows.append(Row(source, heat(frames, maps / most), [f"{amount:.2f}" for amount in amounts]))
+    for j, drawn in enumerate(() if grid is None else grid[0], 1):
+        rows.append(Row(f"Filter(i_{j}) * h_t", drawn, [f"h_{t}" for t in range(1, len(drawn) + 1)]))
+    return rows
+
+
+def heat(frames: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Amounts (n, H, W), 0 to 1 and more, as black, red, yellow, white over the darkened gray frames (n, H, W, 3)."""
+    amount = amounts.clip(0, 1)[..., None]
+    colour = (3 * amount - np.arange(3)).clip(0, 1) * 255
+    gray = frames.mean(-1, keepdims=True) / 2
+    return (gray * (1 - amount) + colour * amount**0.5).clip(0, 255).astype(np.uint8)
