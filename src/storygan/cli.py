@@ -424,7 +424,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         COMMANDS[args.command][1](args[args.command])
     except StoryganError as error:
         print(f"storygan: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return error.exit_code
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:
@@ -436,6 +436,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except MemoryError:
+        print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from storygan.files import write_whole
+from storygan.seal import checked, seal
 from storygan.text.clevr import ATTRIBUTES
 from storygan.types import StoryganError
 
@@ -101,7 +103,7 @@ class Recognizer(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
-        save_file(state, folder / WEIGHTS)
+        write_whole(folder / WEIGHTS, seal(save(state)))
         (folder / SETTINGS).write_text(json.dumps({"labels": self.labels, "about": self.about}, indent=1) + "\n")
         return folder
 
@@ -115,7 +117,7 @@ class Recognizer(nn.Module):
         folder = Path(folder)
         try:
             recognizer = cls(**json.loads((folder / SETTINGS).read_text()))
-            state = load_file(folder / WEIGHTS)
+            state = load(checked((folder / WEIGHTS).read_bytes()))
             recognizer.load_state_dict(state, strict=False)
             if missing := {name for name, tensor in recognizer.state_dict().items() if tensor.dim()} - set(state):
                 raise ValueError(f"{sorted(missing)[0]} is missing")

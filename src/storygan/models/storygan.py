@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from storygan.config import ModelConfig
+from storygan.files import write_whole
 from storygan.models.baselines import CONTEXTS
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
 from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise
 from storygan.models.story_encoder import StoryEncoder
+from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
 from storygan.types import StoryganError, UsageError
 
@@ -122,15 +124,22 @@ class StoryGAN(nn.Module, ModelHubMixin):
 
     # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Write the model folder; the weights in the type they have (`half_weights` makes them half as large)."""
-        save_directory.mkdir(parents=True, exist_ok=True)
-        (save_directory / CONFIG).write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        save_file(state, save_directory / WEIGHTS, metadata={"format": "pt"})
-        (save_directory / CARD).write_text(self.card)
+    def save(self, folder: Path) -> None:
+        """Write the model folder; the weights in the type they have (`half_weights` makes them half as large).
+
+        Each file is replaced whole, so that a training that is killed here leaves a folder that can be drawn with.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
         if self.sentence_encoder is not None:
-            self.sentence_encoder.save(save_directory)
+            self.sentence_encoder.save(folder)
+        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        write_whole(folder / WEIGHTS, seal(save(state, metadata={"format": "pt"})))
+        write_whole(folder / CARD, self.card)
+        write_whole(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """What the mixin's `save_pretrained` and `push_to_hub` call."""
+        self.save(save_directory)
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **hub_options: Any) -> StoryGAN:  # type: ignore[override]
@@ -146,7 +155,7 @@ class StoryGAN(nn.Module, ModelHubMixin):
         folder = resolve_model(name, **hub_options)
         try:
             config = ModelConfig(**json.loads((folder / CONFIG).read_text()))
-            state = load_file(folder / WEIGHTS)
+            state = load(checked((folder / WEIGHTS).read_bytes()))
             model = cls(config, load_sentence_encoder(folder))
             model.load_state_dict(state)
         except OSError as error:

@@ -14,8 +14,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
+from storygan.files import write_whole
+from storygan.seal import checked, seal
 from storygan.types import StoryganError
 
 DIM = 128  # the length of s_t
@@ -60,11 +62,8 @@ class SentenceEncoder(ABC):
         """Write the two files, each whole or not at all, into the folder, which is made where it does not exist."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        settings = json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n"
-        for name, content in ((TENSORS_FILE, save(self.tensors())), (SETTINGS_FILE, settings.encode())):
-            temporary = folder / f".{name}.tmp"
-            temporary.write_bytes(content)
-            temporary.replace(folder / name)  # a run that is killed here can go on with what it wrote before
+        write_whole(folder / TENSORS_FILE, seal(save(self.tensors())))
+        write_whole(folder / SETTINGS_FILE, json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -96,7 +95,7 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         kind = settings.pop("kind")
-        tensors = load_file(Path(folder) / TENSORS_FILE)
+        tensors = load(checked((Path(folder) / TENSORS_FILE).read_bytes()))
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
         return _class_of(kind).from_parts(settings, tensors)
