@@ -16,7 +16,6 @@ from storygan.editing.edits import noise_of
 from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
 from storygan.models.storygan import StoryGAN, to_uint8
-from storygan.types import UsageError
 
 DRAWS = 8
 """Other draws of the noise that a change is averaged over."""
@@ -40,7 +39,7 @@ class Influence:
 
     @property
     def filters_share(self) -> np.ndarray | None:
-        """(n,) in [0, 1], `Filter(i_t)` against `h_t`: what is said now by what is said now and what is remembered.
+        """(n,) in [0, 1]: what is said now, `Filter(i_t)`, against what is remembered, `h_t`.
 
         None for a model without filters; NaN in a frame that neither changes.
         """
@@ -63,8 +62,8 @@ def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
     """Exchange the sources of a drawing one by one; of one that holds several, the mean.
 
     The sources, and what each is exchanged for:
-        `sentence k`: `s_k` for each other sentence of the story, with `h_0` kept, so that it works through `g_t` and
-            `h_t` alone.
+        `s_k = 0`: sentence k for silence; 0 is the mean of the sentences that the encoder was fitted on. `h_0` is kept,
+            so that the sentence is missed through `g_t` and `h_t` alone.
         `h_0 = 0`: the mean of N(0, I), to which training draws `h_0`: a context that knows no story.
         `h_0 redrawn`: `h_0` for others of the same story, from other `eps_0`.
         `eps_t and g_0 redrawn`: all noise but `eps_0`.
@@ -76,15 +75,10 @@ def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
 
     Args:
         model: what the drawing was drawn with.
-        drawing: of a story of at least 2 sentences.
+        drawing: of a story of n sentences.
         seed: of the DRAWS other draws.
-
-    Raises:
-        UsageError: where the story has one sentence only.
     """
     n = len(drawing.story)
-    if n < 2:
-        raise UsageError("what a frame owes to its sentence takes a story of 2 sentences or more")
     plain = tell(model, drawing.story, drawing.S, drawing.S_0, drawing.noise)
     changes: dict[str, list[np.ndarray]] = {}  # by source, float32 (n, 64, 64) for each exchange
 
@@ -92,10 +86,9 @@ def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
         changes.setdefault(source, []).append(change(other.frames, plain.frames))
 
     for k in range(1, n + 1):
-        for j in set(range(1, n + 1)) - {k}:
-            S = plain.S.clone()
-            S[:, k - 1] = plain.S[:, j - 1]
-            exchange(f"sentence {k}", draw_anew(model, replace(plain, S=S), k, n))
+        S = plain.S.clone()
+        S[:, k - 1] = 0
+        exchange(f"s_{k} = 0", draw_anew(model, replace(plain, S=S), k, n))
     h = plain.h.clone()
     h[:, 0] = 0
     exchange(NO_STORY, draw_anew(model, replace(plain, h=h), 1, n))
