@@ -25,9 +25,9 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.evaluation.recognizer import SHIPPED, Recognizer
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
+from storygan.files import write_whole
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
-from storygan.training.run_folder import write_whole
 from storygan.types import StoryganError, UsageError
 
 NAME = "compare"

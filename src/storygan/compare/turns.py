@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from storygan.config import TrainConfig
+from storygan.files import write_whole
 from storygan.training.checkpoint import PATTERN
 from storygan.training.loop import train
-from storygan.training.run_folder import CONFIG, write_whole
+from storygan.training.run_folder import CONFIG
 from storygan.types import StoryganError, UsageError
 
 TURNS = "turns.json"

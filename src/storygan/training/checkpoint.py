@@ -1,45 +1,98 @@
-"""Checkpoints: all that is needed to go on as if nothing had happened, in one file, written whole or not at all."""
+"""Checkpoints: all that is needed to go on as if nothing had happened, in one file, written whole or not at all.
+
+The checksum is the one that torch.save writes: its file is a zip with a CRC-32 of every tensor. torch.load does not
+look at it; `load_checkpoint` does, so that a checkpoint of any age is checked.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from storygan.files import whole_file
 from storygan.types import StoryganError
 
 PATTERN = "step-*.pt"
 
 
-def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Write `step-%08d.pt` (temporary name, fsync, rename) and remove all but the newest `keep`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def step_of(path: Path) -> int:
+    """`step-00000500.pt` -> 500."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """The checkpoints by their iteration, oldest first: the clock has no say in which is the newest."""
+    return sorted((path for path in folder.glob(PATTERN) if path.stem.removeprefix("step-").isdecimal()), key=step_of)
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int | None) -> Path:
+    """Write `step-%08d.pt`, then remove all but the newest `keep` (None: remove none).
+
+    Checkpoints of later iterations are ones that could not be read when the run went on: they are removed.
+
+    Raises:
+        StoryganError: it cannot be written, or its tensors are not all finite; the checkpoints before it stay.
+    """
+    if (name := not_finite(state)) is not None:
+        raise StoryganError(f"{name} is not finite after iteration {step}: it is not saved, {_last_good(folder)}")
     path = folder / f"step-{step:08d}.pt"
-    temporary = path.with_suffix(".pt.tmp")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    _sync_folder(folder)
-    for old in sorted(folder.glob(PATTERN))[:-keep]:
-        old.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:  # how torch passes on what went wrong in file.write()
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
+    except (OSError, StoryganError) as error:
+        raise StoryganError(f"{error}; {_last_good(folder)}") from error
+    paths = checkpoint_paths(folder)
+    kept = [other for other in paths if step_of(other) <= step][-(keep or len(paths)) :]
+    for other in set(paths) - set(kept):
+        other.unlink()
     return path
 
 
+def not_finite(state: Any, name: str = "the state") -> str | None:
+    """The dotted name of a tensor in a nested state that holds NaN or Inf; None where there is none."""
+    if isinstance(state, torch.Tensor):
+        return name if state.is_floating_point() and not state.isfinite().all() else None
+    if isinstance(state, dict):
+        parts: Iterator[tuple[Any, Any]] = ((key, value) for key, value in state.items())
+    elif isinstance(state, list | tuple):
+        parts = enumerate(state)
+    else:
+        return None
+    found = (not_finite(value, str(key) if name == "the state" else f"{name}.{key}") for key, value in parts)
+    return next((bad for bad in found if bad is not None), None)
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read one checkpoint (`weights_only`: no code in it is run).
+    """Read one checkpoint and check it (`weights_only`: no code in it is run).
 
     Raises:
-        StoryganError: where it cannot be read.
+        StoryganError: where it cannot be read, or its content does not fit its checksums.
+        MemoryError: where there is no room for it.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds on a torn or foreign file
-        raise StoryganError(f"the checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from error
+        with path.open("rb") as file:
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise ValueError(f"{damaged} does not fit its checksum")
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile and torch raise many kinds on a torn or foreign file
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise StoryganError(f"the checkpoint {path} cannot be read: {reason}") from error
 
 
 def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -48,8 +101,8 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     Raises:
         StoryganError: where there are checkpoints and none can be read.
     """
-    paths = sorted(folder.glob(PATTERN), reverse=True)
-    for path in paths:
+    paths = checkpoint_paths(folder)
+    for path in reversed(paths):
         try:
             return load_checkpoint(path)
         except StoryganError as error:
@@ -59,10 +112,6 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _last_good(folder: Path) -> str:
+    paths = checkpoint_paths(folder)
+    return f"the last good checkpoint is {paths[-1]}" if paths else "there is no checkpoint yet"

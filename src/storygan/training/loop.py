@@ -24,7 +24,9 @@ from storygan.models.storygan import StoryGAN
 from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
 from storygan.training.batches import indices, iterations_per_epoch, load_batch
+from storygan.training.memory import told_when_out_of_memory
 from storygan.training.run_folder import RunFolder
+from storygan.training.stop import Stop
 from storygan.types import StoryganError, UsageError
 
 SAMPLE_STORIES = 6
@@ -40,33 +42,40 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
 
     Raises:
         UsageError: the configuration does not fit the data, or the run folder is not as `resume` says.
-        StoryganError: a loss is not finite; the last good checkpoint stays.
+        StoryganError: a loss or a weight is not finite, memory or disk is full, another process has the run; the last
+            good checkpoint stays.
+        Stopped: SIGTERM or Ctrl-C; the iterations done are saved.
     """
     torch.set_flush_denormal(True)  # before any worker thread exists: they inherit it
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
     dataset = open_split(config.data.path, config.data.split)
     check_fit(config, dataset)
-    run = RunFolder(config, resume)
-    trainer = Trainer.build(config, dataset)
-    if run.checkpoint:
-        trainer.load_state_dict(run.checkpoint)
-    progress = tqdm(total=config.iterations, initial=trainer.k, unit="it", dynamic_ncols=True, smoothing=0.05)
-    with run, progress:
-        while trainer.k < config.iterations:
-            metrics = trainer.iteration()
-            progress.update()
-            k, last = trainer.k, trainer.k == config.iterations
-            if k % config.log_every == 0 or last:
-                values = finite(metrics, k, run.checkpoints)
-                run.log(k, values)
-                rate = (progress.format_dict["rate"] or 0.0) * config.batch_size
-                progress.set_postfix({"stories/s": f"{rate:.1f}", **{name: f"{v:.3g}" for name, v in values.items()}})
-            if k % config.sample_every == 0 or last:
-                run.save_samples(k, trainer.sample())
-            if k % config.checkpoint_every == 0 or last:
-                finite(metrics, k, run.checkpoints)
-                run.save_checkpoint(k, trainer.state_dict())
-                trainer.drawn_with().save_pretrained(run.path / MODEL)
+    with told_when_out_of_memory(config.batch_size), RunFolder(config, resume, dataset.fingerprint) as run:
+        trainer = Trainer.build(config, dataset)
+        if run.checkpoint:
+            trainer.load_state_dict(run.checkpoint)
+        run.begin()
+        progress = tqdm(total=config.iterations, initial=trainer.k, unit="it", dynamic_ncols=True, smoothing=0.05)
+        with progress, Stop() as stop:
+            while trainer.k < config.iterations:
+                metrics = trainer.iteration()
+                progress.update()
+                k, last, stopping = trainer.k, trainer.k == config.iterations, stop.signal is not None
+                if k % config.log_every == 0 or last:
+                    values = finite(metrics, k, run.checkpoints)
+                    run.log(k, values)
+                    rate = (progress.format_dict["rate"] or 0.0) * config.batch_size
+                    shown = {name: f"{value:.3g}" for name, value in values.items()}
+                    progress.set_postfix({"stories/s": f"{rate:.1f}", **shown})
+                if k % config.sample_every == 0 or last:
+                    run.save_samples(k, trainer.sample())
+                scheduled = k % config.checkpoint_every == 0 or last
+                if scheduled or stopping:
+                    finite(metrics, k, run.checkpoints)
+                    saved = run.save_checkpoint(k, trainer.state_dict(), prune=scheduled)
+                    trainer.drawn_with().save(run.path / MODEL)
+                if stopping and not last:
+                    raise stop.stopped(saved, run.path)
     return run.path / MODEL
 
 

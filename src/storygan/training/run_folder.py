@@ -2,53 +2,84 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import yaml
+from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from storygan import viz
 from storygan.config import TrainConfig
+from storygan.files import cannot_write, write_whole
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
+from storygan.training.run_lock import RunLock
 from storygan.types import UsageError
 
 CONFIG = "config.yaml"
+DATA = "data"
+"""The fingerprint of the data set, in a checkpoint."""
 
 
 class RunFolder:
-    """A run folder for a new run or for one that goes on; nothing is written before it is entered (`with run:`).
+    """A run folder for a new run or for one that goes on. `with RunFolder(...) as run` locks it and writes nothing.
 
     Raises:
-        UsageError: a new run in a folder that holds one, or the other way round.
+        UsageError: a new run in a folder that holds one, or the other way round; a run of other data.
+        StoryganError: another process has the run.
     """
 
-    def __init__(self, config: TrainConfig, resume: bool) -> None:
-        self.config = config
+    def __init__(self, config: TrainConfig, resume: bool, fingerprint: str) -> None:
+        self.config, self.resume, self.fingerprint = config, resume, fingerprint
         self.path = Path(config.run)
         self.checkpoints = self.path / "checkpoints"
-        started = (self.path / CONFIG).exists()
-        if started and not resume:
-            raise UsageError(f"{self.path} holds a run already: go on with --resume {self.path}, or choose another run")
-        if resume and not started:
-            raise UsageError(f"{self.path} holds no run to resume: start one with --config")
-        self.checkpoint = newest_checkpoint(self.checkpoints)
+        self._lock = RunLock(self.path)
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Write the configuration and open the logs, cut to where the run stands."""
-        step = self.checkpoint["step"] if self.checkpoint else 0
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
-        self._cut_metrics(step)
-        self._metrics = (self.path / "metrics.jsonl").open("a")
-        self._tensorboard = SummaryWriter(str(self.path), purge_step=step + 1)
+        started = (self.path / CONFIG).exists()
+        if started and not self.resume:
+            raise UsageError(f"{self.path} holds a run already: go on with --resume {self.path}, or choose another run")
+        if self.resume and not started:
+            raise UsageError(f"{self.path} holds no run to resume: start one with --config")
+        self._lock.acquire()
+        try:
+            self.checkpoint = newest_checkpoint(self.checkpoints)
+            self._require_same_data()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.close()
-        self._tensorboard.close()
+        try:
+            with contextlib.suppress(OSError):  # a full disk has been told of where it was met
+                self._open.close()
+        finally:
+            self._lock.release()
+
+    def _require_same_data(self) -> None:
+        """Raise UsageError where the newest checkpoint is of other stories; those of older versions do not say."""
+        was = (self.checkpoint or {}).get(DATA, self.fingerprint)
+        if was != self.fingerprint:
+            raise UsageError(
+                f"the stories of {self.config.data.path} are not those that {self.path} was trained on (fingerprint "
+                f"{was}, now {self.fingerprint}): bring those back, or start a new run"
+            )
+
+    def begin(self) -> None:
+        """Write the configuration and open the logs, cut to where the run stands."""
+        step = self.checkpoint["step"] if self.checkpoint else 0
+        write_whole(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
+        self._cut_metrics(step)
+        for left in self.checkpoints.glob("*.tmp"):
+            left.unlink()  # of a process that was killed while it saved
+        self._metrics = self._open.enter_context((self.path / "metrics.jsonl").open("a"))
+        self._tensorboard = self._open.enter_context(SummaryWriter(str(self.path), purge_step=step + 1))
 
     def _cut_metrics(self, step: int) -> None:
         """Drop what was logged after the checkpoint (and a torn last line): those iterations are run again."""
@@ -63,27 +94,26 @@ class RunFolder:
         write_whole(path, "".join(kept))
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """One line of `metrics.jsonl`, one point a curve in TensorBoard."""
-        self._metrics.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._metrics.flush()
-        for name, value in metrics.items():
-            self._tensorboard.add_scalar(name, value, step)
+        """One line of `metrics.jsonl`, one point a curve in TensorBoard. StoryganError where the disk is full."""
+        try:
+            self._metrics.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._metrics.flush()
+            for name, value in metrics.items():
+                self._tensorboard.add_scalar(name, value, step)
+        except OSError as error:
+            raise cannot_write(self.path / "metrics.jsonl", error) from error
 
     def save_samples(self, step: int, frames: np.ndarray) -> None:
         """The strips of the fixed stories and noise: uint8 (N, T, H, W, 3) -> `samples/step-%08d.png`."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         strips = viz.strips(frames)
-        viz.save_image(strips, folder / f"step-{step:08d}.png")
+        png = io.BytesIO()
+        Image.fromarray(strips).save(png, "PNG")
+        write_whole(folder / f"step-{step:08d}.png", png.getvalue())
         self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
 
-    def save_checkpoint(self, step: int, state: dict[str, Any]) -> Path:
-        """Write a checkpoint, keep the newest."""
-        return save_checkpoint(self.checkpoints, step, state, self.config.keep_checkpoints)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a text file: the old one or the new one is there at any moment."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.rename(path)
+    def save_checkpoint(self, step: int, state: dict[str, Any], prune: bool) -> Path:
+        """Write a checkpoint; `prune`: keep the newest alone."""
+        keep = self.config.keep_checkpoints if prune else None
+        return save_checkpoint(self.checkpoints, step, {**state, DATA: self.fingerprint}, keep)

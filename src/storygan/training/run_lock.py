@@ -42,8 +42,8 @@ class RunLock:
 
     def release(self) -> None:
         """Give the lock back; of a run that wrote nothing, no folder stays."""
-        if [path.name for path in self.run.iterdir()] == [NAME]:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if [path.name for path in self.run.iterdir()] == [NAME]:
                 (self.run / NAME).unlink()
                 self.run.rmdir()
         self._lock.release()
