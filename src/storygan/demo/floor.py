@@ -76,24 +76,28 @@ def draw_plan(text: str, T: int, note: str = "") -> str:
     """The plan as HTML: the floor, the story's objects with their numbers, and what to do next (or the note)."""
     things = things_of(text, T)
     told = len(sentences_of(text))
-    hint = f"Click the floor to put thing {told + 1} there." if told < T else "All things have a place. Now press Draw!"
+    hint = (
+        f"Click the floor to put number {told + 1} there."
+        if told < T
+        else f"All {T} things have a place. Now press Draw!"
+    )
     drawn = sorted(things.items(), key=lambda item: to_plan(item[1].x, item[1].y)[1])  # the nearest last: on top
     return (
         f'<p class="hint{" note" if note else ""}" role="status">{escape(note or hint)}</p>'
         '<svg viewBox="-450 -450 900 945" role="img" aria-label="The floor from above">'
         f"{_defs()}{_floor()}{''.join(_thing(number, thing) for number, thing in drawn)}"
-        '<text x="0" y="478" class="eye">👁 you look from here</text></svg>'
+        '<text x="0" y="478" class="eye">▲ you look from here</text></svg>'
     )
 
 
 def _defs() -> str:
-    return (
-        '<defs><linearGradient id="metal" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="#fff" '
-        'stop-opacity=".9"/><stop offset=".45" stop-color="#fff" stop-opacity=".05"/><stop offset="1" '
-        'stop-color="#000" stop-opacity=".35"/></linearGradient>'
-        '<linearGradient id="rubber" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="#fff" stop-opacity=".15"/><stop offset="1" stop-color="#000" '
-        'stop-opacity=".25"/></linearGradient></defs>'
-    )
+    shine = ((0, "#fff", 0.9), (0.45, "#fff", 0.05), (1, "#000", 0.35))
+    matt = ((0, "#fff", 0.15), (1, "#000", 0.25))
+    gradients = []
+    for material, stops in (("metal", shine), ("rubber", matt)):
+        inner = "".join(f'<stop offset="{at}" stop-color="{c}" stop-opacity="{a}"/>' for at, c, a in stops)
+        gradients.append(f'<linearGradient id="{material}" x1="0" y1="0" x2="1" y2="1">{inner}</linearGradient>')
+    return f"<defs>{''.join(gradients)}</defs>"
 
 
 def _floor() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from storygan.models.folding import fold
 from storygan.models.model_folder import shipped_models
 from storygan.models.storygan import StoryGAN
 
@@ -19,7 +20,7 @@ def load_models(names: Sequence[str]) -> dict[str, StoryGAN]:
     for name in names or shipped_models():
         shown = _shown(name)
         others = [other for other in models if other.split(" (")[0] == shown]
-        models[f"{shown} ({len(others) + 1})" if others else shown] = StoryGAN.from_pretrained(name)
+        models[f"{shown} ({len(others) + 1})" if others else shown] = fold(StoryGAN.from_pretrained(name))
     return models
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported: i
 
 import gradio as gr
 
+from storygan import editing
 from storygan.demo.checking import (
     MAX_CHARACTERS,
     MAX_SAMPLES,
@@ -22,14 +23,14 @@ from storygan.demo.checking import (
     sentences_of,
     whole_number,
 )
-from storygan.demo.drawing import Drawing, draw
+from storygan.demo.drawing import Sheet, draw
 from storygan.demo.examples import EXAMPLES, example, surprise
 from storygan.demo.files import write_files
 from storygan.demo.floor import draw_plan, place, take_back
-from storygan.demo.pictures import EMPTY, check_html, drawing_html, problem_html
+from storygan.demo.pictures import EMPTY, check_html, problem_html, sheet_html, strip_html
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject
-from storygan.types import StoryganError
+from storygan.types import StoryganError, UsageError
 
 STYLE = Path(__file__).with_name("page.css")
 KEPT_SECONDS = 3600  # how long a visitor's drawing and files are kept
@@ -64,40 +65,70 @@ class Page:
         self.models = models
         first = next(iter(models))
         self.first = models[first]
+        self.start = example(kind_of(self.first), next(iter(EXAMPLES[kind_of(self.first)])), self.first.config.T)
         with gr.Blocks(title="storygan", delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS)) as self.blocks:
             gr.HTML("<h1>Tell a story, see it drawn</h1>", elem_id="heading")
             self.model = gr.Dropdown(
                 list(models), value=first, label="Who draws?", visible=len(models) > 1, elem_id="model"
             )
             with gr.Row(elem_id="tell"):
-                with gr.Column():
-                    self._story()
-                with gr.Column(visible=grammar_of(self.first) is not None) as self.plan_column:
+                with gr.Column(visible=grammar_of(self.first) is not None, min_width=340) as self.floor:
                     self._floor()
-            self._draw()
-            self._save()
+                with gr.Column(min_width=340):
+                    self._story()
+                    self._draw()
+            self.pictures = gr.HTML(EMPTY, elem_id="pictures")
+            self._keep()
+            self._change()
+            self._connect()
+
+    # ---- placing ----
+
+    def _floor(self) -> None:
+        gr.HTML("<h2>Choose a thing, then click the floor</h2>")
+        with gr.Group(elem_id="words"):
+            self.words = [
+                gr.Radio(list(options), value=options[chosen], label=label, elem_id=f"pick-{label.lower()}")
+                for label, options, chosen in (
+                    ("Colour", COLOURS, 1),
+                    ("Shape", SHAPES, 0),
+                    ("Size", SIZES, 0),
+                    ("Material", MATERIALS, 0),
+                )
+            ]
+        self.plan = gr.HTML(
+            draw_plan(self.start, self.first.config.T), js_on_load=CLICK, elem_id="plan", apply_default_css=False
+        )
+        with gr.Row():
+            self.back = gr.Button("↩ Take the last one back", size="md", min_width=120)
+            self.clear = gr.Button("Clear the floor", size="md", min_width=120)
+
+    def place(
+        self, name: str, text: str, colour: str, shape: str, size: str, material: str, event: gr.EventData
+    ) -> tuple[str, str]:
+        """Put a thing where the plan was clicked."""
+        T = self.models[name].config.T
+        thing = ClevrObject(shape, colour, material, size, 0.0, 0.0)
+        text, note = place(text or "", thing, float(event.u), float(event.v), T)
+        return text, draw_plan(text, T, note)
 
     # ---- telling ----
 
     def _story(self) -> None:
         kind, T = kind_of(self.first), self.first.config.T
+        gr.HTML("<h2>Or write the story, or start from one of these</h2>")
         with gr.Row(elem_id="examples"):
-            titles = list(EXAMPLES[kind])
-            self.examples = [gr.Button(title, size="md", min_width=90) for title in titles]
-            self.surprise = gr.Button("🎲 Surprise me", size="md", min_width=90)
+            self.examples = [gr.Button(title, size="md", min_width=110) for title in EXAMPLES[kind]]
+            self.surprise = gr.Button("Surprise me!", size="md", min_width=110)
         self.text = gr.Textbox(
-            example(kind, titles[0], T),
+            self.start,
             label="Your story: one sentence on each line",
             lines=T,
             max_lines=12,
             max_length=12 * MAX_CHARACTERS,
             elem_id="story",
         )
-        self.check = gr.HTML(check_html(check_story(self.text.value, T, grammar_of(self.first))), elem_id="check")
-
-        for number, button in enumerate(self.examples):
-            button.click(lambda name, number=number: self.example(name, number), self.model, self.text, **private())
-        self.surprise.click(self.a_surprise, self.model, self.text, **private())
+        self.check = gr.HTML(check_html(check_story(self.start, T, grammar_of(self.first))), elem_id="check")
 
     def example(self, name: str, number: int) -> str:
         """The text of the model's example of that number."""
@@ -107,48 +138,6 @@ class Page:
     def a_surprise(self, name: str) -> str:
         """A made-up story for the model."""
         return surprise(kind_of(self.models[name]), self.models[name].config.T, secrets.randbelow(MAX_SEED))
-
-    # ---- placing ----
-
-    def _floor(self) -> None:
-        gr.HTML("<h2>Or place things on the floor</h2>")
-        with gr.Row(elem_id="words"):
-            self.words = [
-                gr.Radio(list(options), value=options[chosen], label=label, elem_id=f"pick-{label.lower()}")
-                for label, options, chosen in (
-                    ("Size", SIZES, 0),
-                    ("Colour", COLOURS, 1),
-                    ("Material", MATERIALS, 0),
-                    ("Shape", SHAPES, 0),
-                )
-            ]
-        self.plan = gr.HTML(
-            draw_plan(self.text.value, self.first.config.T), js_on_load=CLICK, elem_id="plan", apply_default_css=False
-        )
-        with gr.Row():
-            back = gr.Button("↩ Take the last one back", size="md", min_width=120)
-            clear = gr.Button("🧹 Clear the floor", size="md", min_width=120)
-
-        self.plan.click(self.place, [self.model, self.text, *self.words], [self.text, self.plan], **private())
-        back.click(take_back, self.text, self.text, **private())
-        clear.click(lambda: "", None, self.text, **private())
-        gr.on(
-            [self.text.change, self.model.change],
-            self.look,
-            [self.model, self.text],
-            [self.check, self.plan],
-            **private(),
-        )
-        self.model.change(self.change_model, self.model, [self.plan_column, self.text, *self.examples], **private())
-
-    def place(
-        self, name: str, text: str, size: str, colour: str, material: str, shape: str, event: gr.EventData
-    ) -> tuple[str, str]:
-        """Put a thing where the plan was clicked."""
-        T = self.models[name].config.T
-        thing = ClevrObject(shape, colour, material, size, 0.0, 0.0)
-        text, note = place(text or "", thing, float(event.u), float(event.v), T)
-        return text, draw_plan(text, T, note)
 
     def look(self, name: str, text: str) -> tuple[str, str]:
         """Check the story as it is typed, and draw its plan. No model runs."""
@@ -170,84 +159,180 @@ class Page:
     # ---- drawing ----
 
     def _draw(self) -> None:
-        with gr.Row(elem_id="draw-bar", equal_height=True):
+        with gr.Row():
             self.samples = gr.Slider(
-                1, MAX_SAMPLES, 1, step=1, label="How many drawings?", elem_id="samples", min_width=160
+                1, MAX_SAMPLES, 1, step=1, label="How many drawings?", elem_id="samples", min_width=150
             )
-            self.seed = gr.Number(
-                7,
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                label="Lucky number",
-                elem_id="seed",
-                min_width=120,
-                info="The same number gives the same pictures.",
-            )
-            self.button = gr.Button("🎨 Draw!", variant="primary", size="lg", elem_id="draw", min_width=160)
+            self.seed = gr.Number(7, precision=0, label="Lucky number", elem_id="seed", min_width=150)
+        with gr.Row():
+            self.button = gr.Button("Draw!", variant="primary", size="lg", elem_id="draw", min_width=160)
             self.again = gr.Button("Draw it differently", size="lg", elem_id="again", min_width=160)
-        self.pictures = gr.HTML(EMPTY, elem_id="pictures")
-        self.drawing = gr.State(None, time_to_live=KEPT_SECONDS)
+        self.sheet = gr.State(None, time_to_live=KEPT_SECONDS)
 
-    def draw(self, name: str, text: str, samples: Any, seed: Any) -> Iterator[tuple[str, Drawing | None]]:
-        """Draw the story: (HTML, drawing) after each sample, or what is wrong."""
+    def draw(self, name: str, text: str, samples: Any, seed: Any) -> Iterator[tuple[str, Sheet | None]]:
+        """Draw the story: (HTML, sheet) after each drawing, or what is wrong."""
         model = self.models[name]
         try:
             report = check_story(text or "", model.config.T, grammar_of(model))
             if report.problem:
                 mistakes = [f"Sentence {n}: {line.problem}." for n, line in enumerate(report.lines, 1) if line.problem]
-                yield problem_html(" ".join([report.problem, *mistakes])), None
-                return
-            number = whole_number("How many drawings", samples, 1, MAX_SAMPLES)
-            for drawing in draw(
-                name, model, sentences_of(text), number, whole_number("Lucky number", seed, 0, MAX_SEED)
-            ):
-                yield drawing_html(drawing), drawing
+                raise UsageError(" ".join([report.problem, *mistakes]))
+            samples = whole_number("How many drawings", samples, 1, MAX_SAMPLES)
+            seed = whole_number("Lucky number", seed, 0, MAX_SEED)
+            for sheet in draw(name, model, sentences_of(text), samples, seed):
+                yield sheet_html(sheet), sheet
         except StoryganError as error:
             yield problem_html(str(error)), None
 
-    # ---- saving ----
+    # ---- keeping ----
 
-    def _save(self) -> None:
-        with gr.Column(visible=False, elem_id="save") as self.save_column:
+    def _keep(self) -> None:
+        with gr.Column(visible=False, elem_id="keep") as self.kept:
+            self.liked = gr.Radio(
+                [1], value=1, label="Which drawing do you like best?", elem_id="liked", visible=False, interactive=True
+            )
             gr.HTML("<h2>Keep it</h2>")
-            self.liked = gr.Radio([1], value=1, label="Which drawing do you like best?", elem_id="liked")
             with gr.Row():
                 self.downloads = [gr.DownloadButton(f"⬇ {label}", size="lg", min_width=150) for label in FILES]
 
-        inputs = [self.model, self.text, self.samples, self.seed]
-        saved = [self.save_column, self.liked, *self.downloads]
-        other = self.again.click(lambda seed: (seed + 1) % MAX_SEED, self.seed, self.seed, **private())
-        for start, called in ((self.button.click, {"api_name": "draw"}), (other.then, {"api_visibility": "private"})):
-            drawn = start(
-                self.draw,
-                inputs,
-                [self.pictures, self.drawing],
-                concurrency_id="draw",
-                concurrency_limit=1,
-                show_progress="minimal",
-                scroll_to_output=True,
-                **called,
-            )
-            drawn.then(self.save, self.drawing, saved, api_visibility="private", show_progress="hidden")
-        self.liked.input(self.save_liked, [self.drawing, self.liked], self.downloads, **private())
-
-    def save(self, drawing: Drawing | None) -> list[Any]:
-        """Show what can be saved of a new drawing."""
-        if drawing is None:
-            return [gr.Column(visible=False), gr.skip(), *[None] * len(FILES)]
-        numbers = list(range(1, len(drawing.frames) + 1))
-        liked = gr.Radio(numbers, value=1, visible=len(numbers) > 1)
-        return [gr.Column(visible=True), liked, *self.save_liked(drawing, 1)]
-
-    def save_liked(self, drawing: Drawing | None, liked: int) -> list[Any]:
+    def files(self, sheet: Sheet | None, liked: Any) -> list[Any]:
         """The files of the drawing that is liked best, in Gradio's temporary folder, which serves and clears them."""
-        if drawing is None:
+        if sheet is None:
             return [None] * len(FILES)
+        drawing = sheet.pick(liked)
         folder = Path(self.downloads[0].GRADIO_CACHE) / uuid4().hex
         folder.mkdir(parents=True)
-        frames = drawing.frames[min(liked, len(drawing.frames)) - 1]
-        return [str(path) for path in write_files(frames, drawing.sentences, folder)]
+        return [str(path) for path in write_files(drawing.frames[0], drawing.story, folder)]
+
+    # ---- changing ----
+
+    def _change(self) -> None:
+        with gr.Column(visible=False, elem_id="change") as self.changed:
+            gr.HTML("<h2>Change it</h2>")
+            with gr.Row():
+                with gr.Column():
+                    self.which = gr.Radio([1], value=1, label="Say something else in picture", elem_id="which")
+                    self.sentence = gr.Textbox(
+                        label="The new sentence", max_length=MAX_CHARACTERS, elem_id="sentence", max_lines=3
+                    )
+                    self.sentence_check = gr.HTML(elem_id="sentence-check")
+                    self.say = gr.Button("Change this sentence", size="lg", elem_id="say")
+                with gr.Column():
+                    self.keep = gr.CheckboxGroup([1], label="Keep these pictures as they are", elem_id="keep-frames")
+                    self.redraw = gr.Button("Draw the other pictures again", size="lg", elem_id="redraw")
+            self.comparison = gr.HTML(elem_id="comparison")
+
+    def change_sentence(self, sheet: Sheet | None, liked: Any, t: Any, sentence: str) -> tuple[Any, Any, str]:
+        """Another sentence `t` with the same noise: (pictures, sheet, before and after)."""
+        report = check_story(sentence or "", 1, None if sheet is None else grammar_of(self.models[sheet.model]))
+        problem = report.lines[0].problem if report.lines else ""
+        if problem or report.problem:
+            return gr.skip(), gr.skip(), problem_html(problem or report.problem)
+        new = sentences_of(sentence)[0]
+        return self.edit(
+            sheet, liked, lambda model, old: editing.change_sentence(model, old, t, new, keep_context=True)
+        )
+
+    def redraw_others(self, sheet: Sheet | None, liked: Any, keep: Any) -> tuple[Any, Any, str]:
+        """Other noise for the pictures that are not kept: (pictures, sheet, before and after)."""
+        seed = secrets.randbelow(MAX_SEED)
+        return self.edit(sheet, liked, lambda model, old: editing.redraw(model, old, keep, seed))
+
+    def edit(
+        self, sheet: Sheet | None, liked: Any, change: Callable[[StoryGAN, editing.Drawing], editing.Drawing]
+    ) -> tuple[Any, Any, str]:
+        """Change the drawing that is liked best."""
+        try:
+            if sheet is None:
+                raise UsageError("Draw a story first.")
+            old = sheet.pick(liked)
+            new = change(self.models[sheet.model], old)
+        except StoryganError as error:
+            return gr.skip(), gr.skip(), problem_html(str(error))
+        sheet = sheet.with_edit(liked, new)
+        return sheet_html(sheet), sheet, strip_html(old, "Before") + strip_html(new, "After")
+
+    # ---- what follows what ----
+
+    def _connect(self) -> None:
+        """What each click and key does. Two kinds: what is quick runs at once, and what draws waits its turn."""
+        for number, button in enumerate(self.examples):
+            button.click(lambda name, number=number: self.example(name, number), self.model, self.text, **private())
+        self.surprise.click(self.a_surprise, self.model, self.text, **private())
+        self.plan.click(self.place, [self.model, self.text, *self.words], [self.text, self.plan], **private())
+        self.back.click(take_back, self.text, self.text, **private())
+        self.clear.click(lambda: "", None, self.text, **private())
+        told = [self.text.change, self.model.change]
+        gr.on(told, self.look, [self.model, self.text], [self.check, self.plan], **private())
+        self.model.change(self.change_model, self.model, [self.floor, self.text, *self.examples], **private())
+
+        after = [self.kept, self.changed, self.liked, self.which, self.sentence, self.keep, self.comparison]
+        drawing: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress": "minimal"}
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        other = self.again.click(self.next_seed, self.seed, self.seed, **private())
+        called: dict[str, Any]
+        for start, called in ((self.button.click, {"api_name": "draw"}), (other.then, {"api_visibility": "private"})):
+            start(
+                self.draw,
+                [self.model, self.text, self.samples, self.seed],
+                [self.pictures, self.sheet],
+                scroll_to_output=True,
+                **drawing,
+                **called,
+            ).then(self.open, self.sheet, after, **hidden).then(
+                self.files, [self.sheet, self.liked], self.downloads, **hidden
+            )
+        gr.on(
+            [self.liked.input, self.which.input],
+            self.chosen,
+            [self.sheet, self.liked, self.which],
+            [self.sentence, self.comparison],
+            **private(),
+        )
+        self.liked.input(self.files, [self.sheet, self.liked], self.downloads, **hidden)
+        self.sentence.change(self.look_at_sentence, [self.sheet, self.sentence], self.sentence_check, **private())
+        for button, change, inputs in (
+            (self.say, self.change_sentence, [self.which, self.sentence]),
+            (self.redraw, self.redraw_others, [self.keep]),
+        ):
+            button.click(
+                change,
+                [self.sheet, self.liked, *inputs],
+                [self.pictures, self.sheet, self.comparison],
+                api_visibility="private",
+                **drawing,
+            ).then(self.files, [self.sheet, self.liked], self.downloads, **hidden)
+
+    def next_seed(self, seed: Any) -> int:
+        """Another lucky number."""
+        return seed + 1 if isinstance(seed, int) and 0 <= seed < MAX_SEED else 0
+
+    def open(self, sheet: Sheet | None) -> list[Any]:
+        """What can be done with a new sheet; nothing where there is none."""
+        if sheet is None:
+            return [gr.Column(visible=False), gr.Column(visible=False), gr.Radio(visible=False), *[gr.skip()] * 3, ""]
+        story = sheet.drawings[0].story
+        frames, numbers = list(range(1, len(story) + 1)), list(range(1, sheet.samples + 1))
+        return [
+            gr.Column(visible=True),
+            gr.Column(visible=True),
+            gr.Radio(numbers, value=1, visible=sheet.samples > 1),
+            gr.Radio(frames, value=1),
+            story[0],
+            gr.CheckboxGroup(frames, value=[]),
+            "",
+        ]
+
+    def chosen(self, sheet: Sheet | None, liked: Any, t: Any) -> tuple[Any, str]:
+        """The sentence that is chosen of the drawing that is chosen."""
+        return (gr.skip() if sheet is None else sheet.pick(liked).story[t - 1]), ""
+
+    def look_at_sentence(self, sheet: Sheet | None, sentence: str) -> str:
+        """Check a sentence as it is typed."""
+        if sheet is None:
+            return ""
+        report = check_story(sentence or "", 1, grammar_of(self.models[sheet.model]))
+        return check_html(report) if report.problem else ""
 
 
 def kind_of(model: StoryGAN) -> str:

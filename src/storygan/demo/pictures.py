@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -12,21 +11,23 @@ from PIL import Image
 
 from storygan.data.images import encode_png
 from storygan.demo.checking import Report
-from storygan.demo.drawing import Drawing
+from storygan.demo.drawing import Sheet
+from storygan.editing import Drawing
 
 EMPTY = '<p class="empty">Your pictures will appear here.</p>'
 
 
 def check_html(report: Report) -> str:
-    """A tick or the mistake for each sentence, and what is still to do."""
-    rows = [
-        f'<li class="{"wrong" if line.problem else "right"}">'
-        + (_message(line.problem) if line.problem else escape(line.sentence))
-        + "</li>"
-        for line in report.lines
-    ]
-    todo = report.problem or "Ready to draw!"
-    return f'<ol class="check" role="status">{"".join(rows)}</ol><p class="todo">{escape(todo)}</p>'
+    """The sentences that are wrong, and how; then what is still to do."""
+    rows = "".join(
+        f'<li value="{number}">{_message(line.problem)}</li>'
+        for number, line in enumerate(report.lines, 1)
+        if line.problem
+    )
+    todo = (
+        f'<p class="todo">{escape(report.problem)}</p>' if report.problem else '<p class="ready">✓ Ready to draw!</p>'
+    )
+    return f'<div role="status">{f"<ol>{rows}</ol>" if rows else ""}{todo}</div>'
 
 
 def problem_html(message: str) -> str:
@@ -34,25 +35,24 @@ def problem_html(message: str) -> str:
     return f'<p class="problem" role="alert">{_message(message)}</p>'
 
 
-def drawing_html(drawing: Drawing) -> str:
-    """The samples so far, each a strip of frames with their sentences, and how far the drawing is."""
-    n, samples = len(drawing.frames), len(drawing.noise.eps_0)
-    bar = (
-        "" if drawing.done else f'<p class="bar"><progress value="{n}" max="{samples}"></progress> {n} of {samples}</p>'
+def sheet_html(sheet: Sheet) -> str:
+    """The drawings so far, each a strip of frames with their sentences, and how far it is."""
+    n = len(sheet.drawings)
+    bar = f'<p class="bar"><progress value="{n}" max="{sheet.samples}"></progress> {n} of {sheet.samples}</p>'
+    strips = (
+        strip_html(drawing, f"Drawing {number}" if sheet.samples > 1 else "")
+        for number, drawing in enumerate(sheet.drawings, 1)
     )
-    strips = "".join(
-        strip_html(frames, drawing.sentences, f"Drawing {number}" if samples > 1 else "")
-        for number, frames in enumerate(drawing.frames, 1)
-    )
-    return bar + strips
+    return (bar if n < sheet.samples else "") + "".join(strips)
 
 
-def strip_html(frames: np.ndarray, sentences: Sequence[str], heading: str) -> str:
-    """T frames (T, H, W, 3) beside one another, each over its sentence."""
+def strip_html(drawing: Drawing, heading: str) -> str:
+    """The frames of one drawing beside one another, each over its sentence."""
+    frames = drawing.frames[0]
     figures = "".join(
         f'<figure><img src="{data_uri(frame)}" alt="{escape(sentence)}"><figcaption><b>{t}</b> {escape(sentence)}'
         "</figcaption></figure>"
-        for t, (frame, sentence) in enumerate(zip(frames, sentences, strict=True), 1)
+        for t, (frame, sentence) in enumerate(zip(frames, drawing.story, strict=True), 1)
     )
     title = f"<h3>{escape(heading)}</h3>" if heading else ""
     return f'<section class="drawing">{title}<div class="strip" style="--T:{len(frames)}">{figures}</div></section>'
