@@ -40,14 +40,19 @@ class Parser(ArgumentParser):
         self.exit(2, f"storygan: {' '.join(message.split())} (see {command} --help)\n")
 
 
-def generate_options(parser: ArgumentParser) -> None:
+def story_options(parser: ArgumentParser, out: str) -> None:
+    """What every command takes that draws a story; `out` is the default of --out."""
     parser.add_argument("sentences", nargs="*", help="the story, one sentence an argument; none: --file or stdin")
     parser.add_argument("--file", type=str, help="a text file, one sentence a line")
     parser.add_argument("--model", type=str, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id")
-    parser.add_argument("--samples", type=int, default=1, help="drawings of the story, each from other noise")
     parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same picture")
-    parser.add_argument("--out", type=str, default="story.png", help=".png, .jpg, .webp, .gif, or a folder of frames")
+    parser.add_argument("--out", type=str, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
     parser.add_argument("--scale", type=int, default=2, help="how many times larger a pixel is drawn (not in a folder)")
+
+
+def generate_options(parser: ArgumentParser) -> None:
+    story_options(parser, "story.png")
+    parser.add_argument("--samples", type=int, default=1, help="drawings of the story, each from other noise")
 
 
 def generate(args: Namespace) -> None:
@@ -81,6 +86,109 @@ def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
     if not story:
         raise UsageError("no story: give sentences, --file, or one sentence a line on standard input")
     return story
+
+
+def edit_options(parser: ArgumentParser) -> None:
+    commands = parser.add_subcommands(dest="edit")
+    sentence = subcommand(commands, "sentence", "keep the noise and change one sentence")
+    redraw = subcommand(commands, "redraw", "keep the frames you like, draw the others from other noise")
+    continued = subcommand(commands, "continue", "tell more sentences than the model was trained on")
+    interpolate = subcommand(commands, "interpolate", "go from the story context h_0 of one seed to that of another")
+    influence = subcommand(commands, "influence", "show what frames owe to their sentence, the story and the noise")
+    for command in (sentence, redraw, continued, interpolate, influence):
+        story_options(command, "edited.png")
+    for command in (sentence, redraw, continued):
+        command.add_argument("--samples", type=int, default=1, help="drawings of the story, each of them edited")
+    for command in (redraw, interpolate):
+        command.add_argument("--new-seed", type=int, required=True, help="of the other noise")
+    for command in (sentence, influence):
+        command.add_argument("--json", action="store_true", help="one JSON object: what changes")
+    sentence.add_argument("--at", type=int, required=True, help="which sentence, from 1")
+    sentence.add_argument("--to", type=str, required=True, help="what it says instead")
+    sentence.add_argument("--keep-context", action="store_true", help="keep h_0: no frame before changes, to the bit")
+    redraw.add_argument("--keep", type=int, nargs="+", default=[], help="frames that stay, from 1")
+    continued.add_argument("--add", type=str, nargs="+", required=True, help="sentences after the last")
+    interpolate.add_argument("--steps", type=int, default=5, help="drawings, the two ends included")
+
+
+def edit(args: Namespace) -> None:
+    """`storygan edit ...`."""
+    options = args[args.edit]
+    story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
+    if samples < 1 or options.scale < 1:
+        raise UsageError("--samples and --scale must be at least 1")
+    from storygan import editing, viz
+    from storygan.models.folding import fold
+    from storygan.models.storygan import StoryGAN
+
+    viz.check_out(out)
+    model = fold(StoryGAN.from_pretrained(options.model))
+    EDIT_COMMANDS[args.edit](options, model, editing.draw(model, story, options.seed, samples), out)
+
+
+def edit_sentence(options: Namespace, model: Any, before: Any, out: Path) -> None:
+    """`storygan edit sentence`."""
+    from storygan import editing, viz
+
+    after = editing.change_sentence(model, before, options.at, options.to, options.keep_context)
+    places = [before.story[options.at - 1], options.to] if model.sentence_encoder.kind == "clevr" else []
+    effect = editing.effect(before.frames, after.frames, editing.place_of(*places))
+    viz.save_sheet(editing.before_and_after(before, after), out, options.scale)
+    where = "; inside: where the old and the new object stand" if places else ""
+    told = f"{out}: before and after. Mean change, in levels of 0 to 255{where}:\n{effect}"
+    print(json.dumps(effect.to_dict()) if options.json else told)
+
+
+def edit_redraw(options: Namespace, model: Any, before: Any, out: Path) -> None:
+    """`storygan edit redraw`."""
+    from storygan import editing, viz
+
+    after = editing.redraw(model, before, options.keep, options.new_seed)
+    viz.save_sheet(editing.before_and_after(before, after), out, options.scale)
+    print(f"{out}: before and after")
+
+
+def edit_continue(options: Namespace, model: Any, before: Any, out: Path) -> None:
+    """`storygan edit continue`."""
+    from storygan import editing, viz
+
+    after = before
+    for sentence in options.add:
+        after = editing.continue_story(model, after, sentence, options.seed)
+    viz.save_sheet(editing.told(after), out, options.scale)
+    print(f"{out}: {len(after.story)} frames; the model was trained on stories of {model.config.T}")
+
+
+def edit_interpolate(options: Namespace, model: Any, before: Any, out: Path) -> None:
+    """`storygan edit interpolate`; a GIF goes along the way, the story from top to bottom."""
+    from storygan import editing, viz
+
+    way = editing.interpolate(model, before, options.new_seed, options.steps)
+    if out.suffix.lower() == ".gif":
+        viz.save_story(way.frames.swapaxes(0, 1), out, options.scale)
+    else:
+        viz.save_sheet(editing.between(way), out, options.scale)
+    print(f"{out}: {options.steps} drawings, from the h_0 of seed {options.seed} to that of seed {options.new_seed}")
+
+
+def edit_influence(options: Namespace, model: Any, drawing: Any, out: Path) -> None:
+    """`storygan edit influence`."""
+    from storygan import editing, viz
+
+    found = editing.influence(model, drawing)
+    rows = editing.influence_rows(found, drawing, editing.gist_grid(model, drawing))
+    viz.save_sheet(rows, out, options.scale)
+    told = f"{out}: what changes with each source, in levels of 0 to 255:\n{found}"
+    print(json.dumps(found.to_dict()) if options.json else told)
+
+
+EDIT_COMMANDS = {
+    "sentence": edit_sentence,
+    "redraw": edit_redraw,
+    "continue": edit_continue,
+    "interpolate": edit_interpolate,
+    "influence": edit_influence,
+}
 
 
 def train_options(parser: ArgumentParser) -> None:
@@ -171,12 +279,14 @@ def export(args: Namespace) -> None:
     """`storygan export`."""
     if not args.onnx:
         raise UsageError("which format? add --onnx")
-    from storygan.export import CHECKED, export_onnx
+    from storygan.export import CHECKED, check_graph_file, export_onnx
     from storygan.models.storygan import StoryGAN
 
+    model = StoryGAN.from_pretrained(args.model)
     out = Path(args.out or f"{Path(args.model).resolve().name}.onnx")
-    print("writing the graph and checking it takes a quarter of a minute or so", file=sys.stderr)
-    difference = export_onnx(StoryGAN.from_pretrained(args.model), out)
+    check_graph_file(out)
+    print(f"{args.model}: the graph is traced and checked, which takes a quarter of a minute", flush=True)
+    difference = export_onnx(model, out)
     sizes = ", ".join(map(str, CHECKED))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, within {difference:.1g} of PyTorch (stories at once: {sizes})")
 
@@ -393,6 +503,7 @@ DATA_COMMANDS = {
 }
 COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "generate": (generate_options, generate, "draw a story: one picture a sentence"),
+    "edit": (edit_options, edit, "change a sentence, redraw frames, continue: edits of a drawn story"),
     "train": (train_options, train, "train a model, or go on with a run"),
     "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
     "compare": (compare_options, compare, "train StoryGAN and its baselines alike, and compare them on one page"),
@@ -434,11 +545,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"storygan: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     except MemoryError:
         print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

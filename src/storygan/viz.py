@@ -103,6 +103,15 @@ def save_story(frames: np.ndarray, out: Path, scale: int = 2) -> None:
         UsageError: on another ending.
         StoryganError: where `out` cannot be written.
     """
+    _save(frames, strips(frames, scale), out, scale)
+
+
+def save_sheet(rows: Sequence[Row], out: Path, scale: int = 2) -> None:
+    """Write rows of frames as `out` asks, as `save_story` does; words are on a picture alone."""
+    _save(np.stack([row.frames for row in rows]), sheet(rows, scale), out, scale)
+
+
+def _save(frames: np.ndarray, picture: np.ndarray, out: Path, scale: int) -> None:
     check_out(out)
     try:
         if out.suffix == "":
@@ -110,6 +119,6 @@ def save_story(frames: np.ndarray, out: Path, scale: int = 2) -> None:
         elif out.suffix.lower() == ".gif":
             save_gif(frames, out, scale)
         else:
-            save_image(strips(frames, scale), out)
+            save_image(picture, out)
     except OSError as error:
         raise StoryganError(f"cannot write {out}: {error.strerror or error}") from error

@@ -14,7 +14,7 @@ from storygan.editing.drawing import Drawing, draw
 from storygan.editing.edits import change_sentence, continue_story, interpolate, redraw
 from storygan.editing.effect import Effect, effect, place_of
 from storygan.editing.influence import Influence, gist_grid, influence
-from storygan.editing.pictures import before_and_after, between, influence_rows
+from storygan.editing.pictures import before_and_after, between, influence_rows, told
 
 __all__ = [
     "Drawing",
@@ -32,4 +32,5 @@ __all__ = [
     "interpolate",
     "place_of",
     "redraw",
+    "told",
 ]

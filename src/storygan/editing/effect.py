@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from storygan.data.clevr.camera import Camera
 from storygan.data.clevr.scene import RADII
 from storygan.data.clevr.visibility import object_mask
+from storygan.editing.table import frame_table
 from storygan.text.clevr import parse_sentence
 
 MARGIN = 7
@@ -27,6 +28,10 @@ class Effect:
     """(n,): of the place that the edit speaks of."""
     outside: np.ndarray
     """(n,): of the rest of the frame."""
+
+    def __str__(self) -> str:
+        """A table."""
+        return frame_table(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Lists of n numbers; null where a region has no pixels."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from storygan.editing.drawing import Drawing, draw_anew, evaluation_mode, tell
 from storygan.editing.edits import noise_of
+from storygan.editing.table import frame_table
 from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
 from storygan.models.storygan import StoryGAN, to_uint8
@@ -48,6 +49,10 @@ class Influence:
         filters, memory = (self.amounts[self.sources.index(name)] for name in (OTHER_FILTERS, OTHER_MEMORY))
         with np.errstate(invalid="ignore"):
             return filters / (filters + memory)
+
+    def __str__(self) -> str:
+        """A table."""
+        return frame_table(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """By source, n numbers; and the filters' share where there are filters."""

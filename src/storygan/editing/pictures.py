@@ -12,15 +12,24 @@ HEAT = 8
 """Change of a pixel, in levels, below which a heat map never reaches its brightest."""
 
 
+def told(drawing: Drawing) -> list[Row]:
+    """The rows of a sheet: each drawing over its sentences."""
+    return [Row(label("drawing", drawing, k), drawing.frames[k], drawing.story) for k in range(len(drawing))]
+
+
 def before_and_after(before: Drawing, after: Drawing) -> list[Row]:
-    """The rows of a sheet: each drawing before and after, sentences under the frames; after, those that are new."""
+    """The rows of a sheet: each drawing over its sentences, then as it is after the edit, over those that are new."""
+    new = ["" if s == old else s for s, old in zip(after.story, before.story, strict=True)]
     rows = []
     for k in range(len(before)):
-        number = f" {k + 1}" if len(before) > 1 else ""
-        old, new = before.frames[k], after.frames[k]
-        said = [s if before.story[t : t + 1] != (s,) else "" for t, s in enumerate(after.story)]
-        rows += [Row(f"before{number}", old, before.story), Row(f"after{number}", new, said)]
+        rows.append(Row(label("before", before, k), before.frames[k], before.story))
+        rows.append(Row(label("after", before, k), after.frames[k], new))
     return rows
+
+
+def label(name: str, drawing: Drawing, k: int) -> str:
+    """`name`, with a number where the drawing holds several."""
+    return f"{name} {k + 1}" if len(drawing) > 1 else name
 
 
 def between(drawing: Drawing) -> list[Row]:
