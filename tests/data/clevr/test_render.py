@@ -200,16 +200,16 @@ def test_blender_draws_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -
 @pytest.mark.usefixtures("real")
 def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    program = f"from storygan.data.clevr import render; render.render_clevr({str(out)!r}, train=6, workers=2)"
+    program = f"from storygan.data.clevr import render; render.render_clevr({str(out)!r}, train=12, workers=2)"
     run = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     wait_for(lambda: len(list((out / ".partial").rglob("[0-9]*.png"))) >= 2, out, 200)
     run.send_signal(signal.SIGKILL)
     run.wait()
     time.sleep(3)
     done = len(list((out / ".partial").rglob("[0-9]*.png")))
-    summary = render_clevr(out, train=6, workers=2)
-    assert (summary.rendered, summary.kept) == (6 - done, done)
-    render_clevr(tmp_path / "whole", train=6, workers=2)
+    summary = render_clevr(out, train=12, workers=2)
+    assert (summary.rendered, summary.kept) == (12 - done, done)
+    render_clevr(tmp_path / "whole", train=12, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
 
 

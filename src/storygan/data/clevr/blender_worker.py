@@ -14,7 +14,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -78,12 +77,9 @@ def main() -> None:
     pixels = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender reports every frame on stdout
     studio = Studio(Settings(**json.loads(sys.stdin.readline())))
-    try:
-        for line in sys.stdin:
-            pixels.write(studio.render(json.loads(line)).tobytes())
-            pixels.flush()
-    finally:
-        studio.close()
+    for line in sys.stdin:
+        pixels.write(studio.render(json.loads(line)).tobytes())
+        pixels.flush()
 
 
 class Studio:
@@ -101,10 +97,8 @@ class Studio:
         self._add("sun", _sun()).rotation_euler = SUN_ROTATION
         self.meshes = _object_meshes()
         self.slots: list[Any] = []
-        folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        handle, self.path = tempfile.mkstemp(prefix="storygan-", suffix=".bmp", dir=folder)
-        os.close(handle)
-        self.scene.render.filepath = self.path
+        self.file = os.memfd_create("frame")  # Blender only gives pixels to a file: one that ends with the process
+        self.scene.render.filepath = f"/proc/self/fd/{self.file}"
         self.denoiser = Denoiser(self.size, settings.denoise) if settings.denoise else None
 
     def render(self, story: dict[str, Any]) -> np.ndarray:
@@ -127,13 +121,9 @@ class Studio:
             self.slots[k].scale = (radius, radius, radius)
             self.slots[k].hide_render = False
             bpy.ops.render.render(write_still=True)
-            frame = _read_bmp(self.path)
+            frame = _read_bmp(self.file)
             frames[k] = self.denoiser.denoise(frame) if self.denoiser else frame
         return frames
-
-    def close(self) -> None:
-        """Remove the scratch file."""
-        os.unlink(self.path)
 
     def _add(self, name: str, data: Any) -> Any:
         thing = bpy.data.objects.new(name, data)
@@ -155,10 +145,12 @@ def _configure(scene: Any, s: Settings) -> None:
     render.pixel_aspect_x, render.pixel_aspect_y = ASPECT, 1.0  # a square picture of the 4:3 view
     render.use_compositing = render.use_sequencer = False
     render.dither_intensity = 0.0
+    render.use_file_extension = False
     render.image_settings.file_format, render.image_settings.color_mode = "BMP", "RGB"
     cycles.samples = s.samples
     cycles.use_adaptive_sampling = s.adaptive_threshold > 0
     cycles.adaptive_threshold = s.adaptive_threshold
+    cycles.sampling_pattern = "BLUE_NOISE"
     cycles.use_denoising = False  # Denoiser does that
     cycles.max_bounces = cycles.diffuse_bounces = cycles.glossy_bounces = s.bounces
     cycles.transmission_bounces = cycles.volume_bounces = 0
@@ -174,10 +166,9 @@ def _look_at_origin(thing: Any, home: tuple[float, float, float], jitter: list[f
     thing.rotation_quaternion = (-position).to_track_quat("-Z", "Y")
 
 
-def _read_bmp(path: str) -> np.ndarray:
+def _read_bmp(file: int) -> np.ndarray:
     """The 24-bit BMP that Blender writes (its cheapest format): (height, width, 3) uint8 RGB."""
-    with open(path, "rb") as file:
-        data = file.read()
+    data = os.pread(file, os.fstat(file).st_size, 0)
     offset, width, height = (int.from_bytes(data[i : i + 4], "little") for i in (10, 18, 22))
     stride = (3 * width + 3) // 4 * 4
     rows = np.frombuffer(data, np.uint8, stride * height, offset).reshape(height, stride)[::-1, : 3 * width]
