@@ -47,8 +47,9 @@ def sheet(rows: Sequence[Row], scale: int = 2) -> np.ndarray:
     margin = max(cell, 128)
     told = [[lines(caption, W) for caption in row.captions] for row in rows]
     heights = [H + LINE * max(map(len, captions), default=0) + FONT for captions in told]
-    page = Image.new("RGB", (margin + cell * max(len(row.frames) for row in rows), sum(heights)), "white")
-    draw, top = ImageDraw.Draw(page), 0
+    size = margin + cell * max(len(row.frames) for row in rows), FONT + sum(heights)
+    page = Image.new("RGB", size, "white")
+    draw, top = ImageDraw.Draw(page), FONT
     for row, captions, height in zip(rows, told, heights, strict=True):
         words = [(FONT // 2, top, lines(row.label, margin - FONT))]
         words += [(margin + t * cell, top + H, caption) for t, caption in enumerate(captions)]

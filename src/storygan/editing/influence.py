@@ -20,8 +20,9 @@ from storygan.models.storygan import StoryGAN, to_uint8
 
 DRAWS = 8
 """Other draws of the noise that a change is averaged over."""
-NO_STORY, OTHER_CONTEXT, OTHER_NOISE = "h_0 = 0", "h_0 redrawn", "eps_t and g_0 redrawn"
-OTHER_FILTERS, OTHER_MEMORY = "Filter(i_t) of other frames", "h_t of other frames"
+NO_STORY, OTHER_CONTEXT = "story: h_0 = 0", "story: h_0 redrawn"
+OTHER_NOISE = "noise: eps_t, g_0 redrawn"
+OTHER_FILTERS, OTHER_MEMORY = "said now: Filter(i_t) of other frames", "remembered: h_t of other frames"
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
     """Exchange the sources of a drawing one by one; of one that holds several, the mean.
 
     The sources, and what each is exchanged for:
-        `s_k = 0`: sentence k for silence; 0 is the mean of the sentences that the encoder was fitted on. `h_0` is kept,
-            so that the sentence is missed through `g_t` and `h_t` alone.
-        `h_0 = 0`: the mean of N(0, I), to which training draws `h_0`: a context that knows no story.
-        `h_0 redrawn`: `h_0` for others of the same story, from other `eps_0`.
-        `eps_t and g_0 redrawn`: all noise but `eps_0`.
-        `Filter(i_t) of other frames`, `h_t of other frames`: the factors of the gist, see `gist_grid`. Only
-            `storygan` and `svfn` have them; in `svfn`, `h_t` is `h_0` in each frame, and makes no difference.
+        sentence k: `s_k` for 0, the mean of the sentences that the encoder was fitted on. `h_0` is kept, so that the
+            sentence is missed through `g_t` and `h_t` alone.
+        story: `h_0` for 0, the mean of N(0, I), to which training draws it; it then knows no story.
+        story: `h_0` for others of the same story, from other `eps_0`.
+        noise: `eps_t` and `g_0` for others, `eps_0` kept.
+        said now, remembered: `Filter(i_t)` and `h_t`, the factors of the gist, for those of the story's other frames,
+            see `gist_grid`. Only `storygan` and `svfn` have them; in `svfn` `h_t` is `h_0` in each frame, and makes no
+            difference.
 
     What is compared with is the story drawn in one pass, as by `draw`: a frame that `redraw` kept behind a redrawn one
     has lost its peculiar past.
@@ -93,7 +95,7 @@ def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
     for k in range(1, n + 1):
         S = plain.S.clone()
         S[:, k - 1] = 0
-        exchange(f"s_{k} = 0", draw_anew(model, replace(plain, S=S), k, n))
+        exchange(f"sentence {k}: s_{k} = 0", draw_anew(model, replace(plain, S=S), k, n))
     h = plain.h.clone()
     h[:, 0] = 0
     exchange(NO_STORY, draw_anew(model, replace(plain, h=h), 1, n))
