@@ -50,6 +50,7 @@ element.addEventListener('click', (event) => {
     trigger('click', {u: at.x, v: at.y});
 });
 """
+SHOW_PICTURES = "() => document.getElementById('pictures').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 
 
 def build_page(models: dict[str, StoryGAN]) -> gr.Blocks:
@@ -99,7 +100,7 @@ class Page:
         self.plan = gr.HTML(
             draw_plan(self.start, self.first.config.T), js_on_load=CLICK, elem_id="plan", apply_default_css=False
         )
-        with gr.Row():
+        with gr.Row(equal_height=True):
             self.back = gr.Button("↩ Take the last one back", size="md", min_width=120)
             self.clear = gr.Button("Clear the floor", size="md", min_width=120)
 
@@ -117,7 +118,7 @@ class Page:
     def _story(self) -> None:
         kind, T = kind_of(self.first), self.first.config.T
         gr.HTML("<h2>Or write the story, or start from one of these</h2>")
-        with gr.Row(elem_id="examples"):
+        with gr.Row(equal_height=True):
             self.examples = [gr.Button(title, size="md", min_width=110) for title in EXAMPLES[kind]]
             self.surprise = gr.Button("Surprise me!", size="md", min_width=110)
         self.text = gr.Textbox(
@@ -160,11 +161,9 @@ class Page:
 
     def _draw(self) -> None:
         with gr.Row():
-            self.samples = gr.Slider(
-                1, MAX_SAMPLES, 1, step=1, label="How many drawings?", elem_id="samples", min_width=150
-            )
+            self.samples = gr.Slider(1, MAX_SAMPLES, 1, step=1, label="Drawings", elem_id="samples", min_width=150)
             self.seed = gr.Number(7, precision=0, label="Lucky number", elem_id="seed", min_width=150)
-        with gr.Row():
+        with gr.Row(equal_height=True):
             self.button = gr.Button("Draw!", variant="primary", size="lg", elem_id="draw", min_width=160)
             self.again = gr.Button("Draw it differently", size="lg", elem_id="again", min_width=160)
         self.sheet = gr.State(None, time_to_live=KEPT_SECONDS)
@@ -177,7 +176,7 @@ class Page:
             if report.problem:
                 mistakes = [f"Sentence {n}: {line.problem}." for n, line in enumerate(report.lines, 1) if line.problem]
                 raise UsageError(" ".join([report.problem, *mistakes]))
-            samples = whole_number("How many drawings", samples, 1, MAX_SAMPLES)
+            samples = whole_number("Drawings", samples, 1, MAX_SAMPLES)
             seed = whole_number("Lucky number", seed, 0, MAX_SEED)
             for sheet in draw(name, model, sentences_of(text), samples, seed):
                 yield sheet_html(sheet), sheet
@@ -192,7 +191,7 @@ class Page:
                 [1], value=1, label="Which drawing do you like best?", elem_id="liked", visible=False, interactive=True
             )
             gr.HTML("<h2>Keep it</h2>")
-            with gr.Row():
+            with gr.Row(equal_height=True):
                 self.downloads = [gr.DownloadButton(f"⬇ {label}", size="lg", min_width=150) for label in FILES]
 
     def files(self, sheet: Sheet | None, liked: Any) -> list[Any]:
@@ -215,7 +214,7 @@ class Page:
                     self.sentence = gr.Textbox(
                         label="The new sentence", max_length=MAX_CHARACTERS, elem_id="sentence", max_lines=3
                     )
-                    self.sentence_check = gr.HTML(elem_id="sentence-check")
+                    self.sentence_check = gr.HTML(visible=False, elem_id="sentence-check")
                     self.say = gr.Button("Change this sentence", size="lg", elem_id="say")
                 with gr.Column():
                     self.keep = gr.CheckboxGroup([1], label="Keep these pictures as they are", elem_id="keep-frames")
@@ -270,16 +269,18 @@ class Page:
         drawing: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress": "minimal"}
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         other = self.again.click(self.next_seed, self.seed, self.seed, **private())
-        called: dict[str, Any]
-        for start, called in ((self.button.click, {"api_name": "draw"}), (other.then, {"api_visibility": "private"})):
+        starts: list[tuple[Any, dict[str, Any]]] = [
+            (self.button.click, {"api_name": "draw"}),
+            (other.then, {"api_visibility": "private"}),
+        ]
+        for start, called in starts:
             start(
                 self.draw,
                 [self.model, self.text, self.samples, self.seed],
                 [self.pictures, self.sheet],
-                scroll_to_output=True,
                 **drawing,
                 **called,
-            ).then(self.open, self.sheet, after, **hidden).then(
+            ).then(self.open, self.sheet, after, **hidden).then(None, js=SHOW_PICTURES).then(
                 self.files, [self.sheet, self.liked], self.downloads, **hidden
             )
         gr.on(
@@ -327,12 +328,12 @@ class Page:
         """The sentence that is chosen of the drawing that is chosen."""
         return (gr.skip() if sheet is None else sheet.pick(liked).story[t - 1]), ""
 
-    def look_at_sentence(self, sheet: Sheet | None, sentence: str) -> str:
+    def look_at_sentence(self, sheet: Sheet | None, sentence: str) -> gr.HTML:
         """Check a sentence as it is typed."""
         if sheet is None:
-            return ""
+            return gr.HTML(visible=False)
         report = check_story(sentence or "", 1, grammar_of(self.models[sheet.model]))
-        return check_html(report) if report.problem else ""
+        return gr.HTML(check_html(report), visible=bool(report.problem))
 
 
 def kind_of(model: StoryGAN) -> str:

@@ -64,5 +64,5 @@ def data_uri(image: np.ndarray) -> str:
 
 
 def _message(text: str) -> str:
-    """The message with what it quotes set off."""
-    return re.sub(r"(&#x27;|&quot;)(.*?)\1", r"<mark>\2</mark>", escape(text))
+    """The message with the first thing that it quotes set off: the word at fault."""
+    return re.sub(r"(&#x27;|&quot;)(.*?)\1", r"<mark>\2</mark>", escape(text), count=1)
