@@ -398,7 +398,7 @@ def data_render(args: Namespace) -> None:
         workers=args.workers or None,
         shard=read_shard(args.shard),
     )
-    print(f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
+    print(f"{args.out}: {summary.made} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
 
 
 def data_render_toon(args: Namespace) -> None:
@@ -415,9 +415,9 @@ def data_render_toon(args: Namespace) -> None:
         size=args.size,
         workers=args.workers or None,
     )
-    rate = summary.drawn * args.frames / max(summary.seconds, 1e-9)
+    rate = summary.made * args.frames / max(summary.seconds, 1e-9)
     print(
-        f"{args.out}: {summary.drawn} stories drawn in {summary.seconds:.0f} s "
+        f"{args.out}: {summary.made} stories drawn in {summary.seconds:.0f} s "
         f"({rate:.0f} frames/s), {summary.kept} were there"
     )
 

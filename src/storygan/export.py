@@ -62,23 +62,28 @@ def export_onnx(model: StoryGAN, out: str | Path) -> float:
         The largest difference of `X_hat` from PyTorch's, over the batch sizes of `CHECKED`.
 
     Raises:
-        UsageError: where there is no folder for `out`.
+        UsageError: where `out` cannot be a file.
         StoryganError: where the graph differs from PyTorch by more than `TOLERANCE`.
     """
-    import onnxruntime  # noqa: F401  # all that is needed, before the work that takes long
+    import onnxruntime  # noqa: F401  # what is missing is missed before the work that takes long
     import onnxscript  # noqa: F401
 
     out = Path(out)
-    if not out.parent.is_dir():
-        raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
-    if out.is_dir():
-        raise UsageError(f"cannot write {out}: it is a folder")
+    check_graph_file(out)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch:
         whole = Path(scratch) / out.name
         write_graph(model, whole)
         difference = check_graph(model, whole)
         whole.replace(out)
     return difference
+
+
+def check_graph_file(out: Path) -> None:
+    """Raise UsageError where `out` cannot be written, before the work that takes long."""
+    if not out.parent.is_dir():
+        raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
+    if out.is_dir():
+        raise UsageError(f"cannot write {out}: it is a folder")
 
 
 def write_graph(model: StoryGAN, path: Path) -> None:
