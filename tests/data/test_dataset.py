@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from storygan.data import dataset as dataset_module
+from storygan.data import frame_map
 from storygan.data.dataset import open_split
 from storygan.data.schema import Story, shard_name, write_shard
 from storygan.types import StoryganError
@@ -79,7 +80,7 @@ def test_the_map_is_built_once_and_again_when_the_content_changes(
     write(tmp_path, [story(1), story(2)])
     first = open_split(tmp_path, "train")
     with monkeypatch.context() as patch:
-        patch.setattr(dataset_module, "_build", lambda *_: pytest.fail("built twice"))
+        patch.setattr(dataset_module, "build_frame_map", lambda *_: pytest.fail("built twice"))
         again = open_split(tmp_path, "train")
     assert again.fingerprint == first.fingerprint
     assert np.array_equal(again.frames, first.frames)
@@ -121,21 +122,21 @@ def test_a_shard_that_comes_while_the_map_is_built_waits_for_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_shard(tmp_path / shard_name("train", 0, 2), [story(1)], NAMES)
-    build = dataset_module._build
+    build = dataset_module.build_frame_map
 
     def with_a_renderer_at_work(*args: Any) -> None:
         write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES)
         build(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset_module, "_build", with_a_renderer_at_work)
+        patch.setattr(dataset_module, "build_frame_map", with_a_renderer_at_work)
         assert len(open_split(tmp_path, "train").frames) == 1
     assert np.array_equal(open_split(tmp_path, "train").frames[1, 0], pixels(200))
 
 
 def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, [story(1), story(2)])
-    decode = dataset_module._decode
+    decode = frame_map._decode
 
     def interrupted(story_id: str, encoded: list[bytes]) -> np.ndarray:
         if story_id == "s2":
@@ -143,7 +144,7 @@ def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeyp
         return decode(story_id, encoded)
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset_module, "_decode", interrupted)
+        patch.setattr(frame_map, "_decode", interrupted)
         with pytest.raises(KeyboardInterrupt):
             open_split(tmp_path, "train")
     assert not caches(tmp_path)
@@ -206,6 +207,6 @@ def test_a_full_disk_is_an_error_message(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     write(tmp_path, [story(1)])
-    monkeypatch.setattr("storygan.data.dataset.os.fsync", full)
+    monkeypatch.setattr("storygan.files.os.fsync", full)
     with pytest.raises(StoryganError, match="No space left on device"):
         open_split(tmp_path, "train")

@@ -1,7 +1,7 @@
 """A split as training reads it: frames in one uint8 memory map, sentences and labels in memory.
 
-The memory map is an ordinary .npy file, FOLDER/.cache/SPLIT-FINGERPRINT.npy, made on first use and again whenever the
-content of the shards changes. Where FOLDER cannot be written to, it goes to $XDG_CACHE_HOME/storygan.
+The memory map (`frame_map`) is FOLDER/.cache/SPLIT-FINGERPRINT.npy, made on first use and again whenever the content of
+the shards changes or the map is damaged. Where FOLDER cannot be written to, it goes to $XDG_CACHE_HOME/storygan.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock
-from tqdm import tqdm
 
-from storygan.data.images import decode_frame
-from storygan.data.schema import label_names, open_shard, read_shard, shard_paths
+from storygan.data.frame_map import build_frame_map, open_frame_map
+from storygan.data.schema import label_names, open_shard, shard_paths
 from storygan.types import StoryganError
 
 
@@ -58,13 +57,18 @@ def open_split(folder: str | Path, split: str) -> StoryDataset:
     fingerprint = _fingerprint(paths)
     cache = _cache_folder(Path(folder))
     file = cache / f"{split}-{fingerprint}.npy"
+    shape = (len(sentences), len(sentences[0]))
     with FileLock(cache / f"{split}.lock"):  # of several processes that start at once, one builds
-        if not file.exists():
-            _build(paths, split, (len(sentences), len(sentences[0])), file)
+        try:
+            frames = open_frame_map(file, shape)
+        except ValueError as error:
+            if file.exists():
+                print(f"{file} is made again: {error}", file=sys.stderr)
+            build_frame_map(paths, split, shape, file)
             for stale in set(cache.glob(f"{split}-*.npy")) - {file}:
                 with contextlib.suppress(OSError):
                     stale.unlink()
-        frames = np.lib.format.open_memmap(file, mode="r")
+            frames = open_frame_map(file, shape)
     return StoryDataset(frames, sentences, labels, names, story_ids, fingerprint)
 
 
@@ -78,9 +82,11 @@ def _read_text(paths: list[Path]) -> tuple[list[str], list[list[str]], np.ndarra
         with open_shard(path) as shard:
             columns = ["story_id", "sentences"] + ["labels"] * (names is not None)
             try:
-                tables.append(shard.read(columns))
+                tables.append(table := shard.read(columns))
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise StoryganError(f"{path} is damaged ({str(error).splitlines()[0]}): make it again") from error
+            if table.num_rows != shard.metadata.num_rows:
+                raise StoryganError(f"{path} is damaged (it lacks rows): make it again")
     table = pa.concat_tables(tables)
     story_ids, sentences = table["story_id"].to_pylist(), table["sentences"].to_pylist()
     if not story_ids:
@@ -120,48 +126,3 @@ def _cache_folder(folder: Path) -> Path:
             (cache / ".writable").unlink(missing_ok=True)
             return cache
     raise StoryganError(f"neither {folder / '.cache'} nor {user} can be written to: set XDG_CACHE_HOME to a folder")
-
-
-def _build(paths: list[Path], split: str, shape: tuple[int, int], file: Path) -> None:
-    """Decode the frames of N stories of T (`shape`) into `file`, which appears whole or not at all.
-
-    It writes by write(), not through the map: on a full disk that is an error, a store into a map kills the process.
-    """
-    partial = file.with_name(f".{split}.partial")
-    n, t = shape
-    size: int | None = None
-    try:
-        with partial.open("wb") as out:
-            stories = chain.from_iterable(map(read_shard, paths))  # these paths: a renderer may be adding others
-            for story in tqdm(stories, total=n, desc=f"frames of {split}", disable=None):
-                frames = _decode(story.story_id, story.frames)
-                if size is None:
-                    size = frames.shape[1]
-                    header = {"descr": "|u1", "fortran_order": False, "shape": (n, t, size, size, 3)}
-                    np.lib.format.write_array_header_1_0(out, header)
-                if frames.shape != (t, size, size, 3):
-                    raise StoryganError(
-                        f"story {story.story_id!r} has frames {frames.shape}, others {(t, size, size, 3)}: "
-                        "a split has one T and one square frame size"
-                    )
-                out.write(frames.tobytes())
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(file)
-    except OSError as error:
-        raise StoryganError(f"the frame cache {file} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _decode(story_id: str, encoded: list[bytes]) -> np.ndarray:
-    """T encoded frames -> uint8 (T,H,W,3); StoryganError names the story and the frame that does not decode or fit."""
-    frames = []
-    for k, data in enumerate(encoded, start=1):
-        try:
-            frames.append(decode_frame(data))
-        except ValueError as error:
-            raise StoryganError(f"story {story_id!r}, frame {k}: {error}: check the dataset") from error
-        if frames[-1].shape != frames[0].shape:
-            raise StoryganError(f"story {story_id!r}, frame {k} has another size than frame 1: check the dataset")
-    return np.stack(frames) if frames else np.empty((0, 0, 0, 3), np.uint8)

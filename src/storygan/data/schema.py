@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storygan.files import whole_file
 from storygan.types import StoryganError
 
 SPLITS = ("train", "validation", "test")  # the names that load_dataset recognises in file names
@@ -65,7 +66,7 @@ def shard_name(split: str, index: int, count: int) -> str:
 
 
 def write_shard(path: str | Path, stories: Sequence[Story], label_names: Sequence[str] | None) -> None:
-    """Write one shard: whole or not at all (temporary name, fsync, rename); the same stories give the same bytes."""
+    """Write one shard, whole or not at all; the same stories give the same bytes. StoryganError: a full disk."""
     path = Path(path)
     for story in stories:
         _require_consistent(story, label_names)
@@ -78,15 +79,8 @@ def write_shard(path: str | Path, stories: Sequence[Story], label_names: Sequenc
     }
     table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as file:
+        pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd", write_page_checksum=True)
 
 
 def _require_consistent(story: Story, label_names: Sequence[str] | None) -> None:
@@ -128,18 +122,36 @@ def _split_of(path: Path) -> str | None:
 
 
 def open_shard(path: Path) -> pq.ParquetFile:
-    """The opened file; StoryganError where it is not Parquet or lacks a column of a story."""
+    """The opened file; StoryganError where it is not Parquet, lacks a column of a story or has a damaged footer."""
     try:
         shard = pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+        holds_stories, sound = _holds_stories(shard.schema_arrow), _footer_agrees(shard)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise StoryganError(f"{path} cannot be read as Parquet ({reason}): delete it and make it again") from error
-    if not _holds_stories(shard.schema_arrow):
-        shard.close()
-        raise StoryganError(
-            f"{path} is not a shard of stories: it needs story_id, sentences and frames (image structs)"
-        )
-    return shard
+    if holds_stories and sound:
+        return shard
+    shard.close()
+    if not sound:
+        raise StoryganError(f"{path} is damaged (its footer contradicts itself): delete it and make it again")
+    raise StoryganError(f"{path} is not a shard of stories: it needs story_id, sentences and frames (image structs)")
+
+
+def _footer_agrees(shard: pq.ParquetFile) -> bool:
+    """Whether the two copies of our metadata, plain and within Arrow's schema, are the same and fit the schema.
+
+    Checksums cover a Parquet file's pages, but not the footer, where the label names are.
+    """
+    plain, arrow = (metadata or {} for metadata in (shard.metadata.metadata, shard.schema_arrow.metadata))
+    if any(plain.get(key) != arrow.get(key) for key in (b"storygan", b"huggingface")):
+        return False
+    if b"storygan" not in plain:
+        return True  # another program's
+    try:
+        names = json.loads(plain[b"storygan"])["label_names"]
+        return shard.schema_arrow.equals(story_schema(names))
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _holds_stories(schema: pa.Schema) -> bool:
@@ -153,10 +165,12 @@ def _holds_stories(schema: pa.Schema) -> bool:
 
 
 def label_names(path: Path) -> tuple[str, ...] | None:
-    """The K names that a shard's metadata gives its labels, or None where it has none."""
+    """The K names that a shard's metadata gives its labels, or None where it has none; StoryganError: it must have."""
     with open_shard(path) as shard:
-        metadata = shard.schema_arrow.metadata or {}
+        metadata, columns = shard.schema_arrow.metadata or {}, shard.schema_arrow.names
     names = json.loads(metadata.get(b"storygan", b"{}")).get("label_names")
+    if names is None and "labels" in columns:
+        raise StoryganError(f"{path} has labels without names in the schema metadata: make it again")
     return None if names is None else tuple(names)
 
 
@@ -164,12 +178,17 @@ def read_rows(path: Path) -> Iterator[dict]:
     """The rows of one shard as they stand, unchecked, one row group in memory at a time."""
     with open_shard(path) as shard:
         columns = [name for name in ("story_id", "sentences", "frames", "labels") if name in shard.schema_arrow.names]
+        rows = 0
         try:
             for batch in shard.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+                rows += batch.num_rows
                 yield from batch.to_pylist()
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0]
             raise StoryganError(f"{path} is damaged ({reason}): delete it and make it again") from error
+        if rows != shard.metadata.num_rows:
+            lacks = f"{rows} of {shard.metadata.num_rows} stories can be read"
+            raise StoryganError(f"{path} is damaged ({lacks}): delete it and make it again")
 
 
 def _story(row: dict, path: Path) -> Story:
