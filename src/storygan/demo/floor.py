@@ -76,11 +76,12 @@ def draw_plan(text: str, T: int, note: str = "") -> str:
     """The plan as HTML: the floor, the story's objects with their numbers, and what to do next (or the note)."""
     things = things_of(text, T)
     told = len(sentences_of(text))
-    hint = (
-        f"Click the floor to put number {told + 1} there."
-        if told < T
-        else f"All {T} things have a place. Now press Draw!"
-    )
+    if len(things) < min(told, T):
+        hint = "Not every sentence has a thing and a place yet."
+    elif told < T:
+        hint = f"Click the floor to put number {told + 1} there."
+    else:
+        hint = f"All {T} things have a place. Now press Draw!"
     drawn = sorted(things.items(), key=lambda item: to_plan(item[1].x, item[1].y)[1])  # the nearest last: on top
     return (
         f'<p class="hint{" note" if note else ""}" role="status">{escape(note or hint)}</p>'

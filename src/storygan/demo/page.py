@@ -161,7 +161,9 @@ class Page:
 
     def _draw(self) -> None:
         with gr.Row():
-            self.samples = gr.Slider(1, MAX_SAMPLES, 1, step=1, label="Drawings", elem_id="samples", min_width=150)
+            self.samples = gr.Slider(
+                1, MAX_SAMPLES, 1, step=1, label="Drawings", elem_id="samples", min_width=150, buttons=[]
+            )
             self.seed = gr.Number(7, precision=0, label="Lucky number", elem_id="seed", min_width=150)
         with gr.Row(equal_height=True):
             self.button = gr.Button("Draw!", variant="primary", size="lg", elem_id="draw", min_width=160)
