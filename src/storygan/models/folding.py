@@ -25,9 +25,9 @@ def fold(network: Network) -> Network:
     folded = deepcopy(network, {id(encoder): encoder}).eval().requires_grad_(False)
     for layers in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
         for k, (layer, norm) in enumerate(zip(layers, list(layers)[1:], strict=False)):
-            if isinstance(norm, nn.BatchNorm2d):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 layers[k], layers[k + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
-            elif isinstance(norm, nn.BatchNorm1d):
+            elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
                 layers[k], layers[k + 1] = fuse_linear_bn_eval(layer, norm), nn.Identity()
         for k, layer in enumerate(layers):
             if isinstance(layer, UpsampleConv):

@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.usefixtures("fake")
 def test_a_folder_holds_what_was_asked_for(tmp_path: Path) -> None:
     summary = render_clevr(tmp_path, train=6, test=2, seed=3, T=3, size=16)
-    assert (summary.rendered, summary.kept) == (8, 0)
+    assert (summary.made, summary.kept) == (8, 0)
     stories = list(read_stories(tmp_path, "train"))
     assert [s.story_id for s in stories] == [f"clevr-3-{k:08d}" for k in range(6)]
     scene = sample_scene(3, 1, 3)
@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from storygan.data.clevr import blender, render\n"
         f"blender.SCRIPT = Path({str(blender.SCRIPT)!r}); render.STORIES_PER_SHARD = 4\n"
-        f"render.render_clevr({str(out)!r}, train=24, size=16, workers=2)"
+        f"render.render_clevr({str(out)!r}, train=60, size=16, workers=2)"
     )
     environment = {**os.environ, "FAKE_WORKER_SECONDS": "0.2"}
     run = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
@@ -81,12 +81,12 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     run.wait()
     time.sleep(0.3)  # the workers see their input end
     done = 4 * len(contents(out)) + len(list((out / ".partial").rglob("[0-9]*.png")))
-    assert 4 < done < 24
-    summary = render_clevr(out, train=24, size=16, workers=2)
-    assert (summary.rendered, summary.kept) == (24 - done, done)
-    render_clevr(tmp_path / "whole", train=24, size=16, workers=2)
+    assert 4 < done < 60
+    summary = render_clevr(out, train=60, size=16, workers=2)
+    assert (summary.made, summary.kept) == (60 - done, done)
+    render_clevr(tmp_path / "whole", train=60, size=16, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
-    assert render_clevr(out, train=24, size=16).rendered == 0
+    assert render_clevr(out, train=60, size=16).made == 0
 
 
 def wait_for(condition, out: Path, seconds: float = 60) -> None:
@@ -208,7 +208,7 @@ def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
     time.sleep(3)
     done = len(list((out / ".partial").rglob("[0-9]*.png")))
     summary = render_clevr(out, train=12, workers=2)
-    assert (summary.rendered, summary.kept) == (12 - done, done)
+    assert (summary.made, summary.kept) == (12 - done, done)
     render_clevr(tmp_path / "whole", train=12, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
 

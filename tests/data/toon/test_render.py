@@ -59,7 +59,7 @@ def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path) -> None:
     (shard,) = shard_paths(out, "test")
     shard.unlink()
     summary = render_toon(out, train=6, validation=2, test=9, seed=3, workers=1)
-    assert (summary.drawn, summary.kept) == (9, 8)
+    assert (summary.made, summary.kept) == (9, 8)
     assert contents(out) == contents(folder)
 
 

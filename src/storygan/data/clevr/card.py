@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from storygan.data.schema import SPLITS
-
-
-def write_card(out: Path, plan: dict[str, Any]) -> None:
-    """Write OUT/README.md from the plan (render.json) and the shards that are there."""
-    there = [split for split in SPLITS if plan[split]]
-    files = "\n".join(f'      - split: {split}\n        path: "{split}-*.parquet"' for split in there)
-    size = sum(path.stat().st_size for path in out.glob("*.parquet"))
-    total = sum(plan[split] for split in there)
-    bucket = next(name for limit, name in _BUCKETS if total < limit)
-    counts = "\n".join(f"| {split} | {plan[split]:,} | {plan[split] * plan['T']:,} |" for split in there)
-    flags = " ".join(f"--{split} {plan[split]}" for split in there)
-    text = _CARD.format(files=files, bucket=bucket, counts=counts, flags=flags, megabytes=size / 1e6, **plan)
-    (out / "README.md").write_text(text)
+from storygan.data.plan import Plan, card_fields
 
 
-_BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
+def write_card(out: Path, plan: Plan) -> None:
+    """Write OUT/README.md from the plan and the shards that are there."""
+    (out / "README.md").write_text(_CARD.format(**card_fields(out, plan)))
+
+
 _CARD = """---
 pretty_name: CLEVR-SV, rendered anew
 license: mit

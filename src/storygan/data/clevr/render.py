@@ -8,7 +8,6 @@ run loses at most the story that each worker was at.
 from __future__ import annotations
 
 import io
-import json
 import os
 import queue
 import shutil
@@ -16,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tqdm import tqdm
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
+from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, write_whole
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 from storygan.types import StoryganError, UsageError
@@ -34,15 +34,13 @@ from storygan.types import StoryganError, UsageError
 STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64; 64 MB are the limit
 FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # story numbers: no split can run into another
 RENDERER = 4  # raise it when the pixels change, so that one folder never mixes two renderers
-PLAN = "render.json"
 SIZES = (16, 512)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that decides the contents of a folder; kept in it as render.json."""
+class ClevrPlan(Plan):
+    """A plan's defaults and shards for CLEVR-SV."""
 
-    train: int
     validation: int = 0
     test: int = 0
     seed: int = 0
@@ -69,15 +67,6 @@ class Shard:
     numbers: range
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a call did: stories rendered by it, stories that were there already, seconds."""
-
-    rendered: int
-    kept: int
-    seconds: float
-
-
 def render_clevr(
     out: str | Path,
     train: int,
@@ -95,11 +84,13 @@ def render_clevr(
     Parquet file, for n jobs that share `out` or fill a folder each (then `merge_clevr`). Raises StoryganError when the
     render environment is missing, when `out` holds another plan or when Blender dies.
     """
-    plan = Plan(train, validation, test, seed, T, size)
-    _require_sound(plan, shard)
+    plan = ClevrPlan(train, validation, test, seed, T, size)
+    require_sound(plan, FIRST["validation"], (1, MAX_OBJECTS), SIZES)
+    if not 1 <= shard[0] <= shard[1]:
+        raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number counts from 1 to the second")
     render_python()
     out = Path(out)
-    _keep_plan(out, plan)
+    keep_plan(out, plan)
     started, (i, n) = time.monotonic(), shard
     mine = list(plan.shards())[i - 1 :: n]
     missing = [s for s in mine if not (out / s.name).exists()]
@@ -122,18 +113,18 @@ def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summa
     """Bring the folders of `--shard i/n` jobs together in `out`, check that no story is missing, write the card."""
     out, started = Path(out), time.monotonic()
     for part in map(Path, parts or []):
-        _keep_plan(out, read_plan(part))
+        keep_plan(out, read_plan(part, ClevrPlan))
         for path in sorted(part.glob("*.parquet")):
             if not (out / path.name).exists():
                 temporary = out / f".{path.name}.tmp"
                 shutil.copyfile(path, temporary)
                 temporary.replace(out / path.name)
-    plan = read_plan(out)
+    plan = read_plan(out, ClevrPlan)
     _complete(out, plan)
-    return Summary(0, plan.train + plan.validation + plan.test, time.monotonic() - started)
+    return Summary(0, sum(plan.counts.values()), time.monotonic() - started)
 
 
-def require_complete(out: Path, plan: Plan) -> None:
+def require_complete(out: Path, plan: ClevrPlan) -> None:
     """StoryganError unless every shard is there with exactly the stories it should hold."""
     missing = []
     for shard in plan.shards():
@@ -148,18 +139,10 @@ def require_complete(out: Path, plan: Plan) -> None:
         raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
 
 
-def _complete(out: Path, plan: Plan) -> None:
+def _complete(out: Path, plan: ClevrPlan) -> None:
     require_complete(out, plan)
     shutil.rmtree(out / ".partial", ignore_errors=True)
-    write_card(out, asdict(plan))
-
-
-def read_plan(out: Path) -> Plan:
-    """The plan kept in a folder; StoryganError where there is none."""
-    try:
-        return Plan(**json.loads((out / PLAN).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise StoryganError(f"{out / PLAN} cannot be read: {out} is not a folder that render-clevr made") from error
+    write_card(out, plan)
 
 
 _scene = lru_cache(maxsize=2 * STORIES_PER_SHARD)(sample_scene)  # needed to draw a story and to write it
@@ -175,33 +158,7 @@ def noise_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0]) >> 1
 
 
-def _require_sound(plan: Plan, shard: tuple[int, int]) -> None:
-    if min(plan.train, plan.validation, plan.test) < 0 or plan.train + plan.validation + plan.test == 0:
-        raise UsageError("no story to render: give a positive number of stories")
-    if max(plan.train, plan.validation, plan.test) > FIRST["validation"]:
-        raise UsageError(f"at most {FIRST['validation']:,} stories a split")
-    if not 1 <= plan.T <= MAX_OBJECTS:
-        raise UsageError(f"{plan.T} frames: use 1 to {MAX_OBJECTS}, an object comes with each")
-    if not SIZES[0] <= plan.size <= SIZES[1]:
-        raise UsageError(f"size {plan.size}: use {SIZES[0]} to {SIZES[1]} pixels a side")
-    if not 1 <= shard[0] <= shard[1]:
-        raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number counts from 1 to the second")
-
-
-def _keep_plan(out: Path, plan: Plan) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / PLAN).exists():
-        there = asdict(read_plan(out))
-        for name, value in asdict(plan).items():
-            if (was := there[name]) != value:
-                raise StoryganError(f"{out} was begun with {name} {was}, not {value}: use another folder")
-    elif any(out.glob("*.parquet")):
-        raise StoryganError(f"{out} holds Parquet files that render-clevr did not make: use another folder")
-    else:
-        _write(out / PLAN, json.dumps(asdict(plan), indent=1).encode())
-
-
-def _render(out: Path, plan: Plan, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
+def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
     """Render stories on several Blender processes; yields each when its strip is on disk."""
     tasks: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
     for task in todo:
@@ -214,7 +171,7 @@ def _render(out: Path, plan: Plan, todo: list[tuple[Shard, int]], workers: int) 
                 shard, number = tasks.get_nowait()
                 scene = _scene(plan.seed, number, plan.T)
                 frames = blender.render(scene, noise_seed(plan.seed, number))
-                _write(_strip_path(out, shard, number), _png(frames.reshape(-1, plan.size, 3)))
+                write_whole(_strip_path(out, shard, number), _png(frames.reshape(-1, plan.size, 3)))
                 done.put((shard, number))
         except queue.Empty:
             pass
@@ -237,7 +194,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _finish(out: Path, shard: Shard, plan: Plan) -> None:
+def _finish(out: Path, shard: Shard, plan: ClevrPlan) -> None:
     """Write a shard's file if all its stories are there, and drop their strips."""
     folder = out / ".partial" / shard.name
     if len(list(folder.glob("*.png"))) < len(shard.numbers):
@@ -246,7 +203,7 @@ def _finish(out: Path, shard: Shard, plan: Plan) -> None:
     shutil.rmtree(folder)
 
 
-def _story(out: Path, shard: Shard, number: int, plan: Plan) -> Story:
+def _story(out: Path, shard: Shard, number: int, plan: ClevrPlan) -> Story:
     with Image.open(_strip_path(out, shard, number)) as image:
         frames = np.asarray(image).reshape(plan.T, plan.size, plan.size, 3)
     objects = _scene(plan.seed, number, plan.T).objects
@@ -262,10 +219,3 @@ def _png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from storygan.data.schema import SPLITS
+from storygan.data.plan import Plan, card_fields
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.wordings import EVENTS
 from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
 
 
-def write_card(out: Path, plan: dict[str, Any]) -> None:
-    """Write OUT/README.md from the plan (render.json) and the shards that are there."""
-    there = [split for split in SPLITS if plan[split]]
-    total = sum(plan[split] for split in there)
+def write_card(out: Path, plan: Plan) -> None:
+    """Write OUT/README.md from the plan and the shards that are there."""
     text = _CARD.format(
-        files="\n".join(f'      - split: {split}\n        path: "{split}-*.parquet"' for split in there),
-        bucket=next(name for limit, name in _BUCKETS if total < limit),
-        counts="\n".join(f"| {split} | {plan[split]:,} | {plan[split] * plan['T']:,} |" for split in there),
-        flags=" ".join(f"--{split} {plan[split]}" for split in there),
-        megabytes=sum(path.stat().st_size for path in out.glob("*.parquet")) / 1e6,
         cast=", ".join(f"{who.name} the {who.species} ({who.pronoun})" for who in CAST),
         places=", ".join(PLACES),
         skies=", ".join(SKIES),
@@ -29,12 +21,11 @@ def write_card(out: Path, plan: dict[str, Any]) -> None:
         wordings=min(len(wordings.seen) for wordings in EVENTS.values()),
         K=len(CAST) + len(PLACES) + len(THINGS),
         credit=CREDIT,
-        **plan,
+        **card_fields(out, plan),
     )
     (out / "README.md").write_text(text)
 
 
-_BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
 _CARD = """---
 pretty_name: Toon-SV
 license: cc-by-sa-4.0

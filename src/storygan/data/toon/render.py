@@ -7,14 +7,13 @@ stories were asked for. A shard appears whole or not at all, so a stopped run lo
 from __future__ import annotations
 
 import io
-import json
 import multiprocessing
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,26 +21,25 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from storygan.data.plan import Plan, Summary, keep_plan, require_sound
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.card import write_card
 from storygan.data.toon.language import tell_story
 from storygan.data.toon.world import LABELS, sample_story
-from storygan.types import StoryganError, UsageError
+from storygan.types import UsageError
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MOST_STORIES = 10_000_000  # of a split
 RENDERER = 1  # raise it when a story changes, so that one folder never mixes two renderers
-PLAN = "render.json"
 SIZES, FRAMES = (32, 512), (1, 20)
 PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")  # the middle of a story_id; only ever append
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that decides the contents of a folder; kept in it as render.json."""
+class ToonPlan(Plan):
+    """A plan's defaults, stories and shards for Toon-SV."""
 
-    train: int
     validation: int = 0
     test: int = 0
     seed: int = 0
@@ -67,15 +65,6 @@ class Plan:
                 yield shard_name(split, index, count), ids[start : start + STORIES_PER_SHARD]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a call did: stories drawn by it, stories that were there already, seconds."""
-
-    drawn: int
-    kept: int
-    seconds: float
-
-
 def render_toon(
     out: str | Path,
     train: int,
@@ -91,10 +80,12 @@ def render_toon(
     `workers` processes (default: one a core; 1: this one). Raises UsageError for a plan that cannot be and
     StoryganError where `out` holds another plan.
     """
-    plan = Plan(train, validation, test, seed, T, size)
-    _require_sound(plan, workers)
+    plan = ToonPlan(train, validation, test, seed, T, size)
+    require_sound(plan, MOST_STORIES, FRAMES, SIZES)
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers: use 1 or more")
     out = Path(out)
-    _keep_plan(out, plan)
+    keep_plan(out, plan)
     started = time.monotonic()
     shards = list(plan.shards())
     missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
@@ -103,7 +94,7 @@ def render_toon(
     with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
         for stories in _each(draw, missing, min(workers or os.cpu_count() or 1, len(missing))):
             bar.update(stories * T)
-    write_card(out, asdict(plan))
+    write_card(out, plan)
     return Summary(todo, total - todo, time.monotonic() - started)
 
 
@@ -116,7 +107,7 @@ def make_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64
     return Story(f"toon-{part}-{number:06d}", sentences, frames, [scene.labels() for scene in scenes])
 
 
-def _write(out: Path, plan: Plan, shard: tuple[str, list[tuple[str, int]]]) -> int:
+def _write(out: Path, plan: ToonPlan, shard: tuple[str, list[tuple[str, int]]]) -> int:
     name, ids = shard
     write_shard(out / name, [make_story(*story, plan.seed, plan.T, plan.size) for story in ids], LABELS)
     return len(ids)
@@ -138,39 +129,3 @@ def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")  # optimize=True would take longer than all the rest
     return buffer.getvalue()
-
-
-def _require_sound(plan: Plan, workers: int | None) -> None:
-    counts = (plan.train, plan.validation, plan.test)
-    if min(counts) < 0 or sum(counts) == 0:
-        raise UsageError("no story to draw: give a positive number of stories")
-    if max(counts) > MOST_STORIES:
-        raise UsageError(f"at most {MOST_STORIES:,} stories a split")
-    if plan.seed < 0:
-        raise UsageError(f"seed {plan.seed}: use 0 or more")
-    if not FRAMES[0] <= plan.T <= FRAMES[1]:
-        raise UsageError(f"{plan.T} frames: use {FRAMES[0]} to {FRAMES[1]}")
-    if not SIZES[0] <= plan.size <= SIZES[1]:
-        raise UsageError(f"size {plan.size}: use {SIZES[0]} to {SIZES[1]} pixels a side")
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers: use 1 or more")
-
-
-def _keep_plan(out: Path, plan: Plan) -> None:
-    """Keep the plan in `out`, or compare it with the one that is there."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / PLAN
-    if not path.exists():
-        if any(out.glob("*.parquet")):
-            raise StoryganError(f"{out} holds Parquet files that render-toon did not make: use another folder")
-        temporary = out / f".{PLAN}.{os.getpid()}.tmp"
-        temporary.write_text(json.dumps(asdict(plan), indent=1))
-        temporary.replace(path)
-        return
-    try:
-        there = asdict(Plan(**json.loads(path.read_text())))
-    except (ValueError, TypeError) as error:
-        raise StoryganError(f"{path} cannot be read: {out} is not a folder that render-toon made") from error
-    for name, value in asdict(plan).items():
-        if there[name] != value:
-            raise StoryganError(f"{out} was begun with {name} {there[name]}, not {value}: use another folder")

@@ -1,0 +1,104 @@
+"""What decides a folder of made stories: kept in it as render.json, so that a stopped run goes on and nothing mixes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from storygan.data.schema import SPLITS
+from storygan.types import StoryganError, UsageError
+
+FILE = "render.json"
+_BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the contents of a folder. A maker of stories has its own, with its defaults and shards."""
+
+    train: int
+    validation: int
+    test: int
+    seed: int
+    T: int
+    size: int
+    """Pixels a side."""
+    renderer: int
+    """Raised when the pixels change."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Stories of each split."""
+        return {split: getattr(self, split) for split in SPLITS}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a call did: stories made by it, stories that were there already, seconds."""
+
+    made: int
+    kept: int
+    seconds: float
+
+
+MadePlan = TypeVar("MadePlan", bound=Plan)
+
+
+def require_sound(plan: Plan, most: int, T: tuple[int, int], size: tuple[int, int]) -> None:
+    """UsageError unless a split has 0 to `most` stories, some has one, and T, size and seed are in their ranges."""
+    if min(plan.counts.values()) < 0 or not any(plan.counts.values()):
+        raise UsageError("no story to make: give a positive number of stories")
+    if max(plan.counts.values()) > most:
+        raise UsageError(f"at most {most:,} stories a split")
+    if plan.seed < 0:
+        raise UsageError(f"seed {plan.seed}: use 0 or more")
+    if not T[0] <= plan.T <= T[1]:
+        raise UsageError(f"{plan.T} frames: use {T[0]} to {T[1]}")
+    if not size[0] <= plan.size <= size[1]:
+        raise UsageError(f"size {plan.size}: use {size[0]} to {size[1]} pixels a side")
+
+
+def read_plan(out: Path, kind: type[MadePlan]) -> MadePlan:
+    """The plan kept in a folder; StoryganError where there is none."""
+    try:
+        return kind(**json.loads((out / FILE).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoryganError(f"{out / FILE} cannot be read: storygan did not make {out}") from error
+
+
+def keep_plan(out: Path, plan: Plan) -> None:
+    """Keep the plan in `out`, or compare it with the one that is there: StoryganError where it is another."""
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / FILE).exists():
+        there = asdict(read_plan(out, type(plan)))
+        for name, value in asdict(plan).items():
+            if (was := there[name]) != value:
+                raise StoryganError(f"{out} was begun with {name} {was}, not {value}: use another folder")
+    elif any(out.glob("*.parquet")):
+        raise StoryganError(f"{out} holds Parquet files that this command did not make: use another folder")
+    else:
+        write_whole(out / FILE, json.dumps(asdict(plan), indent=1).encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def card_fields(out: Path, plan: Plan) -> dict[str, Any]:
+    """What a data set card says of the plan (render.json) and of the shards in `out`."""
+    there = {split: count for split, count in plan.counts.items() if count}
+    total = sum(there.values())
+    return {
+        "files": "\n".join(f'      - split: {split}\n        path: "{split}-*.parquet"' for split in there),
+        "bucket": next(name for limit, name in _BUCKETS if total < limit),
+        "counts": "\n".join(f"| {split} | {count:,} | {count * plan.T:,} |" for split, count in there.items()),
+        "flags": " ".join(f"--{split} {count}" for split, count in there.items()),
+        "megabytes": sum(path.stat().st_size for path in out.glob("*.parquet")) / 1e6,
+        **asdict(plan),
+    }
