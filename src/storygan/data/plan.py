@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from storygan.data.schema import SPLITS
+from storygan.files import write_whole
 from storygan.types import StoryganError, UsageError
 
 FILE = "render.json"
@@ -80,14 +80,7 @@ def keep_plan(out: Path, plan: Plan) -> None:
     elif any(out.glob("*.parquet")):
         raise StoryganError(f"{out} holds Parquet files that this command did not make: use another folder")
     else:
-        write_whole(out / FILE, json.dumps(asdict(plan), indent=1).encode())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+        write_whole(out / FILE, json.dumps(asdict(plan), indent=1))
 
 
 def card_fields(out: Path, plan: Plan) -> dict[str, Any]:

@@ -26,8 +26,9 @@ from tqdm import tqdm
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
-from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, write_whole
+from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
+from storygan.files import write_whole
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 from storygan.types import StoryganError, UsageError
 
