@@ -53,7 +53,7 @@ story: $(BASE) ## draw a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types hooks ci lock clean
+.PHONY: test slow lint types hooks ci docs lock clean
 test: $(DEV) ## run the fast tests
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
@@ -74,9 +74,14 @@ hooks: $(DEV) ## run the checks before every commit from now on
 ci: ## all that CI runs
 	@bash .ci/run
 
+docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
+	@$(BIN)/python scripts/docs_pictures.py docs/pictures
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "make: open $(CURDIR)/build/site/index.html"
+
 lock: ## renew constraints.txt from a clean install of the newest versions that pyproject.toml admits
 	@sh scripts/lock.sh constraints.txt
 
 clean: ## remove caches and built files; data, runs and environments stay
-	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis story.png
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis story.png docs/pictures
 	@find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +

@@ -39,7 +39,8 @@ def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
     """L_KL, `KL(N(mu, sigma^2) || N(0, I))` in closed form (paper, equation 8).
 
     Args:
-        mu, log_sigma2: (B, 128).
+        mu: (B, 128).
+        log_sigma2: (B, 128).
 
     Returns:
         Scalar >= 0, in nats: summed over the 128 values, averaged over the batch.
