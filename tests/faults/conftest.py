@@ -1,0 +1,119 @@
+"""A tiny training, small disks, and the count of faults."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tests.faults.processes import run
+from tests.faults.tally import HELD, TRIED
+
+from storygan.training.checkpoint import load_checkpoint
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of docs/faults.md, as far as it was run."""
+    if TRIED:
+        terminalreporter.section("faults: tried, held")
+        for kind in TRIED:
+            terminalreporter.line(f"{TRIED[kind]:6} {HELD[kind]:6}  {kind}")
+
+
+ITERATIONS = 6
+
+
+def new_run(data: Path, run: Path, **changes: object) -> list[str]:
+    """Arguments of a training as small as it can be: one frame a story, every phase of the variant `imagegan`."""
+    fields: dict[str, object] = {
+        "data.path": data,
+        "run": run,
+        "model.variant": "imagegan",
+        "model.T": 1,
+        "warm_up.iterations": 4,
+        "iterations": ITERATIONS,
+        "batch_size": 2,
+        "threads": 1,
+        "log_every": 1,
+        "sample_every": 3,
+        "checkpoint_every": 2,
+    }
+    fields |= {name.replace("__", "."): value for name, value in changes.items()}
+    return ["train", *(f"--{name}={value}" for name, value in fields.items())]
+
+
+def steps_logged(run: Path) -> list[int]:
+    """The iterations in metrics.jsonl; a last line that is being written does not count."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [json.loads(line)["step"] for line in lines]
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two nested states hold the same bits."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(one, two) for one, two in zip(a, b, strict=True))
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    return a == b
+
+
+def assert_same_run(run: Path, whole: Path, step: int = ITERATIONS) -> None:
+    """Two runs end alike, bit for bit, but for their names."""
+    one, two = (load_checkpoint(folder / f"checkpoints/step-{step:08d}.pt") for folder in (run, whole))
+    for state in (one, two):
+        state["config"]["run"] = ""
+    assert same(one, two)
+    for file in ("metrics.jsonl", "model/model.safetensors"):
+        assert (run / file).read_bytes() == (whole / file).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def data(make_dataset: Callable[..., Path]) -> Path:
+    """Four stories of one frame."""
+    return make_dataset(stories=4, T=1)
+
+
+@pytest.fixture(scope="session")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    code, said = run(new_run(data, folder), folder.with_name("log"))
+    assert code == 0, said
+    return folder
+
+
+class SmallDisk:
+    """A tmpfs of its own size."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+
+    def mount(self, size: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"a small disk needs root and tmpfs: {done.stderr.strip()}")
+        return self.path
+
+    def remount(self, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.path)], check=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Not yet mounted."""
+    small = SmallDisk(tmp_path / "disk")
+    yield small
+    small.unmount()

@@ -1,0 +1,90 @@
+"""Real `storygan` processes, started fast: each is forked from a server that has imported the package once."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
+PATIENCE = 240
+"""Seconds for what takes one or two on an idle machine."""
+
+
+class Command:
+    """`storygan ARGUMENTS` in a process of its own.
+
+    Args:
+        arguments: of the command line.
+        log: file of what it says on stdout and stderr.
+        room: bytes of address space beyond what it has at its start; None: no limit.
+        years_back: how far its clock is behind.
+    """
+
+    def __init__(self, arguments: list[str], log: Path, room: int | None = None, years_back: float = 0) -> None:
+        self.log = log
+        self.process: ForkServerProcess = SERVER.Process(target=_main, args=(arguments, log, room, years_back))
+        self.process.start()
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(self.process.pid, number)
+
+    def wait(self, seconds: float = PATIENCE) -> int | None:
+        """The exit code, negative for a signal's number; None: still running."""
+        self.process.join(seconds)
+        return self.process.exitcode
+
+    def end(self) -> int:
+        """The exit code; a process that does not end fails the test."""
+        code = self.wait()
+        if code is None:
+            self.send(signal.SIGKILL)
+            raise AssertionError(f"still running after {PATIENCE} s: {self.log.read_text()}")
+        return code
+
+    def said(self) -> list[str]:
+        """Lines, without the progress bars."""
+        text = self.log.read_text().replace("\r", "\n") if self.log.exists() else ""
+        return [line for line in text.splitlines() if line.strip() and "it/s" not in line and "|" not in line]
+
+
+def run(arguments: list[str], log: Path, **limits: float) -> tuple[int, list[str]]:
+    """Exit code and lines of a command that ends by itself."""
+    command = Command(arguments, log, **limits)  # type: ignore[arg-type]
+    return command.end(), command.said()
+
+
+def until(condition: Callable[[], object], command: Command) -> None:
+    """Wait until the condition holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert command.process.is_alive(), command.said()
+        assert time.monotonic() < end, command.said()
+        time.sleep(0.01)
+
+
+def _main(arguments: list[str], log: Path, room: int | None, years_back: float) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    faulthandler.enable()
+    if years_back:
+        now = time.time
+        time.time = lambda: now() - years_back * 365 * 86400
+    if room is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room,) * 2)
+    from storygan.cli import main
+
+    sys.exit(main(arguments))

@@ -1,0 +1,136 @@
+"""Training that is told to end, killed, or started twice: real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from tests.faults.conftest import ITERATIONS, assert_same_run, new_run, steps_logged
+from tests.faults.processes import Command, run, until
+from tests.faults.tally import fault
+
+from storygan.data.dataset import open_split
+from storygan.models.storygan import StoryGAN
+from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
+
+KILLS = int(os.environ.get("STORYGAN_KILLS", "50"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_ends_the_run_with_a_checkpoint(
+    data: Path, whole: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    folder = tmp_path / "run"
+    with fault("SIGTERM" if code == 143 else "Ctrl-C"):
+        command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log")
+        until(lambda: steps_logged(folder), command)
+        command.send(number)
+        assert command.end() == code, command.said()
+        (saved,) = checkpoint_paths(folder / "checkpoints")
+        assert command.said()[-1] == (
+            f"storygan: stopped by {number.name}, saved {saved}: go on with --resume {folder}"
+        )
+        assert len([line for line in command.said() if line.startswith("storygan:")]) == 1
+        assert step_of(saved) == steps_logged(folder)[-1] < ITERATIONS
+        assert run(["train", "--resume", str(folder), "--checkpoint_every=2"], tmp_path / "log")[0] == 0
+        assert_same_run(folder, whole)
+
+
+def test_a_second_ctrl_c_ends_at_once(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with fault("a second Ctrl-C"):
+        command = Command(new_run(data, folder, batch_size=4, warm_up__iterations=0), tmp_path / "log")
+        until(lambda: steps_logged(folder), command)
+        command.send(signal.SIGINT)
+        until(lambda: any("Ctrl-C again ends at once" in line for line in command.said()), command)
+        command.send(signal.SIGINT)
+        assert command.end() in (-signal.SIGINT, 130)  # 130: it was quicker with what the first asked for
+        no_torn_file(folder)
+
+
+def test_one_run_one_process(data: Path, tmp_path: Path) -> None:
+    """The second is refused and names the first; the lock of a killed process is no obstacle."""
+    folder, resume = tmp_path / "run", ["train", "--resume", str(tmp_path / "run")]
+    first = Command(new_run(data, folder, iterations=1000), tmp_path / "first")
+    until(lambda: steps_logged(folder), first)
+    with fault("two runs in one folder"):
+        code, said = run(resume, tmp_path / "second")
+        assert code == 1
+        assert len(said) == 1
+        assert f"{folder} is in use by process {first.process.pid} on" in said[0]
+        assert first.process.is_alive()
+    first.send(signal.SIGKILL)
+    first.end()
+    with fault("the lock of a dead process"):
+        assert str(first.process.pid) in (folder / ".lock").read_text()
+        code, said = run([*resume, "--iterations=1"], tmp_path / "third")
+        assert code == 0, said
+
+
+def no_torn_file(folder: Path) -> list[int]:
+    """The iterations that have a checkpoint, after every file of a run folder that has its own name was read."""
+    checkpoints = checkpoint_paths(folder / "checkpoints")
+    assert [load_checkpoint(path)["step"] for path in checkpoints] == [step_of(path) for path in checkpoints]
+    if (folder / "config.yaml").exists():
+        assert yaml.safe_load((folder / "config.yaml").read_text())["run"] == str(folder)
+    for line in (folder / "metrics.jsonl").read_text().split("\n")[:-1] if (folder / "metrics.jsonl").exists() else []:
+        json.loads(line)
+    for sample in (folder / "samples").glob("step-*.png"):
+        np.asarray(Image.open(sample))
+    if (folder / "model/config.json").exists():
+        StoryGAN.from_pretrained(folder / "model")
+    return [step_of(path) for path in checkpoints]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_sigkill_at_random_moments_of_training(data: Path, whole: Path, tmp_path: Path) -> None:
+    """After each kill: no torn file, no checkpoint lost. A run that got to its end equals an undisturbed one."""
+    rng = np.random.default_rng(seed := int(time.time()))
+    folder, kills, ended, steps = tmp_path / "run", 0, 0, [0]
+    start = time.monotonic()
+    assert run(new_run(data, tmp_path / "timed"), tmp_path / "log")[0] == 0
+    seconds = time.monotonic() - start
+    while kills < KILLS or steps != [0]:
+        started = (folder / "config.yaml").exists()
+        command = Command(["train", "--resume", str(folder)] if started else new_run(data, folder), tmp_path / "log")
+        code = command.wait(rng.uniform(0, seconds) if kills < KILLS else None)  # type: ignore[arg-type]
+        if code is None:
+            with fault("SIGKILL in training"):
+                command.send(signal.SIGKILL)
+                assert command.end() in (-signal.SIGKILL, 0)
+                kills += 1
+                found = no_torn_file(folder) or [0]
+                assert found[-1] >= steps[-1], f"a checkpoint is lost (seed {seed}): {steps}, then {found}"
+                steps = found
+        else:
+            assert code == 0, command.said()
+            assert_same_run(folder, whole)
+            shutil.rmtree(folder)
+            ended, steps = ended + 1, [0]
+    print(f"{kills} kills, {ended} runs ended like the undisturbed one (seed {seed})")
+
+
+def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> None:
+    """Killed as soon as there is something to tear: the next process builds it whole."""
+    wanted = open_split(data, "train")
+    folder = tmp_path / "data"
+    for n in range(3):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(data, folder, ignore=shutil.ignore_patterns(".cache"))
+        with fault("SIGKILL while the memory map is built"):
+            command = Command(new_run(folder, tmp_path / f"run{n}"), tmp_path / "log")
+            until((folder / ".cache").exists, command)
+            time.sleep(0.002 * n)
+            command.send(signal.SIGKILL)
+            assert command.end() == -signal.SIGKILL
+            assert np.array_equal(open_split(folder, "train").frames, wanted.frames)
+            assert not list((folder / ".cache").glob(".*.partial"))

@@ -1,0 +1,100 @@
+"""Values that are no numbers, data that changed, memory that is not there, what older versions wrote."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import tiny_story
+from tests.faults.conftest import ITERATIONS, assert_same_run, new_run
+from tests.faults.processes import run
+from tests.faults.tally import fault
+from tests.tiny_clevr_sv import main as write_tiny_clevr_sv
+
+from storygan.data.importers.clevr_sv import import_clevr_sv
+from storygan.data.schema import read_stories, shard_name, write_shard
+from storygan.text.clevr import LABELS
+from storygan.training.checkpoint import checkpoint_paths, load_checkpoint
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999"])
+def test_a_sentence_with_no_number(tmp_path: Path, value: str) -> None:
+    story = replace(tiny_story(1, T=1), sentences=[f"small red metal cube at ({value}, 0)"])
+    write_shard(tmp_path / "data" / shard_name("train", 0, 1), [story, tiny_story(2, T=1)], LABELS)
+    with fault("NaN or Inf in a sentence"):
+        code, said = run(new_run(tmp_path / "data", tmp_path / "run"), tmp_path / "log")
+        assert (code, len(said)) == (2, 1), said
+        assert value in said[0]
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_description_with_no_number(tmp_path: Path) -> None:
+    root = tmp_path / "original"
+    write_tiny_clevr_sv(root)
+    vectors = np.load(root / "CLEVR_dict.npy", allow_pickle=True).item()
+    vectors["CLEVR_new_000000_1.png"][15] = np.nan
+    vectors["CLEVR_new_000001_2.png"][18 + 16] = np.inf
+    np.save(root / "CLEVR_dict.npy", np.array(vectors, dtype=object), allow_pickle=True)
+    with fault("NaN or Inf in a description that is imported"):
+        summary = import_clevr_sv(root, tmp_path / "out", train_below=10)
+        assert "stories with a description that fits no sentence" in str(summary)
+        assert len(list(read_stories(tmp_path / "out", "train"))) == 1
+
+
+def test_a_loss_that_is_no_number(data: Path, tmp_path: Path) -> None:
+    """Learning rates that no weight survives; a checkpoint of the ruins is not written."""
+    for rate, words in (("1e38", "at iteration 2: training stops"), (".inf", "is not finite after iteration 1")):
+        folder = tmp_path / rate
+        with fault("NaN or Inf in a loss or a weight"):
+            arguments = new_run(data, folder, **{"warm_up.lr": rate, "checkpoint_every": 1 if rate == ".inf" else 2})
+            code, said = run(arguments, tmp_path / "log")
+            assert (code, len(said)) == (1, 1), said
+            assert words in said[0]
+            assert not checkpoint_paths(folder / "checkpoints")
+
+
+def test_a_data_set_that_changed(data: Path, whole: Path, tmp_path: Path) -> None:
+    """Other stories under the same name: the run is not continued on them."""
+    write_shard(tmp_path / "data" / shard_name("train", 0, 1), [tiny_story(n + 9, T=1) for n in range(4)], LABELS)
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    before = sorted(path.name for path in folder.rglob("*"))
+    with fault("a data set that changed under a run"):
+        resume = ["train", "--resume", str(folder), f"--data.path={tmp_path / 'data'}", "--iterations=8"]
+        code, said = run(resume, tmp_path / "log")
+        assert (code, len(said)) == (2, 1), said
+        assert "are not those that" in said[0]
+        assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_what_older_versions_wrote_is_resumed(whole: Path, tmp_path: Path) -> None:
+    """Checkpoints that do not say of which data they are; with a clock that is two years behind them."""
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    (folder / ".lock").unlink()
+    for path in checkpoint_paths(folder / "checkpoints"):
+        state = load_checkpoint(path)
+        del state["data"]
+        if state["step"] == ITERATIONS:
+            path.unlink()
+        else:
+            torch.save(state, path)
+    with fault("the clock set back"):
+        code, said = run(["train", "--resume", str(folder)], tmp_path / "log", years_back=2)
+        assert code == 0, said
+        assert_same_run(folder, whole)
+
+
+def test_no_memory(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """One batch that needs about two gigabytes, in a process that may have half of one more."""
+    data, folder = make_dataset(stories=64), tmp_path / "run"
+    with fault("out of memory"):
+        arguments = new_run(data, folder, batch_size=64, **{"model.T": 4})
+        code, said = run(arguments, tmp_path / "log", room=500_000_000)
+        assert (code, len(said)) == (1, 1), said
+        assert said[0] == "storygan: out of memory: lower batch_size, it is 64; the checkpoints stay"
