@@ -27,7 +27,7 @@ from storygan.demo.drawing import Sheet, draw
 from storygan.demo.examples import EXAMPLES, example, surprise
 from storygan.demo.files import write_files
 from storygan.demo.floor import draw_plan, place, take_back
-from storygan.demo.pictures import EMPTY, check_html, problem_html, sheet_html, strip_html
+from storygan.demo.pictures import EMPTY, check_html, drawing_row, problem_html, sheet_html, strip_html
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject
 from storygan.types import StoryganError, UsageError
@@ -50,6 +50,10 @@ element.addEventListener('click', (event) => {
     trigger('click', {u: at.x, v: at.y});
 });
 """
+INFLUENCE = (
+    "<p>One thing at a time is left out or exchanged, and the pictures are drawn again. Bright is what changed: "
+    "that part of the picture came from there.</p>"
+)
 SHOW_PICTURES = "() => document.getElementById('pictures').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 
 
@@ -222,13 +226,14 @@ class Page:
                     self.keep = gr.CheckboxGroup([1], label="Keep these pictures as they are", elem_id="keep-frames")
                     self.redraw = gr.Button("Draw the other pictures again", size="lg", elem_id="redraw")
             self.comparison = gr.HTML(elem_id="comparison")
+            self.why = gr.Button("What made the pictures look like this?", size="lg", elem_id="why")
+            self.influence = gr.HTML(elem_id="influence")
 
     def change_sentence(self, sheet: Sheet | None, liked: Any, t: Any, sentence: str) -> tuple[Any, Any, str]:
         """Another sentence `t` with the same noise: (pictures, sheet, before and after)."""
-        report = check_story(sentence or "", 1, None if sheet is None else grammar_of(self.models[sheet.model]))
-        problem = report.lines[0].problem if report.lines else ""
-        if problem or report.problem:
-            return gr.skip(), gr.skip(), problem_html(problem or report.problem)
+        problem = self.problem_of(sheet, sentence)
+        if problem:
+            return gr.skip(), gr.skip(), problem_html(problem)
         new = sentences_of(sentence)[0]
         return self.edit(
             sheet, liked, lambda model, old: editing.change_sentence(model, old, t, new, keep_context=True)
@@ -251,7 +256,19 @@ class Page:
         except StoryganError as error:
             return gr.skip(), gr.skip(), problem_html(str(error))
         sheet = sheet.with_edit(liked, new)
-        return sheet_html(sheet), sheet, strip_html(old, "Before") + strip_html(new, "After")
+        return sheet_html(sheet), sheet, strip_html(drawing_row(old, "Before")) + strip_html(drawing_row(new, "After"))
+
+    def show_influence(self, sheet: Sheet | None, liked: Any) -> str:
+        """Where the pictures change when a sentence, the story or the noise is exchanged."""
+        try:
+            if sheet is None:
+                raise UsageError("Draw a story first.")
+            model, drawing = self.models[sheet.model], sheet.pick(liked)
+        except StoryganError as error:
+            return problem_html(str(error))
+        found = editing.influence(model, drawing)
+        rows = editing.influence_rows(found, drawing, editing.gist_grid(model, drawing))
+        return INFLUENCE + "".join(map(strip_html, rows))
 
     # ---- what follows what ----
 
@@ -267,7 +284,16 @@ class Page:
         gr.on(told, self.look, [self.model, self.text], [self.check, self.plan], **private())
         self.model.change(self.change_model, self.model, [self.floor, self.text, *self.examples], **private())
 
-        after = [self.kept, self.changed, self.liked, self.which, self.sentence, self.keep, self.comparison]
+        after = [
+            self.kept,
+            self.changed,
+            self.liked,
+            self.which,
+            self.sentence,
+            self.keep,
+            self.comparison,
+            self.influence,
+        ]
         drawing: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress": "minimal"}
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         other = self.again.click(self.next_seed, self.seed, self.seed, **private())
@@ -289,9 +315,10 @@ class Page:
             [self.liked.input, self.which.input],
             self.chosen,
             [self.sheet, self.liked, self.which],
-            [self.sentence, self.comparison],
+            [self.sentence, self.comparison, self.influence],
             **private(),
         )
+        gr.on([self.button.click, self.again.click], None, js=SHOW_PICTURES)
         self.liked.input(self.files, [self.sheet, self.liked], self.downloads, **hidden)
         self.sentence.change(self.look_at_sentence, [self.sheet, self.sentence], self.sentence_check, **private())
         for button, change, inputs in (
@@ -306,6 +333,10 @@ class Page:
                 **drawing,
             ).then(self.files, [self.sheet, self.liked], self.downloads, **hidden)
 
+        self.why.click(
+            self.show_influence, [self.sheet, self.liked], self.influence, api_visibility="private", **drawing
+        )
+
     def next_seed(self, seed: Any) -> int:
         """Another lucky number."""
         return seed + 1 if isinstance(seed, int) and 0 <= seed < MAX_SEED else 0
@@ -313,7 +344,14 @@ class Page:
     def open(self, sheet: Sheet | None) -> list[Any]:
         """What can be done with a new sheet; nothing where there is none."""
         if sheet is None:
-            return [gr.Column(visible=False), gr.Column(visible=False), gr.Radio(visible=False), *[gr.skip()] * 3, ""]
+            return [
+                gr.Column(visible=False),
+                gr.Column(visible=False),
+                gr.Radio(visible=False),
+                *[gr.skip()] * 3,
+                "",
+                "",
+            ]
         story = sheet.drawings[0].story
         frames, numbers = list(range(1, len(story) + 1)), list(range(1, sheet.samples + 1))
         return [
@@ -324,18 +362,24 @@ class Page:
             story[0],
             gr.CheckboxGroup(frames, value=[]),
             "",
+            "",
         ]
 
-    def chosen(self, sheet: Sheet | None, liked: Any, t: Any) -> tuple[Any, str]:
+    def chosen(self, sheet: Sheet | None, liked: Any, t: Any) -> tuple[Any, str, str]:
         """The sentence that is chosen of the drawing that is chosen."""
-        return (gr.skip() if sheet is None else sheet.pick(liked).story[t - 1]), ""
+        return (gr.skip() if sheet is None else sheet.pick(liked).story[t - 1]), "", ""
 
     def look_at_sentence(self, sheet: Sheet | None, sentence: str) -> gr.HTML:
         """Check a sentence as it is typed."""
+        problem = self.problem_of(sheet, sentence)
+        return gr.HTML(problem_html(problem), visible=bool(problem))
+
+    def problem_of(self, sheet: Sheet | None, sentence: str) -> str:
+        """What is wrong with one sentence for the sheet's model (empty: nothing)."""
         if sheet is None:
-            return gr.HTML(visible=False)
+            return "Draw a story first."
         report = check_story(sentence or "", 1, grammar_of(self.models[sheet.model]))
-        return gr.HTML(check_html(report), visible=bool(report.problem))
+        return next((line.problem for line in report.lines if line.problem), report.problem)
 
 
 def kind_of(model: StoryGAN) -> str:

@@ -13,6 +13,7 @@ from storygan.data.images import encode_png
 from storygan.demo.checking import Report
 from storygan.demo.drawing import Sheet
 from storygan.editing import Drawing
+from storygan.viz import Row
 
 EMPTY = '<p class="empty">Your pictures will appear here.</p>'
 
@@ -40,22 +41,26 @@ def sheet_html(sheet: Sheet) -> str:
     n = len(sheet.drawings)
     bar = f'<p class="bar"><progress value="{n}" max="{sheet.samples}"></progress> {n} of {sheet.samples}</p>'
     strips = (
-        strip_html(drawing, f"Drawing {number}" if sheet.samples > 1 else "")
+        strip_html(drawing_row(drawing, f"Drawing {number}" if sheet.samples > 1 else ""))
         for number, drawing in enumerate(sheet.drawings, 1)
     )
     return (bar if n < sheet.samples else "") + "".join(strips)
 
 
-def strip_html(drawing: Drawing, heading: str) -> str:
-    """The frames of one drawing beside one another, each over its sentence."""
-    frames = drawing.frames[0]
+def strip_html(row: Row) -> str:
+    """Frames beside one another, each over its caption; a number before a sentence."""
     figures = "".join(
-        f'<figure><img src="{data_uri(frame)}" alt="{escape(sentence)}"><figcaption><b>{t}</b> {escape(sentence)}'
-        "</figcaption></figure>"
-        for t, (frame, sentence) in enumerate(zip(frames, drawing.story, strict=True), 1)
+        f'<figure><img src="{data_uri(frame)}" alt="{escape(caption)}"><figcaption>'
+        f"<b>{t}</b> {escape(caption)}</figcaption></figure>"
+        for t, (frame, caption) in enumerate(zip(row.frames, row.captions, strict=True), 1)
     )
-    title = f"<h3>{escape(heading)}</h3>" if heading else ""
-    return f'<section class="drawing">{title}<div class="strip" style="--T:{len(frames)}">{figures}</div></section>'
+    title = f"<h3>{escape(row.label)}</h3>" if row.label else ""
+    return f'<section class="drawing">{title}<div class="strip" style="--T:{len(row.frames)}">{figures}</div></section>'
+
+
+def drawing_row(drawing: Drawing, label: str) -> Row:
+    """The row of a single drawing, over its sentences."""
+    return Row(label, drawing.frames[0], drawing.story)
 
 
 def data_uri(image: np.ndarray) -> str:

@@ -62,9 +62,10 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
 
 def free_port(host: str, port: int) -> int:
     """The port, or for 0 a free one; UsageError where this machine cannot serve it."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"cannot serve at {host}, port {port}: ports are numbers from 0 to 65535")
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             return int(probe.getsockname()[1])
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot serve at {host}, port {port}: {reason}") from error
+    except OSError as error:
+        raise UsageError(f"cannot serve at {host}, port {port}: {error.strerror or error}") from error

@@ -1,0 +1,67 @@
+"""A story is checked as it is typed, and every number that a visitor sends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.demo.conftest import STORY
+
+from storygan.demo.checking import MAX_CHARACTERS, MAX_SHOWN, check_story, grammar_of, whole_number
+from storygan.models.storygan import StoryGAN
+from storygan.text.clevr import parse_sentence
+from storygan.types import UsageError
+
+
+def test_a_good_story_has_no_problem() -> None:
+    report = check_story("\n\n  ".join(STORY) + "\n", 4, parse_sentence)
+    assert report.problem == ""
+    assert [line.sentence for line in report.lines] == list(STORY)
+    assert not any(line.problem for line in report.lines)
+
+
+def test_the_word_at_fault_is_named_in_its_line() -> None:
+    report = check_story("\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), 4, parse_sentence)
+    assert [bool(line.problem) for line in report.lines] == [False, False, False, True]
+    assert "'pink'" in report.lines[3].problem
+    assert report.problem == "Please mend sentence 4."
+
+
+@pytest.mark.parametrize(
+    ("count", "problem"),
+    [
+        (0, "Write 4 sentences"),
+        (3, "Write 1 more sentence:"),
+        (1, "Write 3 more sentences:"),
+        (6, "Take 2 sentences away"),
+    ],
+)
+def test_the_number_of_sentences(count: int, problem: str) -> None:
+    assert check_story("\n".join((STORY * 2)[:count]), 4, parse_sentence).problem.startswith(problem)
+
+
+def test_a_line_of_10_000_characters_is_refused_whatever_the_model_reads() -> None:
+    for grammar in (parse_sentence, None):
+        report = check_story("x" * 10_000 + "\nb\nc\nd", 4, grammar)
+        assert "10000 characters" in report.lines[0].problem
+        assert len(report.lines[0].sentence) == MAX_CHARACTERS
+
+
+def test_a_model_of_plain_english_takes_any_words(model: StoryGAN) -> None:
+    assert check_story("Once upon a time.\nThe end.", 2, None).problem == ""
+    assert grammar_of(model) is parse_sentence
+
+
+@given(st.text(max_size=2000))
+def test_any_text_gets_a_report(text: str) -> None:
+    report = check_story(text, 4, parse_sentence)
+    assert len(report.lines) <= MAX_SHOWN
+    assert report.problem or len(report.lines) == 4
+
+
+@pytest.mark.parametrize("value", [None, "3", 0, 9, 2.5, float("nan"), float("inf"), True, [1], 10**400])
+def test_what_is_no_number_of_drawings(value: object) -> None:
+    with pytest.raises(UsageError, match="Drawings must be a whole number from 1 to 8"):
+        whole_number("Drawings", value, 1, 8)
+
+
+def test_a_number_from_a_web_page_may_be_a_float() -> None:
+    assert whole_number("Drawings", 3.0, 1, 8) == 3

@@ -1,0 +1,43 @@
+"""Which models a visitor is offered, and where the page is served. No web library is loaded here."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from storygan.cli import main
+from storygan.demo.models import load_models
+from storygan.demo.server import free_port
+from storygan.models.storygan import StoryGAN
+from storygan.types import UsageError
+
+
+def test_shipped_models_are_offered_by_name() -> None:
+    assert "clevr-sv" in load_models([])
+
+
+def test_own_models_are_offered_without_their_path(model: StoryGAN, tmp_path: Path) -> None:
+    folders = [tmp_path / "secret" / name for name in ("first/model", "second/model", "other/first")]
+    for folder in folders:
+        model.save_pretrained(folder)
+    assert list(load_models(list(map(str, folders)))) == ["first", "second", "first (2)"]
+
+
+def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--model", "nothing", "--port", "0"]) == 1
+    assert capsys.readouterr().err.startswith("storygan: no model 'nothing'")
+
+
+def test_a_port_that_is_taken_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["demo", "--port", str(port)]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert str(port) in error
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("256.0.0.1", 0), ("127.0.0.1", -1)])
+def test_an_address_that_cannot_be(host: str, port: int) -> None:
+    with pytest.raises(UsageError, match="cannot serve at"):
+        free_port(host, port)
