@@ -1,4 +1,4 @@
-"""What mkdocs does beside its plugins: the shipped models' cards become pages, links out of docs/ stay inside the site."""
+"""What mkdocs does beside its plugins: the cards of what ships become pages; links out of docs/ stay in the site."""
 
 from __future__ import annotations
 

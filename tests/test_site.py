@@ -1,0 +1,111 @@
+"""The documentation site: its commands exist, it builds strictly, and it asks no other host for anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.test_readme import ROOT, parse
+
+from storygan import cli
+
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+LOADED = re.compile(
+    r"""<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=["']?(https?:)?//"""
+    r"""|<link\b[^>]*\bhref=["']?(https?:)?//"""
+)
+
+
+def commands(page: Path) -> list[str]:
+    """The calls of `storygan` in the page's bash blocks."""
+    code = "\n".join(block.code for block in parse(page.read_text()) if block.language == "bash")
+    return [line for line in code.replace("\\\n", " ").splitlines() if line.startswith("storygan ")]
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
+def test_every_command_of_a_page_is_understood(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    for run in ("first", "my-stories", "toon"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        shutil.copy(ROOT / "configs/paper.yaml", tmp_path / "runs" / run / "config.yaml")
+    monkeypatch.chdir(tmp_path)
+    nothing = {name: (options, lambda args: None, text) for name, (options, _, text) in cli.COMMANDS.items()}
+    monkeypatch.setattr(cli, "COMMANDS", nothing)
+    for command in commands(page):
+        arguments = shlex.split(command, comments=True)[1:]
+        assert cli.main(arguments) == 0, command
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text()
+    assert [page.name for page in DOCS if f": {page.name}" not in nav] == []
+    listed = re.findall(r": ([\w-]+\.md)$", nav, re.MULTILINE)
+    assert [name for name in listed if not (ROOT / "docs" / name).exists()] == []
+
+
+def test_committed_pictures_are_small() -> None:
+    for picture in (ROOT / "docs/images").iterdir():
+        assert picture.stat().st_size < 50_000, picture
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built from a copy of what it is made of."""
+    root = tmp_path_factory.mktemp("site")
+    for name in ("docs", "scripts", "src", "examples"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "pictures"))
+    shutil.copy(ROOT / "mkdocs.yml", root)
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(root / "src")}
+    for command in ([str(root / "scripts/docs_pictures.py"), "docs/pictures"], ["-m", "mkdocs", "build", "--strict"]):
+        done = subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return root / "build/site"
+
+
+@pytest.mark.slow
+def test_no_page_loads_from_another_host(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) >= 10
+    for page in pages:
+        assert not LOADED.search(page.read_text()), page
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\([\"']?(https?:)?//|@import", style.read_text()), style
+
+
+@pytest.mark.slow
+def test_a_browser_reads_and_searches_it_from_the_file_system(site: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium")
+    asked, wrong = set(), []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(120_000)
+        page.on("request", lambda request: asked.add(request.url.split(":")[0]))
+        page.on("requestfailed", lambda request: wrong.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        for name in ("concepts", "api", "index"):
+            page.goto(f"{(site / name).as_uri()}.html")
+        broken = page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)")
+        page.fill("input.md-search__input", "Text2Gist")
+        page.wait_for_selector(".md-search-result__item")
+        found = page.locator(".md-search-result__link").first.get_attribute("href")
+        browser.close()
+    assert (asked, wrong, broken) == ({"file"}, [], [])
+    assert "concepts.html" in str(found) or "api.html" in str(found)
+
+
+def test_the_configuration_asks_for_no_web_fonts() -> None:
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert config["strict"] is True
+    assert config["theme"]["font"] is False
+    assert all(not url.startswith(("http", "//")) for url in [*config["extra_css"], *config["extra"]["polyfills"]])
