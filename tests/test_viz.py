@@ -45,3 +45,31 @@ def test_a_wrong_name_is_refused_before_anything_is_drawn(tmp_path: Path) -> Non
         viz.check_out(tmp_path / "story.bmp")
     with pytest.raises(UsageError, match="there is no folder"):
         viz.check_out(tmp_path / "none" / "story.png")
+
+
+def test_a_sheet_holds_every_frame_and_its_words() -> None:
+    rows = [viz.Row("one", FRAMES[0], ["a word", "", "two words"]), viz.Row("", FRAMES[1, :2])]
+    page = viz.sheet(rows, scale=4)
+    height, width, _ = page.shape
+    pixels = {bytes(page[y : y + 32, x : x + 32]) for y in range(height - 31) for x in range(128, width - 31)}
+    for frame in (*FRAMES[0], *FRAMES[1, :2]):
+        assert bytes(frame.repeat(4, axis=0).repeat(4, axis=1)) in pixels
+    assert (page[:, :128] < 128).any()  # the label
+    without = viz.sheet([viz.Row("", row.frames) for row in rows], scale=4)
+    assert (without[:, :128] == 255).all()
+    assert len(without) < height
+
+
+def test_long_words_take_bounded_room() -> None:
+    row = viz.Row("label " * 1000, FRAMES[0], ["x" * 10_000, "word " * 2000, ""])
+    assert len(viz.sheet([row], scale=4)) < 200
+
+
+def test_a_sheet_as_a_gif_and_a_folder(tmp_path: Path) -> None:
+    rows = [viz.Row("one", FRAMES[0]), viz.Row("two", FRAMES[1])]
+    for name in ("sheet.png", "sheet.gif", "sheet"):
+        viz.save_sheet(rows, tmp_path / name)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "sheet.png")), viz.sheet(rows))
+    assert len(list((tmp_path / "sheet").iterdir())) == 6
+    with Image.open(tmp_path / "sheet.gif") as gif:
+        assert gif.n_frames == 3

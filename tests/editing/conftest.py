@@ -44,3 +44,9 @@ def storygan() -> StoryGAN:
 @pytest.fixture
 def story() -> list[str]:
     return list(STORY)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of other noise in `influence`, for speed."""
+    monkeypatch.setattr("storygan.editing.influences.DRAWS", 2)

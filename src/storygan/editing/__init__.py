@@ -12,8 +12,8 @@ Each edit takes a `Drawing` and gives another, so that edits follow one another.
 
 from storygan.editing.drawing import Drawing, draw
 from storygan.editing.edits import change_sentence, continue_story, interpolate, redraw
-from storygan.editing.effect import Effect, effect, place_of
-from storygan.editing.influence import Influence, gist_grid, influence
+from storygan.editing.effects import Effect, effect, place_of
+from storygan.editing.influences import Influence, gist_grid, influence
 from storygan.editing.pictures import before_and_after, between, influence_rows, told
 
 __all__ = [

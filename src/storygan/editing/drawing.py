@@ -121,6 +121,17 @@ def draw_anew(model: StoryGAN, drawing: Drawing, first: int, last: int) -> Drawi
     )
 
 
+def say(model: StoryGAN, drawing: Drawing, t: int, s_t: Tensor) -> Drawing:
+    """Put the vector `s_t` (128,) in the place of sentence `t`, with `h_0` kept, and draw what follows from it anew.
+
+    That is frame `t` and, in the variants with states, those after it. The words of `story` are left to the caller.
+    """
+    S = drawing.S.clone()
+    S[:, t - 1] = s_t
+    last = t if isinstance(model.context_encoder, ImageGANContext) else len(drawing.story)
+    return draw_anew(model, replace(drawing, S=S), t, last)
+
+
 def states(context: nn.Module, S: Tensor, eps: Tensor, g: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """The states after each of n frames, `g` and `h` (N, 128) being those before: two of (N, n, 128)."""
     n = S.shape[1]

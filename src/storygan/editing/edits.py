@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storygan.editing.drawing import Drawing, draw_anew, tell
+from storygan.editing.drawing import Drawing, draw_anew, say, tell
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError
@@ -35,11 +35,12 @@ def change_sentence(model: StoryGAN, drawing: Drawing, t: int, sentence: str, ke
     n, T = len(drawing.story), model.config.T
     if not 1 <= t <= n:
         raise UsageError(f"there is no sentence {t} to change: the story has {n}")
-    S = drawing.S.clone()
-    S[:, t - 1] = encode(model, sentence, S)
     story = (*drawing.story[: t - 1], sentence, *drawing.story[t:])
+    s_t = encode(model, sentence, drawing.S)
     if keep_context:
-        return draw_anew(model, replace(drawing, story=story, S=S), t, n)
+        return replace(say(model, drawing, t, s_t), story=story)
+    S = drawing.S.clone()
+    S[:, t - 1] = s_t
     return tell(model, story, S, S[:, :T], drawing.noise)
 
 

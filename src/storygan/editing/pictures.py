@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from storygan.editing.drawing import Drawing
-from storygan.editing.influence import Influence
+from storygan.editing.influences import Influence
 from storygan.viz import Row
 
 HEAT = 8

@@ -9,17 +9,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
-from storygan.editing.drawing import Drawing, draw_anew, evaluation_mode, tell
+from storygan.editing.drawing import Drawing, draw_anew, evaluation_mode, say, tell
 from storygan.editing.edits import noise_of
 from storygan.editing.table import frame_table
 from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
+from storygan.models.story_encoder import D
 from storygan.models.storygan import StoryGAN, to_uint8
 
 DRAWS = 8
 """Other draws of the noise that a change is averaged over."""
+UNUSED_SEEDS = 2**32
+"""From here on: a drawing's own seed would change nothing."""
 NO_STORY, OTHER_CONTEXT = "story: h_0 = 0", "story: h_0 redrawn"
 OTHER_NOISE = "noise: eps_t, g_0 redrawn"
 OTHER_FILTERS, OTHER_MEMORY = "said now: Filter(i_t) of other frames", "remembered: h_t of other frames"
@@ -93,14 +97,12 @@ def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
         changes.setdefault(source, []).append(change(other.frames, plain.frames))
 
     for k in range(1, n + 1):
-        S = plain.S.clone()
-        S[:, k - 1] = 0
-        exchange(f"sentence {k}: s_{k} = 0", draw_anew(model, replace(plain, S=S), k, n))
+        exchange(f"sentence {k}: s_{k} = 0", say(model, plain, k, torch.zeros(D)))
     h = plain.h.clone()
     h[:, 0] = 0
     exchange(NO_STORY, draw_anew(model, replace(plain, h=h), 1, n))
     for draw in range(DRAWS):
-        other = noise_of(model, plain, n, seed * DRAWS + draw)
+        other = noise_of(model, plain, n, UNUSED_SEEDS + seed * DRAWS + draw)
         context, frames = replace(plain.noise, eps_0=other.eps_0), replace(other, eps_0=plain.noise.eps_0)
         exchange(OTHER_CONTEXT, tell(model, plain.story, plain.S, plain.S_0, context))
         exchange(OTHER_NOISE, tell(model, plain.story, plain.S, plain.S_0, frames))
