@@ -230,15 +230,24 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--stories", type=int, default=0, help="only so many of the split; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def evaluate(args: Namespace) -> None:
     """`storygan evaluate`."""
+    card = Path(args.model) / "README.md"
+    if args.card and not card.is_file():
+        raise UsageError(f"--card: there is no {card}; give a model folder")
     from storygan.evaluation.recognizer import SHIPPED
     from storygan.evaluation.report import evaluate as measure
 
     report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer or SHIPPED)
+    if args.card:
+        from storygan.files import write_whole
+        from storygan.models.card import add_results
+
+        write_whole(card, add_results(card.read_text(), report.to_dict()))
     print(json.dumps(report.to_dict()) if args.json else report)
 
 

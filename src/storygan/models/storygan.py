@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from storygan.config import ModelConfig
 from storygan.files import write_whole
 from storygan.models.baselines import CONTEXTS
+from storygan.models.card import make_card
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
 from storygan.models.model_folder import resolve_model
@@ -40,6 +41,19 @@ def to_uint8(X: Tensor) -> np.ndarray:
     return to_frames(X).cpu().numpy()
 
 
+def require_fit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Raise ValueError with the first name that is missing, not known or of another shape."""
+    for name, tensor in expected.items():
+        if name not in state:
+            raise ValueError(f"it has no {name!r}, which its config.json asks for")
+        if state[name].shape != tensor.shape:
+            shapes = f"{tuple(state[name].shape)}, and its config.json asks for {tuple(tensor.shape)}"
+            raise ValueError(f"the shape of {name!r} is {shapes}")
+    for name in state:
+        if name not in expected:
+            raise ValueError(f"it has a {name!r}, which its config.json does not know")
+
+
 class StoryGAN(nn.Module, ModelHubMixin):
     """The generator of the paper (Li et al., CVPR 2019) or of one of its baselines (`config.variant`).
 
@@ -54,7 +68,7 @@ class StoryGAN(nn.Module, ModelHubMixin):
         super().__init__()
         self.config = config
         self.sentence_encoder = sentence_encoder
-        self.card = ""  # text of the model card, README.md in the model folder
+        self.card = ""  # text of the model card, README.md in the model folder; empty: one is made when it is saved
         self.story_encoder = StoryEncoder(config.T)
         self.context_encoder = CONTEXTS[config.variant](config.noise_dim)
         self.image_generator = ImageGenerator()
@@ -134,7 +148,8 @@ class StoryGAN(nn.Module, ModelHubMixin):
             self.sentence_encoder.save(folder)
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
         write_whole(folder / WEIGHTS, seal(save(state, metadata={"format": "pt"})))
-        write_whole(folder / CARD, self.card)
+        encoder = self.sentence_encoder.kind if self.sentence_encoder else ""
+        write_whole(folder / CARD, self.card or make_card(self.config, encoder))
         write_whole(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -157,6 +172,7 @@ class StoryGAN(nn.Module, ModelHubMixin):
             config = ModelConfig(**json.loads((folder / CONFIG).read_text()))
             state = load(checked((folder / WEIGHTS).read_bytes()))
             model = cls(config, load_sentence_encoder(folder))
+            require_fit(model.state_dict(), state)
             model.load_state_dict(state)
         except OSError as error:
             raise StoryganError(f"{folder} is not a model folder: {error}") from error

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
+from storygan.models.card import make_card
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialize import initialize_weights
 from storygan.models.noise import Noise
@@ -73,7 +74,9 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 if scheduled or stopping:
                     finite(metrics, k, run.checkpoints)
                     saved = run.save_checkpoint(k, trainer.state_dict(), prune=scheduled)
-                    trainer.drawn_with().save(run.path / MODEL)
+                    model = trainer.drawn_with()
+                    model.card = make_card(config.model, config.sentence_encoder, config, k)
+                    model.save(run.path / MODEL)
                 if stopping and not last:
                     raise stop.stopped(saved, run.path)
     return run.path / MODEL

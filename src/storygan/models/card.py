@@ -1,0 +1,124 @@
+"""The model card: README.md of a model folder, with the front matter that the Hugging Face hub reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from storygan.config import ModelConfig, TrainConfig
+
+READS = {
+    "clevr": "Sentences are CLEVR-SV's: `large red rubber cube at (-1.8, 1.5)`.",
+    "sentence": "Sentences are plain English; whoever loads the model needs `pip install 'storygan[sentence]'`.",
+}
+RESULTS = "## How good it is\n"
+
+
+def make_card(
+    config: ModelConfig,
+    encoder: str = "",
+    training: TrainConfig | None = None,
+    iterations: int = 0,
+    license: str = "",
+) -> str:
+    """A card from what is known.
+
+    Args:
+        config: of the model.
+        encoder: kind of its sentence encoder, where it has one.
+        training: how it was trained, where that is known, and
+        iterations: for how long.
+        license: the hub's name of it, such as `cc-by-sa-4.0`. Only who shares a model can know what its data allow, so
+            without one the card says `other`, not stated.
+
+    Returns:
+        Markdown with YAML front matter: licence, library, task, language and tags.
+    """
+    tags = ["story-visualization", "text-to-image", "gan", config.variant]
+    if encoder == "clevr":
+        tags.append("clevr-sv")
+    data = ModelCardData(
+        language="en",
+        license=license or "other",
+        license_name=None if license else "not-stated",
+        library_name="storygan",
+        pipeline_tag="text-to-image",
+        tags=tags,
+    )
+    trained = "It is not known how this model was trained.\n"
+    if training is not None:
+        fields = training.to_dict()
+        fields["run"], fields["data"]["path"] = Path(training.run).name, Path(training.data.path).name
+        dump = yaml.safe_dump(fields, sort_keys=False)
+        trained = f"{iterations:,} iterations of {training.batch_size} stories:\n\n```yaml\n{dump}```\n"
+    return f"""---
+{data.to_yaml()}
+---
+
+# StoryGAN, variant `{config.variant}`
+
+Draws {config.T} frames of 64x64 from a story of {config.T} sentences, one a sentence, as the generator of StoryGAN
+(Li et al., CVPR 2019, https://arxiv.org/abs/1812.02784).
+{READS.get(encoder, "It takes sentence vectors, not sentences.")}
+
+```python
+from storygan import StoryGAN
+
+model = StoryGAN.from_pretrained("...")  # this folder, or where it is on the hub
+frames = model.generate(story, samples=3)  # story: {config.T} sentences; uint8 (3, {config.T}, 64, 64, 3)
+```
+
+## What it was trained on, and for how long
+
+{trained}
+{RESULTS}
+Not measured. `storygan evaluate --model FOLDER --data DATA --card` measures it and writes the table here.
+
+## Limits
+
+64x64 pixels, stories of exactly {config.T} sentences, and nothing that its training data do not show. The
+discriminators are not part of it.
+"""
+
+
+def add_results(card: str, report: Mapping[str, Any], row: str = "model") -> str:
+    """The card with what `storygan evaluate --json` found, in its text and in its front matter.
+
+    Args:
+        card: a card with the heading `How good it is`; its section is replaced, or added at the end.
+        report: `Report.to_dict()`.
+        row: the row of the report that is this model.
+    """
+    rows = report["rows"]
+    names = list(rows[row])
+    table = [["metric", *rows], ["---"] * (len(rows) + 1)]
+    table += [[f"`{name}`", *(_cell(values.get(name)) for values in rows.values())] for name in names]
+    how = f"{report['stories']} stories of {report['data']}, split {report['split']}, seed {report['seed']}"
+    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
+    section = f"{RESULTS}\nOn {how}, with 95% bootstrap intervals:\n\n{lines}\n\n"
+    before, _, after = card.partition(RESULTS)
+    _, heading, rest = after.partition("\n## ")
+    text = f"{before}{section}## {rest}" if heading else f"{before.rstrip()}\n\n{section}"
+    parsed = ModelCard(text.rstrip() + "\n")
+    assert isinstance(parsed.data, ModelCardData)
+    parsed.data.model_name = "storygan"
+    parsed.data.eval_results = [
+        EvalResult(
+            task_type="text-to-image",
+            dataset_type=report["data"],
+            dataset_name=report["data"],
+            dataset_split=report["split"],
+            metric_type=name,
+            metric_value=round(rows[row][name]["mean"], 4),
+        )
+        for name in names
+    ]
+    return str(parsed)
+
+
+def _cell(value: Mapping[str, float] | None) -> str:
+    return "" if value is None else f"{value['mean']:.3f} ({value['low']:.3f} to {value['high']:.3f})"

@@ -1,0 +1,116 @@
+"""The model card: complete for the hub, and true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
+
+from storygan.config import DataConfig, ModelConfig, TrainConfig
+from storygan.models.card import add_results, make_card
+from storygan.models.storygan import StoryGAN
+from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.types import StoryganError
+
+REPORT = {
+    "data": "clevr",
+    "split": "test",
+    "stories": 100,
+    "seed": 0,
+    "rows": {
+        "real_frames": {"object_accuracy": {"mean": 0.93, "low": 0.9, "high": 0.96, "stories": 100}},
+        "model": {
+            "object_accuracy": {"mean": 0.51234, "low": 0.4, "high": 0.6, "stories": 100},
+            "diversity_rms_01": {"mean": 0.05, "low": 0.04, "high": 0.06, "stories": 50},
+        },
+    },
+}
+
+
+def front_matter(card: str) -> dict[str, object]:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def test_a_card_says_what_is_known() -> None:
+    training = TrainConfig(run="/home/me/runs/a", data=DataConfig("/home/me/data/clevr"), iterations=500, batch_size=8)
+    card = make_card(ModelConfig("svc", T=5), "clevr", training, 400, license="mit")
+    assert front_matter(card) == {
+        "language": "en",
+        "license": "mit",
+        "library_name": "storygan",
+        "pipeline_tag": "text-to-image",
+        "tags": ["story-visualization", "text-to-image", "gan", "svc", "clevr-sv"],
+    }
+    assert "400 iterations of 8 stories" in card
+    assert "variant: svc" not in card.split("```yaml")[0]
+    assert "path: clevr\n" in card
+    assert "/home/me" not in card
+
+
+def test_a_card_without_a_licence_says_so() -> None:
+    fields = front_matter(make_card(ModelConfig()))
+    assert (fields["license"], fields["license_name"]) == ("other", "not-stated")
+
+
+def test_results_go_into_text_and_front_matter_and_are_replaced() -> None:
+    card = add_results(make_card(ModelConfig()), REPORT)
+    assert "Not measured" not in card
+    assert "| `object_accuracy` | 0.930 (0.900 to 0.960) | 0.512 (0.400 to 0.600) |" in card
+    assert "| `diversity_rms_01` |  | 0.050 (0.040 to 0.060) |" in card
+    assert card.index("## How good it is") < card.index("## Limits")
+    results = ModelCard(card).data.eval_results
+    assert [(result.metric_type, result.metric_value) for result in results] == [
+        ("object_accuracy", 0.5123),
+        ("diversity_rms_01", 0.05),
+    ]
+    assert {(result.dataset_name, result.dataset_split) for result in results} == {("clevr", "test")}
+    assert add_results(card, REPORT) == card
+
+
+def test_results_are_added_to_a_card_by_hand() -> None:
+    card = add_results("---\nlicense: mit\n---\n# Mine\n\nA text.\n", REPORT)
+    assert front_matter(card)["license"] == "mit"
+    assert "A text.\n\n## How good it is\n\nOn 100 stories of clevr, split test" in card
+
+
+def test_saving_writes_a_card_where_there_is_none_and_keeps_one_that_is(tmp_path: Path) -> None:
+    model = StoryGAN(ModelConfig(noise_dim=3), ClevrEncoder())
+    model.save_pretrained(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert front_matter(card)["library_name"] == "storygan"
+    again = StoryGAN.from_pretrained(tmp_path)
+    again.card += "\nMine.\n"
+    again.save_pretrained(tmp_path)
+    assert (tmp_path / "README.md").read_text() == f"{card}\nMine.\n"
+
+
+def test_files_of_a_model_folder_can_be_read_by_others(tmp_path: Path) -> None:
+    StoryGAN(ModelConfig(noise_dim=3), ClevrEncoder()).save_pretrained(tmp_path)
+    assert {
+        path.name: path.stat().st_mode & 0o444 for path in tmp_path.iterdir() if path.stat().st_mode & 0o444 != 0o444
+    } == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("story_encoder.mu.bias"), "it has no 'story_encoder.mu.bias'"),
+        (lambda state: state.update(more=torch.zeros(1)), "it has a 'more', which its config.json does not know"),
+        (
+            lambda state: state.update({"story_encoder.mu.bias": torch.zeros(7)}),
+            r"the shape of 'story_encoder.mu.bias' is \(7,\), and its config.json asks for \(128,\)",
+        ),
+    ],
+)
+def test_the_first_tensor_that_does_not_fit_is_named(change: object, message: str, tmp_path: Path) -> None:
+    StoryGAN(ModelConfig(noise_dim=3), ClevrEncoder()).save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    change(state)  # type: ignore[operator]
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(StoryganError, match=message) as caught:
+        StoryGAN.from_pretrained(tmp_path)
+    assert len(str(caught.value).splitlines()) == 1
