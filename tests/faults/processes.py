@@ -12,7 +12,10 @@ import sys
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
+
+from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
@@ -28,12 +31,25 @@ class Command:
         log: file of what it says on stdout and stderr.
         room: bytes of address space beyond what it has at its start; None: no limit.
         years_back: how far its clock is behind.
+        waits_at: a training waits at the end of this iteration until it is told to `go_on`.
     """
 
-    def __init__(self, arguments: list[str], log: Path, room: int | None = None, years_back: float = 0) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, room: int | None = None, years_back: float = 0, waits_at: int = 0
+    ) -> None:
         self.log = log
-        self.process: ForkServerProcess = SERVER.Process(target=_main, args=(arguments, log, room, years_back))
+        self._here, self._on = SERVER.Event(), SERVER.Event()
+        meeting = (waits_at, self._here, self._on)
+        self.process: ForkServerProcess = SERVER.Process(target=_main, args=(arguments, log, room, years_back, meeting))
         self.process.start()
+
+    def meet(self) -> None:
+        """Wait until the training waits."""
+        assert self._here.wait(PATIENCE), self.said()
+
+    def go_on(self) -> None:
+        """End the wait."""
+        self._on.set()
 
     def send(self, number: signal.Signals) -> None:
         assert self.process.pid is not None
@@ -74,7 +90,24 @@ def until(condition: Callable[[], object], command: Command) -> None:
         time.sleep(0.01)
 
 
-def _main(arguments: list[str], log: Path, room: int | None, years_back: float) -> None:
+def _wait_at(iteration: int, here: Event, on: Event) -> None:
+    from storygan.training.loop import Trainer
+
+    iterate = Trainer.iteration
+
+    def waiting(trainer: Trainer) -> dict[str, Tensor]:
+        metrics = iterate(trainer)
+        if trainer.k == iteration:
+            here.set()
+            on.wait(PATIENCE)
+        return metrics
+
+    Trainer.iteration = waiting  # type: ignore[method-assign]
+
+
+def _main(
+    arguments: list[str], log: Path, room: int | None, years_back: float, meeting: tuple[int, Event, Event]
+) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -85,6 +118,8 @@ def _main(arguments: list[str], log: Path, room: int | None, years_back: float) 
     if room is not None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room,) * 2)
+    if meeting[0]:
+        _wait_at(*meeting)
     from storygan.cli import main
 
     sys.exit(main(arguments))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from tests.faults.conftest import ITERATIONS, assert_same_run, new_run, steps_logged
+from tests.faults.conftest import assert_same_run, new_run, steps_logged
 from tests.faults.processes import Command, run, until
 from tests.faults.tally import fault
 
@@ -30,16 +30,17 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
 ) -> None:
     folder = tmp_path / "run"
     with fault("SIGTERM" if code == 143 else "Ctrl-C"):
-        command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log")
-        until(lambda: steps_logged(folder), command)
+        command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log", waits_at=3)
+        command.meet()
         command.send(number)
+        command.go_on()
         assert command.end() == code, command.said()
         (saved,) = checkpoint_paths(folder / "checkpoints")
         assert command.said()[-1] == (
             f"storygan: stopped by {number.name}, saved {saved}: go on with --resume {folder}"
         )
         assert len([line for line in command.said() if line.startswith("storygan:")]) == 1
-        assert step_of(saved) == steps_logged(folder)[-1] < ITERATIONS
+        assert step_of(saved) == steps_logged(folder)[-1] == 3
         assert run(["train", "--resume", str(folder), "--checkpoint_every=2"], tmp_path / "log")[0] == 0
         assert_same_run(folder, whole)
 
@@ -47,13 +48,13 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
 def test_a_second_ctrl_c_ends_at_once(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with fault("a second Ctrl-C"):
-        command = Command(new_run(data, folder, batch_size=4, warm_up__iterations=0), tmp_path / "log")
-        until(lambda: steps_logged(folder), command)
+        command = Command(new_run(data, folder), tmp_path / "log", waits_at=3)
+        command.meet()
         command.send(signal.SIGINT)
         until(lambda: any("Ctrl-C again ends at once" in line for line in command.said()), command)
         command.send(signal.SIGINT)
-        assert command.end() in (-signal.SIGINT, 130)  # 130: it was quicker with what the first asked for
-        no_torn_file(folder)
+        assert command.end() == -signal.SIGINT
+        assert no_torn_file(folder) == [2]
 
 
 def test_one_run_one_process(data: Path, tmp_path: Path) -> None:

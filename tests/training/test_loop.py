@@ -1,15 +1,9 @@
 """`storygan train` for real: what it writes, resumes, survives and refuses."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -93,7 +87,7 @@ def without_run(state: dict[str, object]) -> dict[str, object]:
 
 
 def test_a_run_leaves_all_it_promises(whole_run: Path) -> None:
-    names = {path.name.split(".")[0] for path in whole_run.iterdir()}
+    names = {path.name.split(".")[0] for path in whole_run.iterdir() if path.name != ".lock"}
     assert names == {"config", "metrics", "events", "samples", "checkpoints", "model"}
     assert [path.name for path in sorted((whole_run / "checkpoints").iterdir())] == [
         f"step-{step:08d}.pt" for step in (4, 6, 8)
@@ -131,39 +125,6 @@ def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path,
     name = "checkpoints/step-00000008.pt"
     assert_equal(without_run(load_checkpoint(run / name)), without_run(load_checkpoint(whole_run / name)))
     assert (run / "model/model.safetensors").read_bytes() == (whole_run / "model/model.safetensors").read_bytes()
-
-
-@pytest.mark.slow
-def test_sigkill_at_any_moment_then_resume(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
-    """Kill a real process again and again, resume each time; the end is bit for bit that of an uninterrupted run."""
-    run = tmp_path / "run"
-    rng = np.random.default_rng(int(time.time()))
-    command = (
-        "from pathlib import Path; import sys; from tests.training.test_loop import tiny_config;"
-        "from storygan.training.loop import train; data, run = map(Path, sys.argv[1:]);"
-        "train(tiny_config(data, run), resume=(run / 'config.yaml').exists())"
-    )
-    kills = 0
-    for _ in range(60):
-        process = subprocess.Popen(
-            [sys.executable, "-c", command, str(tiny_dataset), str(run)],
-            cwd=Path(__file__).parents[2],
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": "."},
-        )
-        try:
-            process.wait(timeout=rng.uniform(4, 14))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-        else:
-            break
-    print(f"{kills} kills")
-    assert process.returncode == 0
-    assert metrics(run) == metrics(whole_run)
-    name = "checkpoints/step-00000008.pt"
-    assert_equal(without_run(load_checkpoint(run / name)), without_run(load_checkpoint(whole_run / name)))
 
 
 def test_a_torn_checkpoint_is_passed_over(
