@@ -239,8 +239,8 @@ def evaluate(args: Namespace) -> None:
     card = Path(args.model) / "README.md"
     if args.card and not card.is_file():
         raise UsageError(f"--card: there is no {card}; give a model folder")
-    from storygan.evaluation.recognizer import SHIPPED
     from storygan.evaluation.report import evaluate as measure
+    from storygan.models.recognizer import SHIPPED
 
     report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer or SHIPPED)
     if args.card:
@@ -272,7 +272,7 @@ def compare(args: Namespace) -> None:
     recognizer = values.pop("recognizer")
     config = training_config(values)
     from storygan.compare.comparison import compare as compare_variants
-    from storygan.evaluation.recognizer import SHIPPED
+    from storygan.models.recognizer import SHIPPED
 
     compare_variants(config, **own, recognizer=recognizer or SHIPPED)
     print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
@@ -311,8 +311,8 @@ def train_recognizer_options(parser: ArgumentParser) -> None:
 
 def train_recognizer(args: Namespace) -> None:
     """`storygan train-recognizer`."""
-    from storygan.evaluation.recognizer import Recognizer
     from storygan.evaluation.train_recognizer import train_recognizer as learn
+    from storygan.models.recognizer import Recognizer
 
     start = Recognizer.load(args.start) if args.start else None
     out = learn(args.data, args.split, args.epochs, start, seed=args.seed).save(args.out)
@@ -329,7 +329,7 @@ def check_recognizer_options(parser: ArgumentParser) -> None:
 def check_recognizer(args: Namespace) -> None:
     """`storygan check-recognizer`."""
     from storygan.evaluation.accuracy import check_recognizer as check
-    from storygan.evaluation.recognizer import SHIPPED, Recognizer
+    from storygan.models.recognizer import SHIPPED, Recognizer
 
     accuracy = check(Recognizer.load(args.recognizer or SHIPPED), args.data, args.split)
     print(json.dumps(accuracy.to_dict()) if args.json else accuracy)

@@ -17,7 +17,7 @@ from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation import lines
-from storygan.evaluation.recognizer import Recognizer
+from storygan.models.recognizer import Recognizer
 from storygan.training.loop import train
 
 Output = pytest.CaptureFixture[str]

@@ -12,9 +12,9 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation.lessons import lessons
 from storygan.evaluation.lines import label_metrics, object_metrics, pixel_metrics
-from storygan.evaluation.recognizer import Recognizer
 from storygan.evaluation.rows import MODEL, Pool
 from storygan.evaluation.seeing import look
+from storygan.models.recognizer import Recognizer
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from storygan.data.clevr.places import distances, floor_grid, in_picture, read_stories
 from storygan.data.dataset import StoryDataset
-from storygan.evaluation.places import distances, floor_grid, in_picture, read_stories
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
 HOLDS = 0.04

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from storygan.data.clevr.places import in_picture
 from storygan.data.dataset import StoryDataset
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.evaluation.accuracy import check_recognizer
-from storygan.evaluation.places import in_picture
-from storygan.evaluation.recognizer import FEATURES, SHIPPED, WEIGHTS, Recognizer, at_places, read
 from storygan.evaluation.train_recognizer import blemish, move, train_recognizer
 from storygan.models.model_folder import shipped_models
+from storygan.models.recognizer import FEATURES, SHIPPED, WEIGHTS, Recognizer, at_places, read
 from storygan.text.clevr import LABELS
 from storygan.types import StoryganError, UsageError
 

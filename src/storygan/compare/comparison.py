@@ -22,10 +22,10 @@ from storygan.compare.result import Comparison, Trained
 from storygan.compare.turns import Run, train_in_turns
 from storygan.config import VARIANTS, TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.evaluation.recognizer import SHIPPED, Recognizer
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
 from storygan.files import write_whole
+from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
 from storygan.types import StoryganError, UsageError

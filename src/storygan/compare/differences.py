@@ -11,10 +11,10 @@ import numpy as np
 
 from storygan.evaluation.bootstrap import Estimate, PerStory, estimate
 from storygan.evaluation.lines import object_metrics
-from storygan.evaluation.recognizer import Recognizer
 from storygan.evaluation.report import Line
 from storygan.evaluation.rows import Pool
 from storygan.evaluation.seeing import look
+from storygan.models.recognizer import Recognizer
 
 
 def differences(

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from storygan.data.clevr.places import floor_grid, in_picture, safe_places
 from storygan.data.dataset import open_split
 from storygan.evaluation import metrics
 from storygan.evaluation.lessons import lessons
-from storygan.evaluation.places import floor_grid, in_picture, safe_places
-from storygan.evaluation.recognizer import THERE, Recognizer, read
+from storygan.models.recognizer import THERE, Recognizer, read
 from storygan.text.clevr import ATTRIBUTES
 from storygan.types import UsageError
 

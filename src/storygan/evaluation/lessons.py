@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from storygan.data.clevr.places import read_stories
 from storygan.data.dataset import StoryDataset
-from storygan.evaluation.places import read_stories
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 from storygan.types import UsageError
 

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from storygan.data.clevr.places import SAFE, STEP
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation.bootstrap import RESAMPLES, Estimate, estimate
 from storygan.evaluation.lessons import Lessons, lessons
 from storygan.evaluation.lines import distances, label_metrics, object_metrics, pixel_metrics
-from storygan.evaluation.places import SAFE, STEP
-from storygan.evaluation.recognizer import SHIPPED, Recognizer
 from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
 from storygan.evaluation.seeing import look
 from storygan.evaluation.variety import variety
 from storygan.models.folding import fold
 from storygan.models.noise import Noise
+from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from storygan.data.clevr.places import floor_grid, in_picture, read_stories, safe_places
 from storygan.evaluation.metrics import Seen
-from storygan.evaluation.places import floor_grid, in_picture, read_stories, safe_places
-from storygan.evaluation.recognizer import FEATURES, THERE, Reading, Recognizer, read
 from storygan.evaluation.rows import Pool
+from storygan.models.recognizer import FEATURES, THERE, Reading, Recognizer, read
 
 BATCH = 128
 """Frames that go through the network at a time."""

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from storygan.data.clevr.places import distances, in_picture
 from storygan.data.dataset import open_split
 from storygan.evaluation.lessons import Lessons, lessons
-from storygan.evaluation.places import distances, in_picture
-from storygan.evaluation.recognizer import SPLITS, Recognizer, at_places, to_input
+from storygan.models.recognizer import SPLITS, Recognizer, at_places, to_input
 from storygan.text.clevr import LIMIT
 from storygan.types import UsageError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from storygan.evaluation.places import HEIGHT, SAFE, floor_grid, in_picture, read_stories, safe_places
+from storygan.data.clevr.places import HEIGHT, SAFE, floor_grid, in_picture, read_stories, safe_places
 from storygan.text.clevr import ATTRIBUTES
 from storygan.types import UsageError
 
