@@ -96,7 +96,10 @@ def test_a_browser_reads_and_searches_it_from_the_file_system(site: Path) -> Non
         for name in ("concepts", "api", "index"):
             page.goto(f"{(site / name).as_uri()}.html")
         broken = page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)")
-        page.fill("input.md-search__input", "Text2Gist")
+        page.click("input.md-search__input")
+        meta = "document.querySelector('.md-search-result__meta').innerText"
+        page.wait_for_function(f"!{meta}.includes('Initializing')")
+        page.locator("input.md-search__input").press_sequentially("Text2Gist")
         page.wait_for_selector(".md-search-result__item")
         found = page.locator(".md-search-result__link").first.get_attribute("href")
         browser.close()
