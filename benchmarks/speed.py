@@ -120,7 +120,7 @@ class Bench:
 
     def warm_up(self) -> object:
         t = self.trainer
-        return steps.warm_up_generator(t.fabric, t.optimizers, self.batch, self.fake(), kl=0.01)
+        return steps.warm_up_generator(t.fabric, t.optimizers, self.batch, self.fake(), self.config.warm_up)
 
     def load(self) -> object:
         chosen = indices(len(self.dataset), B, seed=0, k=0)

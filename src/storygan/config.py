@@ -69,6 +69,8 @@ class LossConfig:
     """The R1 penalty is computed every so many iterations, and weighted by as much (lazy, Karras et al., 2020)."""
     label: float = 1.0
     """Weight of the label loss where `discriminator.label_head` is on."""
+    teacher: float = 1.0
+    """Weight of what the `teacher` says, where there is one."""
 
 
 @dataclass
@@ -94,6 +96,8 @@ class WarmUpConfig:
     beta1: float = 0.9
     kl: float = 0.01
     """Weight of L_KL here, against a squared error that is a mean over pixels in [-1, 1]."""
+    teacher: float = 0.003
+    """Weight of what the `teacher` says here, where there is one."""
 
 
 @dataclass
@@ -123,6 +127,9 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
+    teacher: str = ""
+    """Folder of a recognizer that also teaches the generator (CLEVR-SV); none in the paper's configuration. It must not
+    be the one that judges."""
     iterations: int = 20_000
     """Iterations of the whole run, the warm-up's included."""
     batch_size: int = 16

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from storygan.config import VARIANTS, DiscriminatorConfig, LossConfig, ModelConfig, Variant
+from storygan.config import VARIANTS, DiscriminatorConfig, LossConfig, ModelConfig, Variant, WarmUpConfig
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialize import initialize_weights
@@ -145,7 +145,7 @@ def test_warm_up_leaves_the_discriminators_alone() -> None:
     s = setting()
     fake = s.fake()
     before = s.state()
-    steps.warm_up_generator(s.fabric, s.optimizers, s.batch, fake, kl=0.01)
+    steps.warm_up_generator(s.fabric, s.optimizers, s.batch, fake, WarmUpConfig(kl=0.01))
     assert s.changed(before) == {"G"}
 
 
@@ -164,7 +164,9 @@ def test_overfit_on_four_stories() -> None:
     for group in s.optimizers.G.param_groups:
         group["lr"] = 2e-3
     errors = [
-        steps.warm_up_generator(s.fabric, s.optimizers, s.batch, s.fake(), kl=0.001)["squared_error"].item()
+        steps.warm_up_generator(s.fabric, s.optimizers, s.batch, s.fake(), WarmUpConfig(kl=0.001))[
+            "squared_error"
+        ].item()
         for _ in range(25)
     ]
     assert errors[-1] < 0.25 * errors[0]

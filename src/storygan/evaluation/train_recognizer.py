@@ -1,9 +1,6 @@
 """Training of the recognizer on the real frames of a data set.
 
-Places: the stories must be told in CLEVR-SV sentences. Frame t holds an object at the places of sentences 1 to t; it
-holds none at the places of later sentences, nor at random places of the floor that are far from every object. No rule
-for hidden objects is needed: CLEVR-SV's scenes are made such that each object shows at least 200 of 320x240 pixels in
-the last frame, which is 11 of 64x64 (FORMATS.md), and so in every frame.
+Places: the stories must be told in CLEVR-SV sentences; `ask` says what is true of which places.
 
 Labels: of whole frames, for any data set that has them.
 """
@@ -19,17 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from storygan.data.clevr.places import distances, in_picture
+from storygan.data.clevr.places import ask, in_picture
 from storygan.data.dataset import open_split
 from storygan.evaluation.lessons import Lessons, lessons
-from storygan.models.recognizer import SPLITS, Recognizer, at_places, to_input
-from storygan.text.clevr import LIMIT
+from storygan.models.recognizer import Recognizer, reading_loss, to_input
 from storygan.types import UsageError
-
-EMPTY_PLACES = 24
-"""Random places of the floor a frame, for examples of "nothing there"."""
-FAR = 1.2
-"""Floor units from all objects from which such a place counts as empty."""
 
 
 def train_recognizer(
@@ -86,20 +77,10 @@ def train_step(
     losses = {"labels": F.binary_cross_entropy_with_logits(label_logits, torch.from_numpy(known.labels[n, t]).float())}
     if known.words is None or known.floor is None:
         return losses
-    told = known.floor[n]  # (B, T, 2)
-    shown = np.arange(told.shape[1]) <= t[:, None]  # (B, T)
-    empty = rng.uniform(-LIMIT, LIMIT, (len(n), EMPTY_PLACES, 2)).astype(np.float32)
-    far = np.where(shown[:, None], distances(empty, told), np.inf).min(-1) >= FAR  # (B, EMPTY_PLACES)
-    not_yet = np.where(shown[:, None], distances(told, told), np.inf).min(-1) >= FAR  # (B, T)
-    places = torch.from_numpy(placed(in_picture(np.concatenate([told, empty], 1))))
-    there, *words = at_places(maps, places).split(SPLITS, -1)
-    truth = torch.from_numpy(np.concatenate([shown, np.zeros_like(far)], 1))
-    counts = torch.from_numpy(np.concatenate([shown | not_yet, far], 1))
-    losses["there"] = F.binary_cross_entropy_with_logits(there[..., 0][counts], truth[counts].float())
-    seen = torch.from_numpy(shown)
-    targets = torch.from_numpy(known.words[n])[seen].unbind(-1)
-    each = [F.cross_entropy(logits[:, : told.shape[1]][seen], k) for logits, k in zip(words, targets, strict=True)]
-    return {**losses, "words": torch.stack(each).sum()}
+    asked = ask(known.floor[n], t, rng)
+    truth = [torch.from_numpy(part) for part in (asked.there, asked.counts, known.words[n])]
+    losses["there"], losses["words"] = reading_loss(maps, torch.from_numpy(placed(in_picture(asked.floor))), *truth)
+    return losses
 
 
 def move(x: Tensor, rng: np.random.Generator) -> tuple[Tensor, Callable[[np.ndarray], np.ndarray]]:

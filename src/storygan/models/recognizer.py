@@ -144,6 +144,27 @@ def at_places(maps: Tensor, places: Tensor) -> Tensor:
     return found[..., 0].swapaxes(1, 2)
 
 
+def reading_loss(maps: Tensor, places: Tensor, there: Tensor, counts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+    """How far what maps (B, 16, 32, 32) say is from the truth.
+
+    Args:
+        places: (B, P, 2) picture coordinates in [0, 1]; those of the story's T objects come first.
+        there: (B, P) bool, an object is there.
+        counts: (B, P) bool, which of the places are asked about.
+        words: (B, T, 4) int64, the objects' size, colour, material and shape.
+
+    Returns:
+        Two cross-entropies >= 0: of "an object is there", and of the four words together where one of the T is.
+    """
+    is_there, *each = at_places(maps, places).split(SPLITS, -1)
+    T = words.shape[1]
+    seen = there[:, :T]
+    L_there = F.binary_cross_entropy_with_logits(is_there[..., 0][counts], there[counts].float())
+    targets = words[seen].unbind(-1)
+    L_words = [F.cross_entropy(logits[:, :T][seen], target) for logits, target in zip(each, targets, strict=True)]
+    return L_there, torch.stack(L_words).sum()
+
+
 @torch.no_grad()
 def read(maps: Tensor, places: np.ndarray) -> Reading:
     """What is at picture coordinates (B, P, 2) in [0, 1] of the frames that gave these maps."""

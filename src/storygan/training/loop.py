@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from storygan.training.batches import indices, iterations_per_epoch, load_batch
 from storygan.training.memory import told_when_out_of_memory
 from storygan.training.run_folder import RunFolder
 from storygan.training.stop import Stop
+from storygan.training.teacher import Teacher
 from storygan.types import StoryganError, UsageError
 
 SAMPLE_STORIES = 6
@@ -121,6 +123,7 @@ class Trainer:
     ema: AveragedModel | None
     rng: torch.Generator
     """Where all noise comes from."""
+    teacher: Teacher | None = None
     k: int = 0
     """Iterations done."""
 
@@ -154,6 +157,7 @@ class Trainer:
             if config.ema
             else None,
             rng=torch.Generator().manual_seed(config.seed),
+            teacher=Teacher(config.teacher, dataset.sentences) if config.teacher else None,
         )
 
     def iteration(self) -> steps.Metrics:
@@ -161,12 +165,14 @@ class Trainer:
         config, k, nets, adams, device = self.config, self.k, self.networks, self.optimizers, self.fabric.device
         chosen = indices(len(self.dataset), config.batch_size, config.seed, k)
         batch = load_batch(self.dataset, self.S, chosen, config.discriminator.label_head).to(device)
+        if self.teacher is not None:
+            batch.lesson = partial(self.teacher.loss, chosen=chosen, rng=np.random.default_rng((config.seed, k)))
         noise = Noise.draw(config.batch_size, config.model, self.rng).to(device)
         self._set_rates()
         fake = steps.generate(nets.G, batch.S, noise)
         adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations
         if k < config.warm_up.iterations:
-            metrics = steps.warm_up_generator(self.fabric, adams, batch, fake, config.warm_up.kl)
+            metrics = steps.warm_up_generator(self.fabric, adams, batch, fake, config.warm_up)
         else:
             metrics = steps.update_image_discriminator(self.fabric, nets, adams, batch, fake, config.loss, k)
             metrics |= steps.update_story_discriminator(self.fabric, nets, adams, batch, fake, config.loss, k)

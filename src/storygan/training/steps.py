@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from storygan import losses
-from storygan.config import LossConfig
+from storygan.config import LossConfig, WarmUpConfig
 from storygan.models.noise import Noise
 
 Metrics = dict[str, Tensor]
 """Name -> detached scalar."""
+Lesson = Callable[[Tensor], Tensor]
+"""Drawn frames (B, T, 3, 64, 64) -> scalar >= 0 with a graph."""
 
 
 @dataclass
@@ -33,10 +35,13 @@ class Batch:
     """(B, T, 128) sentence vectors."""
     labels: Tensor | None = None
     """(B, T, K) in {0, 1}, where the label head is trained."""
+    lesson: Lesson | None = None
+    """What the teacher says of frames drawn for these stories, where there is one."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return Batch(self.X.to(device), self.S.to(device), None if self.labels is None else self.labels.to(device))
+        labels = None if self.labels is None else self.labels.to(device)
+        return Batch(self.X.to(device), self.S.to(device), labels, self.lesson)
 
 
 @dataclass
@@ -158,10 +163,11 @@ def update_generator(
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
     error = losses.squared_error(fake.X_hat, batch.X)
     metrics = {"KL": L_KL.detach(), "squared_error": error.detach()}
+    taught = config.teacher * _taught(batch, fake, metrics)
     with frozen(D_I), frozen(D_S):
         (logits,), labels = D_I(frames(fake.X_hat), conditions(batch.S, fake.h_0))
         L_image = losses.generator_loss(logits.view(B, T), config.saturating)
-        loss = config.alpha * L_image + config.kl * L_KL + config.squared_error * error
+        loss = config.alpha * L_image + config.kl * L_KL + config.squared_error * error + taught
         metrics["G_image"] = L_image.detach()
         if D_S is not None:
             (story_logits,) = D_S(fake.X_hat, batch.S)
@@ -176,12 +182,24 @@ def update_generator(
     return metrics
 
 
-def warm_up_generator(fabric: Any, optimizers: Optimizers, batch: Batch, fake: Generated, kl: float) -> Metrics:
+def warm_up_generator(
+    fabric: Any, optimizers: Optimizers, batch: Batch, fake: Generated, config: WarmUpConfig
+) -> Metrics:
     """Before the adversarial phase: one Adam step of the generator alone on `|X^ - X|^2 + kl * L_KL`."""
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
     error = losses.squared_error(fake.X_hat, batch.X)
-    _step(fabric, optimizers.G, error + kl * L_KL)
-    return {"KL": L_KL.detach(), "squared_error": error.detach()}
+    metrics = {"KL": L_KL.detach(), "squared_error": error.detach()}
+    _step(fabric, optimizers.G, error + config.kl * L_KL + config.teacher * _taught(batch, fake, metrics))
+    return metrics
+
+
+def _taught(batch: Batch, fake: Generated, metrics: Metrics) -> Tensor | float:
+    """What the teacher says of the generated frames, and a metric of it; 0 where there is none."""
+    if batch.lesson is None:
+        return 0.0
+    L_teacher = batch.lesson(fake.X_hat)
+    metrics["teacher"] = L_teacher.detach()
+    return L_teacher
 
 
 def _step(fabric: Any, optimizer: Any, loss: Tensor) -> None:

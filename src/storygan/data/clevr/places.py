@@ -7,6 +7,7 @@ of 64 pixels, from where its sentence says. The recognizer is trained on such fr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +20,8 @@ SAFE = 1.5
 """Floor units: a place this far from all told objects shows none of them, whatever the camera's jitter."""
 STEP = 0.75
 """Floor units between the places of `floor_grid`."""
+EMPTY_PLACES, FAR = 24, 1.2
+"""Random places of the floor a frame, and floor units from all objects from which one counts as empty."""
 
 
 def read_stories(stories: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -62,3 +65,31 @@ def safe_places(places: np.ndarray, floor: np.ndarray, distance: float = SAFE) -
     """
     nearest = np.minimum.accumulate(distances(np.broadcast_to(places, (len(floor), *places.shape[-2:])), floor), -1)
     return nearest.swapaxes(-1, -2) >= distance
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Places of B frames that are asked about: where the T sentences tell of an object, then EMPTY_PLACES others."""
+
+    floor: np.ndarray
+    """(B, P, 2) float32, x and y; P = T + EMPTY_PLACES."""
+    there: np.ndarray
+    """(B, P) bool: an object is there."""
+    counts: np.ndarray
+    """(B, P) bool: whether there is one is beyond doubt."""
+
+
+def ask(floor: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> Asked:
+    """What to ask of frames t (B,), from 0, of stories whose objects come to `floor` (B, T, 2).
+
+    Frame t holds the objects of sentences 1 to t + 1. It holds none at the places of later sentences, nor at random
+    places of the floor, where those are FAR from all of its objects. No rule for hidden objects is needed: CLEVR-SV's
+    scenes are made such that each object shows at least 200 of 320x240 pixels in the last frame, which is 11 of 64x64
+    (FORMATS.md), and so in every frame.
+    """
+    shown = np.arange(floor.shape[1]) <= t[:, None]  # (B, T)
+    empty = rng.uniform(-LIMIT, LIMIT, (len(floor), EMPTY_PLACES, 2)).astype(np.float32)
+    places = np.concatenate([floor, empty], 1)
+    far = np.where(shown[:, None], distances(places, floor), np.inf).min(-1) >= FAR  # (B, P)
+    there = np.concatenate([shown, np.zeros((len(floor), EMPTY_PLACES), bool)], 1)
+    return Asked(places, there, there | far)

@@ -1,0 +1,91 @@
+"""The teacher: real frames please it most, its gradient draws what is told, and it never changes itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from storygan.config import DataConfig, ModelConfig, TrainConfig, WarmUpConfig
+from storygan.data.dataset import open_split
+from storygan.data.sample import write_sample
+from storygan.models.recognizer import SHIPPED, Recognizer
+from storygan.training.batches import to_images
+from storygan.training.loop import Trainer
+from storygan.training.teacher import Teacher
+from storygan.types import UsageError
+
+B = 4
+CHOSEN = np.arange(B)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def frames(data: Path) -> torch.Tensor:
+    return to_images(open_split(data, "train").batch(CHOSEN))
+
+
+@pytest.fixture(scope="module")
+def teacher(data: Path) -> Teacher:
+    return Teacher(str(SHIPPED), open_split(data, "train").sentences)
+
+
+def said(teacher: Teacher, X: torch.Tensor) -> torch.Tensor:
+    return teacher.loss(X, CHOSEN, np.random.default_rng(0))
+
+
+def test_real_frames_please_it_most(teacher: Teacher, frames: torch.Tensor) -> None:
+    real = said(teacher, frames).item()
+    forgotten = frames[:, [0, 0, 0, 0]]  # nothing is added after the first sentence
+    extra = frames[:, [3, 3, 3, 3]]  # everything is there from the start
+    others = frames.roll(1, 0)
+    assert real < 0.3
+    for wrong in (forgotten, extra, others):
+        assert said(teacher, wrong).item() > real + 0.3
+
+
+def test_its_gradient_draws_what_is_told(teacher: Teacher, frames: torch.Tensor) -> None:
+    before = {name: value.clone() for name, value in teacher.recognizer.state_dict().items()}
+    X_hat = frames.mean((0, 1), keepdim=True).expand_as(frames).clone().requires_grad_()
+    adam = torch.optim.Adam([X_hat], lr=0.05)
+    losses = []
+    for _ in range(15):
+        loss = said(teacher, X_hat)
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.4 * losses[0]
+    assert all(parameter.grad is None for parameter in teacher.recognizer.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.recognizer.state_dict().items())
+
+
+def test_the_warm_up_and_the_adversarial_phase_are_taught_and_repeatable(data: Path, tmp_path: Path) -> None:
+    config = TrainConfig(
+        run=str(tmp_path / "run"),
+        data=DataConfig(str(data)),
+        model=ModelConfig(noise_dim=4),
+        warm_up=WarmUpConfig(iterations=1),
+        teacher=str(SHIPPED),
+        batch_size=2,
+    )
+    told = []
+    for _ in range(2):
+        trainer = Trainer.build(config, open_split(data, "train"))
+        told.append([trainer.iteration()["teacher"].item() for _ in range(2)])
+    assert told[0] == told[1]
+    assert min(told[0]) > 0
+
+
+def test_a_recognizer_of_labels_alone_cannot_teach(data: Path, tmp_path: Path) -> None:
+    Recognizer(("cat", "dog"), {"places": False}).save(tmp_path)
+    with pytest.raises(UsageError, match="cannot teach"):
+        Teacher(str(tmp_path), open_split(data, "train").sentences)
