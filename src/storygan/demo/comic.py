@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -42,7 +44,7 @@ def comic_page(frames: np.ndarray, sentences: Sequence[str]) -> Image.Image:
 def _write(pen: ImageDraw.ImageDraw, text: str, centre: tuple[float, float], width: int, height: int) -> None:
     """Write the text around the centre, in the largest letters that fit; cut it where the smallest do not."""
     for size in range(LARGEST, SMALLEST - 1, -2):
-        font = ImageFont.load_default(size)
+        font = letters(size)
         lines = _wrap(text, font, width)
         fitting = int(height // (1.3 * size))
         if len(lines) <= fitting:
@@ -52,12 +54,19 @@ def _write(pen: ImageDraw.ImageDraw, text: str, centre: tuple[float, float], wid
     pen.multiline_text(centre, "\n".join(lines), INK, font, anchor="mm", align="center", spacing=0.3 * size)
 
 
+@cache
+def letters(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font that comes with Pillow."""
+    return ImageFont.load_default(size)
+
+
 def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
     """The text in lines of at most `width` pixels; a word that is longer is broken."""
     lines, line = [], ""
     for word in text.split():
         while font.getlength(word) > width:
-            cut = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or font.getlength(word[:n]) <= width)
+            lengths = range(2, len(word))
+            cut = 1 + bisect_right(lengths, width, key=lambda n: font.getlength(word[:n]))  # noqa: B023
             lines += [line] * bool(line) + [word[:cut]]
             line, word = "", word[cut:]
         longer = f"{line} {word}".strip()

@@ -1,0 +1,278 @@
+"""The page in a real browser, at the width of a desk and of a phone. Screenshots go to build/screenshots."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.demo.browser import CHROMIUM, chromium, is_local
+from tests.demo.conftest import STORY
+
+from storygan.demo.comic import PAGE
+from storygan.demo.server import running
+from storygan.models.storygan import StoryGAN
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
+    pytest.mark.filterwarnings("default::DeprecationWarning:(gradio|starlette|uvicorn|websockets|httpx).*"),
+]
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+PATIENCE = 60_000  # milliseconds: the machine may be busy
+WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def called() -> Iterator[list[str]]:
+    """Hosts, other than this machine, that this process, the server, looks up or connects to."""
+    hosts: list[str] = []
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def record(host: Any) -> None:
+        if host not in (None, "", "localhost") and not str(host).startswith(("127.", "0.0.0.0", "::1")):
+            hosts.append(str(host))
+
+    def getaddrinfo(host: Any, *rest: Any, **named: Any) -> Any:
+        record(host)
+        return look_up(host, *rest, **named)
+
+    def connecting(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            record(address[0])
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", getaddrinfo)
+        patch.setattr(socket.socket, "connect", connecting)
+        yield hosts
+
+
+@pytest.fixture(scope="module")
+def address(called: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the shipped model."""
+    with running(["clevr-sv"], "127.0.0.1", 0) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser: Any, address: str, called: list[str]) -> Iterator[Callable[..., Any]]:
+    """A function that opens the page; at the end, no page has erred and nothing has left this machine."""
+    requests: list[str] = []
+    errors: list[str] = []
+    contexts = []
+
+    def visit(width: str = "desk") -> Any:
+        size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+        context = browser.new_context(viewport=size, accept_downloads=True)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("#story textarea")
+        page.wait_for_selector("#check .ready")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert requests
+    assert [url for url in requests if not is_local(url)] == []
+    assert called == []
+
+
+def tell(page: Any, *sentences: str) -> None:
+    page.fill("#story textarea", "\n".join(sentences))
+
+
+def draw(page: Any, samples: int = 1) -> None:
+    """Press Draw and wait for the pictures and all that comes with them."""
+    page.fill("#samples input[type=number]", str(samples))
+    page.keyboard.press("Tab")
+    page.click("#draw")
+    page.wait_for_selector(f"#pictures .drawing:nth-of-type({samples}) img")
+    page.wait_for_selector("#change")
+    page.wait_for_selector("#keep a[href*='story.txt'], #keep button:has-text('Story')")
+
+
+def shown(page: Any, where: str = "#pictures") -> list[str]:
+    """The pictures that are seen there, as links."""
+    return page.eval_on_selector_all(f"{where} .strip img", "all => all.map(img => img.src)")
+
+
+def picture(page: Any, name: str) -> None:
+    """A screenshot of the whole page."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.wait_for_timeout(700)  # movements end
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_typed_story_is_drawn(visit: Callable[..., Any], width: str) -> None:
+    page = visit(width)
+    picture(page, f"{width}-1-first")
+    tell(page, *STORY)
+    page.wait_for_selector("#check .ready")
+    draw(page, samples=2)
+    assert len(shown(page)) == 8
+    assert page.locator("#pictures figcaption").all_inner_texts() == [f"{t} {s}" for t, s in enumerate(STORY, 1)] * 2
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # nothing sticks out
+    assert page.locator("#pictures").bounding_box()["y"] < WIDTHS[width][1] / 2  # brought into sight
+    picture(page, f"{width}-2-drawn")
+    first = shown(page)
+    draw(page, samples=2)
+    assert shown(page) == first  # the same lucky number
+    page.click("#again")
+    page.wait_for_function("first => document.querySelector('#pictures img').src !== first", arg=first[0])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_mistake_is_named_while_typing_and_nothing_is_drawn(visit: Callable[..., Any], width: str) -> None:
+    page = visit(width)
+    tell(page, *STORY[:3], "small pink metal cube at (0, 0)")
+    page.wait_for_selector("#check li mark")
+    assert page.inner_text("#check li mark") == "pink"
+    assert "Please mend sentence 4." in page.inner_text("#check")
+    page.click("#draw")
+    page.wait_for_selector("#pictures .problem")
+    assert "pink" in page.inner_text("#pictures .problem")
+    assert shown(page) == []
+    picture(page, f"{width}-3-mistake")
+    for text, words in (("", "Write 4 sentences"), ("y" * 3500, "3500 characters")):
+        tell(page, text)
+        page.wait_for_selector(f"#check :text('{words}')")
+        page.click("#draw")
+        page.wait_for_selector(f"#pictures .problem:has-text('{words}')")
+    tell(page, *STORY)
+    page.wait_for_selector("#check .ready")
+    draw(page)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_things_are_clicked_onto_the_floor(visit: Callable[..., Any], width: str) -> None:
+    page = visit(width)
+    page.click("text=Clear the floor")
+    page.wait_for_selector("#plan :text('number 1 there')")
+    page.click("#pick-colour >> text=purple")
+    page.click("#pick-shape >> text=cylinder")
+    for number, (across, down) in enumerate([(0.5, 0.25), (0.25, 0.5), (0.75, 0.48), (0.5, 0.75)], 1):
+        size = page.locator("#plan svg").bounding_box()
+        page.locator("#plan svg").click(position={"x": across * size["width"], "y": down * size["height"]})
+        page.wait_for_selector(f"#plan .thing >> nth={number - 1}")
+    sentences = page.input_value("#story textarea").splitlines()
+    assert all(sentence.startswith("large purple rubber cylinder at (") for sentence in sentences)
+    assert len(set(sentences)) == 4
+    page.wait_for_selector("#check .ready")
+    picture(page, f"{width}-4-floor")
+    draw(page)
+    size = page.locator("#plan svg").bounding_box()
+    page.locator("#plan svg").click(position={"x": 0.5 * size["width"], "y": 0.5 * size["height"]})
+    page.wait_for_selector("#plan .note:has-text('Take one back')")
+    page.click("text=Take the last one back")
+    page.wait_for_selector("#check :text('Write 1 more sentence')")
+
+
+def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -> None:
+    page = visit()
+    tell(page, *STORY)
+    draw(page, samples=2)
+    first = shown(page)
+    page.click("#liked label:has-text('2')")
+    page.click("#which label:has-text('3')")
+    page.wait_for_function("s => document.querySelector('#sentence :is(textarea, input)').value === s", arg=STORY[2])
+    page.fill("#sentence :is(textarea, input)", "large green metal ball at (0.4, -1.1)")
+    page.wait_for_selector("#sentence-check mark:text-is('ball')")
+    page.fill("#sentence :is(textarea, input)", "small yellow rubber cube at (0.4, -1.1)")
+    page.click("#say")
+    page.wait_for_selector("#comparison .drawing:nth-of-type(2) img")
+    after = shown(page)
+    assert shown(page, "#comparison") == [*first[4:], *after[4:]]  # before, after
+    assert after[:6] == first[:6]  # the other drawing, and what was told before, are as they were
+    assert after[6] != first[6]
+    picture(page, "desk-5-changed")
+
+    page.click("#keep-frames label:has-text('3')")
+    page.click("#redraw")
+    page.wait_for_function("src => document.querySelectorAll('#pictures img')[4].src !== src", arg=after[4])
+    redrawn = shown(page)
+    assert [a == b for a, b in zip(after[4:], redrawn[4:], strict=True)] == [False, False, True, False]
+
+    page.click("#why")
+    page.wait_for_selector("#influence .drawing:nth-of-type(5) img")
+    picture(page, "desk-6-influence")
+
+
+def test_each_file_is_saved(visit: Callable[..., Any], tmp_path: Path) -> None:
+    page = visit()
+    tell(page, *STORY)
+    draw(page, samples=2)
+    page.click("#liked label:has-text('2')")
+    page.wait_for_timeout(3000)  # the files of the second drawing
+    files = {}
+    for label in ("Picture", "Moving picture", "Comic page (PNG)", "Comic page (PDF)", "Story"):
+        with page.expect_download() as download:
+            page.locator("#keep").get_by_text(label, exact=False).first.click()
+        files[label] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[label])
+    assert [path.name for path in files.values()] == ["story.png", "story.gif", "comic.png", "comic.pdf", "story.txt"]
+    assert files["Story"].read_text().splitlines() == list(STORY)
+    assert files["Comic page (PDF)"].read_bytes().startswith(b"%PDF-")
+    with Image.open(files["Moving picture"]) as animation:
+        assert animation.n_frames == 4
+    with Image.open(files["Comic page (PNG)"]) as comic:
+        assert comic.size == PAGE
+    frames = StoryGAN.from_pretrained("clevr-sv").generate(STORY, samples=2, seed=7)
+    with Image.open(files["Picture"]) as strip:
+        saved = np.asarray(strip)[:256, :256][::4, ::4]
+    assert np.abs(saved.astype(int) - frames[1, 0]).max() <= 1
+
+
+def test_typing_does_not_wait_for_anyones_drawing(visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from storygan.demo import page as module
+
+    go_on, plain = threading.Event(), module.draw
+
+    def slow(*arguments: Any) -> Iterator[Any]:
+        assert go_on.wait(300)
+        yield from plain(*arguments)
+
+    monkeypatch.setattr(module, "draw", slow)
+    one, two = visit(), visit("phone")
+    try:
+        one.click("#draw")
+        two.click("#draw")
+        for page in (two, one):
+            tell(page, *STORY[:3], "small pink metal cube at (0, 0)")
+            page.wait_for_selector("#check mark:text-is('pink')")
+        assert shown(one) == shown(two) == []
+    finally:
+        go_on.set()
+    for page in (one, two):
+        page.wait_for_selector("#pictures .drawing img")
+
+
+def test_markup_and_other_peoples_files_stay_out_of_reach(visit: Callable[..., Any], address: str) -> None:
+    page = visit()
+    tell(page, "<img id=evil src=x onerror=\"document.title='evil'\">", *STORY[1:])
+    page.wait_for_selector("#check li")
+    page.click("#draw")
+    page.wait_for_selector("#pictures .problem")
+    assert page.locator("#evil").count() == 0
+    assert page.title() == "storygan"
+    for path in ("/etc/hostname", str(Path(__file__)), "pyproject.toml", "../pyproject.toml"):
+        assert page.request.get(f"{address}gradio_api/file={path}").status in (403, 404)
