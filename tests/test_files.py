@@ -23,9 +23,14 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write_whole(path, b"old")
-    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
-        file.write(b"half of the n")
-        raise KeyboardInterrupt
+
+    def fill() -> None:
+        with whole_file(path) as file:
+            file.write(b"half of the n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill()
     assert path.read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["x"]
 

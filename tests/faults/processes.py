@@ -19,7 +19,7 @@ from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
-PATIENCE = 240
+PATIENCE = 900
 """Seconds for what takes one or two on an idle machine."""
 
 

@@ -109,6 +109,7 @@ def test_sigkill_at_random_moments_of_training(data: Path, whole: Path, tmp_path
                 command.send(signal.SIGKILL)
                 assert command.end() in (-signal.SIGKILL, 0)
                 kills += 1
+                print(f"kill {kills} of {KILLS}", flush=True)
                 found = no_torn_file(folder) or [0]
                 assert found[-1] >= steps[-1], f"a checkpoint is lost (seed {seed}): {steps}, then {found}"
                 steps = found
