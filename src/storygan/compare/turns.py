@@ -1,7 +1,7 @@
-"""Training of several variants in turns, so that at any moment each has had about the same, under the same load.
+"""Training of several contenders in turns, so that at any moment each has had about the same, under the same load.
 
 A turn is the training loop's own: it ends with a checkpoint, and the next one resumes from there, bit for bit. So a
-variant's run is the one that `storygan train` makes of the `config.yaml` in its folder, whatever stopped it and when.
+contender's run is the one that `storygan train` makes of the `config.yaml` in its folder, whatever stopped it and when.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storygan.files import write_whole
 from storygan.training.checkpoint import PATTERN
 from storygan.training.loop import train
 from storygan.training.run_folder import CONFIG
-from storygan.types import StoryganError, UsageError
+from storygan.types import Stopped, StoryganError, UsageError
 
 TURNS = "turns.json"
 
@@ -36,7 +36,7 @@ class Turn(NamedTuple):
 
 
 class Run:
-    """One variant's run folder, and the turns that it has had.
+    """One contender's run folder, and the turns that it has had.
 
     A turn counts when it has ended: what a killed one did is done again, and neither its iterations nor its time count.
 
@@ -99,9 +99,13 @@ class Run:
     def turn(self, goal: int) -> None:
         """Train up to `goal` iterations and write down how long it took."""
         done = f"{self.iterations} iterations in {self.seconds / 60:.1f} minutes"
-        print(f"{self.config.model.variant}: {done}, now to {goal}", file=sys.stderr)
+        print(f"{self.path.name}: {done}, now to {goal}", file=sys.stderr)
         start = time.perf_counter()
-        train(replace(self.config, iterations=goal), resume=self.started)
+        try:
+            train(replace(self.config, iterations=goal), resume=self.started)
+        except Stopped as stop:
+            turn = f"stopped in the turn of {self.config.model.variant} from {self.iterations} to {goal}"
+            raise Stopped(f"{turn}: the same command goes on, with that turn anew", stop.exit_code) from stop
         self.started = True
         self.turns.append(Turn(goal, round(time.perf_counter() - start, 3)))
         write_whole(self.path / TURNS, json.dumps(self.turns))
@@ -116,13 +120,14 @@ def train_in_turns(runs: Sequence[Run], minutes: float) -> None:
 
 def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     """Dotted names of the fields in which two configurations differ, the run folder and the iterations aside."""
-    a, b = (dict(_flat(values)) for values in (one, other))
+    a, b = (dict(flat(values)) for values in (one, other))
     return {name for name in a if a[name] != b[name]} - {"run", "iterations"}
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested dictionaries -> their values by dotted name."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
