@@ -66,7 +66,7 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: 
     for word in text.split():
         while font.getlength(word) > width:
             lengths = range(2, len(word))
-            cut = 1 + bisect_right(lengths, width, key=lambda n: font.getlength(word[:n]))  # noqa: B023
+            cut = 1 + bisect_right(lengths, width, key=lambda n: font.getlength(word[:n]))
             lines += [line] * bool(line) + [word[:cut]]
             line, word = "", word[cut:]
         longer = f"{line} {word}".strip()

@@ -1,0 +1,69 @@
+"""Two hundred requests in a row, good and bad, leave the server alive and its memory flat."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+from tests.demo.conftest import STORY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+GOOD = "\n".join(STORY)
+BAD = ["", "x" * 10_000, "\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), "a\n" * 5000]
+ROUNDS, WARM_UP = 200, 40
+GROWTH = 25.0  # MB: 100 visitors' drawings, at most, of 0.2 MB each, and what the allocator keeps
+OPEN = build_opener(ProxyHandler({})).open  # straight to the server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`storygan demo` as a user starts it."""
+    command = [sys.executable, "-m", "storygan.cli", "demo", "--model", "clevr-sv", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        match = re.search(r"http://\S+", process.stdout.readline())
+        assert match is not None
+        yield process, match.group()
+        process.terminate()
+        assert process.wait(60) == 130
+
+
+def draw(address: str, *data: object) -> str:
+    """What the page shows in the end."""
+    body = json.dumps({"data": data}).encode()
+    request = Request(f"{address}gradio_api/call/draw", body, {"Content-Type": "application/json"})
+    with OPEN(request, timeout=120) as answer:
+        event = json.load(answer)["event_id"]
+    with OPEN(f"{address}gradio_api/call/draw/{event}", timeout=120) as stream:
+        return str(stream.read().decode())
+
+
+def memory(process: subprocess.Popen[str]) -> float:
+    """MB that the server has resident."""
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    assert match is not None
+    return int(match.group(1)) / 1000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
+def test_200_requests_leave_it_alive_and_flat(server: tuple[subprocess.Popen[str], str]) -> None:
+    process, address = server
+    for text in BAD:
+        assert "problem" in draw(address, "clevr-sv", text, 1, 7)
+    for number in (0, 9, 1e9, None):
+        draw(address, "clevr-sv", GOOD, number, 7)
+        draw(address, "clevr-sv", GOOD, 1, number)
+    draw(address, "/etc", GOOD, 1, 7)
+    sizes = []
+    for n in range(ROUNDS):
+        assert "data:image/png" in draw(address, "clevr-sv", GOOD, 1, n)
+        sizes.append(memory(process))
+    print(f"MB after {WARM_UP}, 100, 200 draws: {sizes[WARM_UP]:.0f} {sizes[100]:.0f} {sizes[-1]:.0f}")
+    assert sizes[-1] - sizes[WARM_UP] < GROWTH, sizes[::20]
+    assert process.poll() is None
