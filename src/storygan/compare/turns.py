@@ -104,7 +104,7 @@ class Run:
         try:
             train(replace(self.config, iterations=goal), resume=self.started)
         except Stopped as stop:
-            turn = f"stopped in the turn of {self.config.model.variant} from {self.iterations} to {goal}"
+            turn = f"stopped in the turn of {self.path.name} from {self.iterations} to {goal}"
             raise Stopped(f"{turn}: the same command goes on, with that turn anew", stop.exit_code) from stop
         self.started = True
         self.turns.append(Turn(goal, round(time.perf_counter() - start, 3)))
