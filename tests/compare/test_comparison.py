@@ -10,10 +10,10 @@ import torch
 import yaml
 from filelock import FileLock
 
-from storygan.cli import main
+from storygan.cli import main, read_contenders
 from storygan.compare import turns
 from storygan.compare.differences import differences
-from storygan.config import TrainConfig
+from storygan.config import DiscriminatorConfig, LossConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation import lines
@@ -71,6 +71,8 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     real, drawn = (found["rows"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
     assert real > 0.8 > drawn
     assert set(found["differences"]) == {"imagegan"}
+    assert found["own"] == {variant: {"model.variant": variant} for variant in ("svc", "imagegan")}
+    assert found["config"]["batch_size"] == 2
     assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
     assert "object_accuracy" in (out / "compare.md").read_text()
     assert (out / "compare.svg").read_text().count("<polyline") == 10 + 6  # imagegan has no D_S and so no G_story
@@ -92,6 +94,39 @@ def test_what_cannot_end_well_is_refused_before_it_trains(
     sample: Path, tmp_path: Path, capsys: Output, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     assert main(command(sample, tmp_path / "out", *arguments)) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "contenders.yaml"
+    file.write_text("plain: {}\nsharp:\n  loss.r1: 0.5\n  discriminator.spectral_norm: true\n")
+    found = read_contenders(str(file), TrainConfig(batch_size=4))
+    assert found == {
+        "plain": TrainConfig(batch_size=4),
+        "sharp": TrainConfig(
+            batch_size=4, loss=LossConfig(r1=0.5), discriminator=DiscriminatorConfig(spectral_norm=True)
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "does not hold contenders"),
+        ("[1, 2]", "does not hold contenders"),
+        ("a: {loss.r2: 1}", "loss.r2"),
+        ("a: {loss.r1: many}", "loss.r1"),
+        ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
+        ("{}", "nothing to compare"),
+    ],
+)
+def test_bad_contenders_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:
+    file = tmp_path / "contenders.yaml"
+    file.write_text(text)
+    assert main(command(sample, tmp_path / "out", "--contenders", str(file))) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1

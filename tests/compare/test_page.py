@@ -25,6 +25,7 @@ def comparison() -> Comparison:
     return Comparison(
         budget="2 minutes each",
         config={"seed": 0},
+        own={"storygan": {"model.variant": "storygan"}, "svc": {"model.variant": "svc"}},
         trained={"storygan": Trained(1200, 2.0, 10), "svc": Trained(1300, 2.0, 20)},
         rows={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
         differences={"svc": {"object_accuracy": Estimate(0.1, 0.05, 0.2, 3)}},

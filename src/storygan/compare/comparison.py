@@ -1,12 +1,12 @@
-"""`storygan compare`: train several variants with one budget, measure them, write the tables and the page.
+"""`storygan compare`: train several configurations with one budget, measure them, write the tables and the page.
 
-One configuration serves all variants, so that they cannot differ in anything but `model.variant`.
+The contenders are the paper's variants of one configuration, or any others; the tables say in what they differ.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,8 @@ from storygan.compare.curves import draw_curves, read_curves
 from storygan.compare.differences import differences
 from storygan.compare.page import make_page
 from storygan.compare.result import Comparison, Trained
-from storygan.compare.turns import Run, train_in_turns
-from storygan.config import VARIANTS, TrainConfig
+from storygan.compare.turns import Run, flat, train_in_turns
+from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
@@ -34,57 +34,57 @@ NAME = "compare"
 """OUT/compare.json, .md, .html, .svg."""
 
 
+def of_variants(config: TrainConfig, variants: Sequence[str]) -> dict[str, TrainConfig]:
+    """One configuration, once for each variant. UsageError on an unknown one."""
+    if len(set(variants)) < len(variants):
+        raise UsageError(f"--variants {' '.join(variants)}: name each variant once")
+    return {v: replace(config, model=replace(config.model, variant=v)) for v in variants}  # type: ignore[arg-type]
+
+
 def compare(
-    config: TrainConfig,
+    contenders: Mapping[str, TrainConfig],
     out: str | Path,
-    variants: Sequence[str] = VARIANTS,
     minutes: float = 0.0,
     split: str = "test",
     shown: int = 8,
     recognizer: str | Path = SHIPPED,
 ) -> Comparison:
-    """Train each variant in OUT/VARIANT, evaluate all, write OUT/compare.json, .md, .html and .svg.
+    """Train each contender in OUT/NAME, evaluate all, write OUT/compare.json, .md, .html and .svg.
 
     The same call goes on where a killed one was; with a larger budget it goes on from there.
 
     Args:
-        config: what the variants share; its `run`, `model.variant` and `keep_checkpoints` are set here.
+        contenders: by name; the others are compared with the first. Their `run` and `keep_checkpoints` are set here.
         out: folder of the comparison.
-        variants: which; the others are compared with the first.
-        minutes: of training for each variant, wall clock over all sittings; 0: `config.iterations` is the budget.
+        minutes: of training for each contender, wall clock over all sittings; 0: `iterations` of each is the budget.
         split: what they are measured on.
         shown: stories on the page, the first ones of the split.
         recognizer: folder of the recognizer that measures.
 
     Raises:
-        UsageError: the call, the configuration and the data do not fit together.
+        UsageError: the call, the configurations and the data do not fit together.
         StoryganError: a file cannot be read, or training fails.
     """
     if minutes < 0 or shown < 1:
         raise UsageError(f"--minutes {minutes:g}, --shown {shown}: give minutes of 0 or more, and 1 story or more")
-    if not variants or len(set(variants)) < len(variants):
-        raise UsageError(f"--variants {' '.join(variants)}: name each variant once")
+    if not contenders:
+        raise UsageError("nothing to compare: name at least one contender")
     out = Path(out)
-    configs = [  # an unknown variant raises here
-        replace(
-            config,
-            run=str(out / variant),
-            model=replace(config.model, variant=variant),  # type: ignore[arg-type]
-            keep_checkpoints=2,
-        )
-        for variant in variants
-    ]
+    configs = {name: replace(config, run=str(out / name), keep_checkpoints=2) for name, config in contenders.items()}
+    config = next(iter(configs.values()))
+    if any((each.data, each.model.T) != (config.data, config.model.T) for each in configs.values()):
+        raise UsageError("the contenders are not trained on the same data: give all the same `data` and `model.T`")
     check_fit(config, open_split(config.data.path, config.data.split))
     test = open_split(config.data.path, split)
     if test.T != config.model.T or len(test) < 2:
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
     Recognizer.load(recognizer)
     with alone(out):
-        runs = {str(each.model.variant): Run(each) for each in configs}
+        runs = {name: Run(each) for name, each in configs.items()}
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
         comparison, drawn = measure(runs, budget, test, split, recognizer)
-        curves = draw_curves({variant: read_curves(run.path / "metrics.jsonl") for variant, run in runs.items()})
+        curves = draw_curves({name: read_curves(run.path / "metrics.jsonl") for name, run in runs.items()})
         drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
         write_whole(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
@@ -97,37 +97,45 @@ def compare(
 def measure(
     runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
-    """Evaluate the runs' models on the split `test`: the comparison, and by variant all drawings (N, T, H, W, 3)."""
-    config = next(iter(runs.values())).config
-    models = {variant: StoryGAN.from_pretrained(run.path / "model") for variant, run in runs.items()}
-    drawn = {variant: draw(model, test.sentences, config.seed) for variant, model in models.items()}
+    """Evaluate the runs' models on the split `test`: the comparison, and by contender all drawings (N, T, H, W, 3)."""
+    configs = {name: run.config for name, run in runs.items()}
+    config = next(iter(configs.values()))
+    models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
+    drawn = {name: draw(model, test.sentences, config.seed) for name, model in models.items()}
     reports = {
-        variant: evaluate(str(run.path / "model"), config.data.path, split, 0, config.seed, recognizer)
-        for variant, run in runs.items()
+        name: evaluate(str(run.path / "model"), config.data.path, split, 0, config.seed, recognizer)
+        for name, run in runs.items()
     }
     first = next(iter(reports.values()))
     told = test.sentences if "object_accuracy" in first.rows[MODEL] else None
     rows = {row: line for row, line in first.rows.items() if row != MODEL}
     comparison = Comparison(
         budget=budget,
-        config=shared(config),
-        trained={
-            variant: Trained(run.iterations, run.seconds / 60, size(models[variant])) for variant, run in runs.items()
-        },
-        rows=rows | {variant: report.rows[MODEL] for variant, report in reports.items()},
+        config=shared(configs),
+        own=own(configs),
+        trained={name: Trained(run.iterations, run.seconds / 60, size(models[name])) for name, run in runs.items()},
+        rows=rows | {name: report.rows[MODEL] for name, report in reports.items()},
         differences=differences(drawn, told, Recognizer.load(recognizer), config.seed) if told else {},
         notes=notes(first, config.seed, paired=bool(told)),
     )
     return comparison, drawn
 
 
-def shared(config: TrainConfig) -> dict[str, Any]:
-    """What all variants have in common."""
-    values = config.to_dict()
-    for name in ("run", "iterations", "keep_checkpoints"):
-        del values[name]
-    del values["model"]["variant"]
-    return values
+def shared(configs: Mapping[str, TrainConfig]) -> dict[str, Any]:
+    """What all contenders have in common, by dotted name; without what is set for each."""
+    fields = [_fields(config) for config in configs.values()]
+    return {name: value for name, value in fields[0].items() if all(other[name] == value for other in fields)}
+
+
+def own(configs: Mapping[str, TrainConfig]) -> dict[str, dict[str, Any]]:
+    """By contender, the fields in which they are not all alike."""
+    common = shared(configs)
+    each = {name: _fields(config) for name, config in configs.items()}
+    return {name: {f: value for f, value in fields.items() if f not in common} for name, fields in each.items()}
+
+
+def _fields(config: TrainConfig) -> dict[str, Any]:
+    return {f: value for f, value in flat(config.to_dict()) if f not in ("run", "iterations", "keep_checkpoints")}
 
 
 def size(model: StoryGAN) -> int:
@@ -140,9 +148,9 @@ def notes(report: Report, seed: int, paired: bool) -> list[str]:
     of_differences = "differences: paired story by story; better or worse where the interval is on one side of 0"
     return [
         f"{report.stories} stories of {report.data}, split {report.split}; training, noise, bootstrap: seed {seed}",
-        "every variant: the same stories in the same order, the same noise, the same configuration",
+        "all contenders: the same stories in the same order, and what is not named above is alike",
         "minutes: wall clock, in turns, so that what else the machine did hit all alike",
-        "each variant was trained once: the intervals are over stories, not over training seeds",
+        "each was trained once: the intervals are over stories, not over training seeds",
         *report.notes[1:],
         *([of_differences] if paired else []),
         "the config.yaml of each run is complete: storygan train makes the same model of it, with a new --run",

@@ -23,7 +23,7 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Trained:
-    """What a variant's training was."""
+    """What a contender's training was."""
 
     iterations: int
     minutes: float
@@ -34,17 +34,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The variants after the same budget, measured on the same stories."""
+    """The contenders after the same budget, measured on the same stories."""
 
     budget: str
     config: dict[str, Any]
-    """What the variants share: the configuration without `run`, `iterations` and `model.variant`."""
+    """What the contenders share, by dotted name; without `run` and `iterations`."""
+    own: dict[str, dict[str, Any]]
+    """By contender, the fields in which they are not all alike."""
     trained: dict[str, Trained]
-    """By variant."""
+    """By contender."""
     rows: dict[str, Line]
-    """By row of the evaluation, then by variant; by metric."""
+    """By row of the evaluation, then by contender; by metric."""
     differences: dict[str, Line]
-    """By variant but the first: how much better the first is. Empty where no recognizer reads these stories."""
+    """By contender but the first: how much better the first is. Empty where no recognizer reads these stories."""
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,7 +54,8 @@ class Comparison:
         return {
             "budget": self.budget,
             "config": self.config,
-            "trained": {variant: asdict(trained) for variant, trained in self.trained.items()},
+            "own": self.own,
+            "trained": {name: asdict(trained) for name, trained in self.trained.items()},
             "rows": _plain(self.rows),
             "differences": _plain(self.differences),
             "notes": self.notes,
@@ -62,12 +65,12 @@ class Comparison:
         """Training, metrics, differences."""
         first = next(iter(self.trained))
         training = [["", "iterations", "minutes", "seconds an iteration", "parameters"]]
-        for variant, run in self.trained.items():
+        for name, run in self.trained.items():
             rate = 60 * run.minutes / run.iterations
-            training.append(
-                [variant, f"{run.iterations:,}", f"{run.minutes:.1f}", f"{rate:.3f}", f"{run.parameters:,}"]
-            )
-        tables = [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, _value)]
+            training.append([name, f"{run.iterations:,}", f"{run.minutes:.1f}", f"{rate:.3f}", f"{run.parameters:,}"])
+        differ = [["", "differs in"], *([name, _fields(own)] for name, own in self.own.items() if own)]
+        tables = [Table("Contenders", differ)] if len(differ) > 1 else []
+        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, _value)]
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
@@ -97,6 +100,10 @@ def _table(title: str, rows: dict[str, Line], names: dict[str, str], cell: Any) 
         values = [line.get(metric) for line in rows.values()]
         cells.append([metric, *("-" if value is None else cell(value) for value in values)])
     return Table(title, cells)
+
+
+def _fields(own: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in own.items())
 
 
 def _value(value: Estimate) -> str:
