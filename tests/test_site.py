@@ -70,6 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_no_page_loads_from_another_host(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) >= 10
@@ -80,6 +81,7 @@ def test_no_page_loads_from_another_host(site: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_browser_reads_and_searches_it_from_the_file_system(site: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.models.hub_stand_in import TOKEN, Hub, stand_in
 
-pytestmark = pytest.mark.slow  # each process imports torch
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # each process imports torch
 
 SETUP = """
 import sys, torch, numpy as np
@@ -50,7 +50,7 @@ def run(code: str, url: str, home: Path, **environment: str) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
     settings = {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **environment}
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", "-c", SETUP + code],
+        [sys.executable, "-c", SETUP + code],
         env={**kept, **settings},
         capture_output=True,
         text=True,
