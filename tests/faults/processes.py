@@ -112,6 +112,7 @@ def _main(
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
     if years_back:
         now = time.time
         time.time = lambda: now() - years_back * 365 * 86400
