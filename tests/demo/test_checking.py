@@ -45,6 +45,11 @@ def test_a_line_of_10_000_characters_is_refused_whatever_the_model_reads() -> No
         assert len(report.lines[0].sentence) == MAX_CHARACTERS
 
 
+def test_each_sentence_of_a_long_story_is_looked_at() -> None:
+    report = check_story("\n".join(["a"] * 19 + ["x" * 301]), 20, None)
+    assert report.problem == "Please mend sentence 20."
+
+
 def test_a_model_of_plain_english_takes_any_words(model: StoryGAN) -> None:
     assert check_story("Once upon a time.\nThe end.", 2, None).problem == ""
     assert grammar_of(model) is parse_sentence

@@ -12,7 +12,7 @@ from storygan.types import UsageError
 MAX_SAMPLES = 8
 MAX_SEED = 2**31 - 1
 MAX_CHARACTERS = 300  # of a sentence
-MAX_SHOWN = 12  # sentences of a story that are looked at one by one
+MAX_SHOWN = 12  # sentences of a story that are looked at one by one, or as many as it needs
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def grammar_of(model: StoryGAN) -> Callable[[str], object] | None:
 def check_story(text: str, T: int, grammar: Callable[[str], object] | None) -> Report:
     """Check the text of a story for a model that draws T sentences."""
     sentences = sentences_of(text)
-    lines = tuple(Line(sentence[:MAX_CHARACTERS], _problem(sentence, grammar)) for sentence in sentences[:MAX_SHOWN])
+    lines = tuple(
+        Line(sentence[:MAX_CHARACTERS], _problem(sentence, grammar)) for sentence in sentences[: max(T, MAX_SHOWN)]
+    )
     wrong = [number for number, line in enumerate(lines, 1) if line.problem]
     missing = T - len(sentences)
     if not sentences:
