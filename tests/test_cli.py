@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -133,3 +134,19 @@ def test_data_render_refuses_what_makes_no_sense(capsys: Errors, tmp_path: Path)
     assert "--shard 3" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--shard", "3")
     assert "not both" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--train", "2")
     assert not (tmp_path / "out").exists()
+
+
+def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    try:
+        assert main(["generate", *STORY, "--threads", "1", "--out", str(tmp_path / "one.png")]) == 0
+        assert (torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]) == (1, "1")
+        assert main(["generate", *STORY, "--threads", "2", "--out", str(tmp_path / "two.png")]) == 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    one, two = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in ("one", "two"))
+    assert np.abs(one - two).max() <= 1, "threads change rounding alone"
+    assert main(["edit", "influence", *STORY, "--threads=-1", "--out", str(tmp_path / "x.png")]) == 2
+    assert "--threads -1" in capsys.readouterr().err

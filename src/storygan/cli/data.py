@@ -1,0 +1,172 @@
+"""`storygan data ...`: data sets rendered, imported and checked."""
+
+from __future__ import annotations
+
+import json
+
+from jsonargparse import ArgumentParser, Namespace
+
+from storygan.cli.parser import subcommand
+from storygan.types import StoryganError, UsageError
+
+
+def data_set_options(parser: ArgumentParser, T: int) -> None:
+    """What every renderer of a data set takes; T frames a story unless told otherwise."""
+    parser.add_argument("out", type=str, help="folder of the data set; a run that was stopped goes on")
+    for split in ("train", "validation", "test"):
+        parser.add_argument(f"--{split}", type=int, default=0, help=f"stories of the {split} split")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
+    parser.add_argument("--frames", type=int, default=T, help="T: frames of a story (CLEVR-SV: up to 6)")
+    parser.add_argument("--size", type=int, default=64, help="pixels")
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+
+
+def data_options(parser: ArgumentParser) -> None:
+    commands = parser.add_subcommands(dest="data")
+    render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
+    data_set_options(render, T=4)
+    render.add_argument("--stories", type=int, default=0, help="how many stories: another name of --train")
+    render.add_argument(
+        "--shard", type=str, default="1/1", help="i/n: this job's part of the files (then `data merge`)"
+    )
+    toon = subcommand(commands, "render-toon", "draw Toon-SV, cartoon stories told in English")
+    data_set_options(toon, T=5)
+    merge = subcommand(commands, "merge", "bring the parts of `render-clevr --shard i/n` together")
+    merge.add_argument("out", type=str, help="folder of the data set")
+    merge.add_argument("parts", nargs="*", help="folders of the jobs, where they did not share OUT")
+    sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
+    sample.add_argument("out", type=str, help="folder of the new data set")
+    check = subcommand(commands, "check", "validate a data set and describe it")
+    check.add_argument("folder", type=str, help="folder of the data set")
+    check.add_argument("--json", action="store_true", help="one JSON object")
+    imports = subcommand(commands, "import", "bring a public data set into the canonical form")
+    layouts = imports.add_subcommands(dest="layout")
+    clevr = subcommand(layouts, "clevr-sv", "the original CLEVR-SV: CLEVR_dict.npy and images/")
+    clevr.add_argument("root", type=str, help="folder of the original")
+    clevr.add_argument("out", type=str, help="folder of the new data set")
+    clevr.add_argument(
+        "--train-below", type=int, default=0, help="story numbers below go to train (full release: 10000)"
+    )
+    pororo = subcommand(layouts, "pororo-sv", "Pororo-SV: SEASON/EPISODE/N.png, descriptions.csv, *.npy")
+    pororo.add_argument("root", type=str, help="folder of the original")
+    pororo.add_argument("out", type=str, help="folder of the new data set")
+    pororo.add_argument("--ids", type=str, default="", help="file of the split; none: train_seen_unseen_ids.npy first")
+    flintstones = subcommand(layouts, "flintstones-sv", "Flintstones-SV: annotations, split, video_frames_sampled/")
+    flintstones.add_argument("root", type=str, help="folder of the original")
+    flintstones.add_argument("out", type=str, help="folder of the new data set")
+    stories = subcommand(layouts, "stories", "your own: pictures and a stories.csv or stories.jsonl")
+    stories.add_argument("root", type=str, help="folder of the pictures and the list")
+    stories.add_argument("out", type=str, help="folder of the new data set")
+    stories.add_argument("--frames", type=int, default=0, help="T: frames of a story; 0: the most frequent length")
+
+
+def data(args: Namespace) -> None:
+    """`storygan data ...`."""
+    DATA_COMMANDS[args.data](args[args.data])
+
+
+def data_render(args: Namespace) -> None:
+    """`storygan data render-clevr`."""
+    from storygan.data.clevr.render import render_clevr
+
+    if args.stories and args.train:
+        raise UsageError("give --stories or --train, not both: they mean the same")
+    summary = render_clevr(
+        args.out,
+        train=args.train or args.stories,
+        validation=args.validation,
+        test=args.test,
+        seed=args.seed,
+        T=args.frames,
+        size=args.size,
+        workers=args.workers or None,
+        shard=read_shard(args.shard),
+    )
+    print(f"{args.out}: {summary.made} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
+
+
+def data_render_toon(args: Namespace) -> None:
+    """`storygan data render-toon`."""
+    from storygan.data.toon.render import render_toon
+
+    summary = render_toon(
+        args.out,
+        train=args.train,
+        validation=args.validation,
+        test=args.test,
+        seed=args.seed,
+        T=args.frames,
+        size=args.size,
+        workers=args.workers or None,
+    )
+    rate = summary.made * args.frames / max(summary.seconds, 1e-9)
+    print(
+        f"{args.out}: {summary.made} stories drawn in {summary.seconds:.0f} s "
+        f"({rate:.0f} frames/s), {summary.kept} were there"
+    )
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """`2/8` -> (2, 8)."""
+    try:
+        i, n = map(int, text.split("/"))
+    except ValueError:
+        raise UsageError(f"--shard {text}: give i/n, as in 2/8") from None
+    return i, n
+
+
+def data_merge(args: Namespace) -> None:
+    """`storygan data merge`."""
+    from storygan.data.clevr.render import merge_clevr
+
+    summary = merge_clevr(args.out, args.parts)
+    print(f"{args.out} is complete: {summary.kept} stories")
+
+
+def data_sample(args: Namespace) -> None:
+    """`storygan data sample`."""
+    from storygan.data.sample import write_sample
+
+    write_sample(args.out)
+    print(f"the sample is in {args.out}: storygan data check {args.out}")
+
+
+def data_import(args: Namespace) -> None:
+    """`storygan data import ...`."""
+    layout, options = args.layout, args[args.layout]
+    if layout == "clevr-sv":
+        from storygan.data.importers.clevr_sv import import_clevr_sv
+
+        print(import_clevr_sv(options.root, options.out, options.train_below))
+    elif layout == "pororo-sv":
+        from storygan.data.importers.pororo_sv import import_pororo_sv
+
+        print(import_pororo_sv(options.root, options.out, options.ids))
+    elif layout == "flintstones-sv":
+        from storygan.data.importers.flintstones_sv import import_flintstones_sv
+
+        print(import_flintstones_sv(options.root, options.out))
+    else:
+        from storygan.data.importers.own_stories import import_own_stories
+
+        print(import_own_stories(options.root, options.out, options.frames))
+
+
+def data_check(args: Namespace) -> None:
+    """`storygan data check`."""
+    from storygan.data.check import check_dataset
+
+    report = check_dataset(args.folder)
+    print(json.dumps(report.to_dict()) if args.json else report)
+    if report.problems:
+        raise StoryganError(f"{args.folder} has {len(report.problems)} problems")
+
+
+DATA_COMMANDS = {
+    "render-clevr": data_render,
+    "render-toon": data_render_toon,
+    "merge": data_merge,
+    "sample": data_sample,
+    "check": data_check,
+    "import": data_import,
+}

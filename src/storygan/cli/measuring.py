@@ -1,0 +1,83 @@
+"""`storygan evaluate`, `train-recognizer` and `check-recognizer`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from storygan.cli.drawing import SHIPPED_MODEL
+from storygan.cli.parser import threads_option
+from storygan.types import UsageError
+
+
+def evaluate_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=str,
+        default=SHIPPED_MODEL,
+        help="a shipped model, a model folder, a hub id, or a row: real-frames, mean-image, previous-real-frame, "
+        "another-story",
+    )
+    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--split", type=str, default="test")
+    parser.add_argument("--stories", type=int, default=0, help="only so many of the split; 0: all")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
+    threads_option(parser)
+    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def evaluate(args: Namespace) -> None:
+    """`storygan evaluate`."""
+    card = Path(args.model) / "README.md"
+    if args.card and not card.is_file():
+        raise UsageError(f"--card: there is no {card}; give a model folder")
+    from storygan.evaluation.report import evaluate as measure
+    from storygan.models.recognizer import SHIPPED
+
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer or SHIPPED)
+    if args.card:
+        from storygan.files import write_whole
+        from storygan.models.card import add_results
+
+        write_whole(card, add_results(card.read_text(), report.to_dict()))
+    print(json.dumps(report.to_dict()) if args.json else report)
+
+
+def train_recognizer_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--out", type=str, required=True, help="folder of the recognizer")
+    parser.add_argument("--split", type=str, default="train", help="what it learns from")
+    parser.add_argument("--start", type=str, help="folder of a recognizer to go on from")
+    parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
+    parser.add_argument("--seed", type=int, default=0)
+    threads_option(parser)
+
+
+def train_recognizer(args: Namespace) -> None:
+    """`storygan train-recognizer`."""
+    from storygan.evaluation.train_recognizer import train_recognizer as learn
+    from storygan.models.recognizer import Recognizer
+
+    start = Recognizer.load(args.start) if args.start else None
+    out = learn(args.data, args.split, args.epochs, start, seed=args.seed).save(args.out)
+    print(f"the recognizer is in {out}: storygan check-recognizer --recognizer {out} --data {args.data}")
+
+
+def check_recognizer_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--split", type=str, default="test")
+    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def check_recognizer(args: Namespace) -> None:
+    """`storygan check-recognizer`."""
+    from storygan.evaluation.accuracy import check_recognizer as check
+    from storygan.models.recognizer import SHIPPED, Recognizer
+
+    accuracy = check(Recognizer.load(args.recognizer or SHIPPED), args.data, args.split)
+    print(json.dumps(accuracy.to_dict()) if args.json else accuracy)

@@ -1,0 +1,87 @@
+"""`storygan train` and `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from storygan.config import VARIANTS, TrainConfig
+from storygan.types import UsageError
+
+
+def train_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--config", action="config", help="a YAML file of the fields below")
+    parser.add_argument("--resume", action="store_true", help="go on with a run, bit for bit: --resume RUN_FOLDER")
+    parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
+
+
+def train(args: Namespace) -> None:
+    """`storygan train`."""
+    values = args.as_dict()
+    values.pop("config", None)
+    resume = values.pop("resume")
+    config = training_config(values)
+    from storygan.training.loop import train as train_loop
+
+    folder = train_loop(config, resume)
+    print(f"the model is in {folder}: storygan generate --model {folder} ...")
+
+
+def training_config(values: dict[str, Any]) -> TrainConfig:
+    """The configuration that the options make, with a data set named."""
+    config = TrainConfig.from_dict(values)
+    if not config.data.path:
+        raise UsageError("no stories: name a data set folder with --data.path")
+    return config
+
+
+def compare_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=str, required=True, help="folder of the comparison; the same call goes on with it"
+    )
+    parser.add_argument("--variants", type=str, nargs="+", default=list(VARIANTS), help="the first against the others")
+    parser.add_argument("--contenders", type=str, help="in place of variants, a YAML file: name: {dotted field: value}")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of training each; 0: --iterations")
+    parser.add_argument("--split", type=str, default="test", help="what is measured")
+    parser.add_argument("--shown", type=int, default=8, help="stories on the page")
+    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--config", action="config", help="a YAML file of the fields below, which all share")
+    parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
+
+
+def compare(args: Namespace) -> None:
+    """`storygan compare`."""
+    values = args.as_dict()
+    values.pop("config", None)
+    own = {name: values.pop(name) for name in ("out", "minutes", "split", "shown")}
+    variants, contenders, recognizer = (values.pop(name) for name in ("variants", "contenders", "recognizer"))
+    config = training_config(values)
+    from storygan.compare.comparison import compare as compare_contenders
+    from storygan.compare.comparison import of_variants
+    from storygan.models.recognizer import SHIPPED
+
+    configs = read_contenders(contenders, config) if contenders else of_variants(config, variants)
+    compare_contenders(configs, **own, recognizer=recognizer or SHIPPED)
+    print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
+
+
+def read_contenders(file: str, config: TrainConfig) -> dict[str, TrainConfig]:
+    """The configurations that a YAML file makes of one: by name, the fields that are other, dotted."""
+    import yaml
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
+    try:
+        told = yaml.safe_load(Path(file).read_text())
+        asked = {str(name): [f"--{field}={value}" for field, value in fields.items()] for name, fields in told.items()}
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{file} does not hold contenders, `name: {{field: value}}`: {reason}") from error
+    start = parser.parse_object(config.to_dict())
+    try:
+        parsed = {name: parser.parse_args(args, start.clone()) for name, args in asked.items()}
+    except ArgumentError as error:
+        raise UsageError(f"{file}: {' '.join(str(error).split())}") from error
+    return {name: TrainConfig.from_dict(values.as_dict()) for name, values in parsed.items()}
