@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 
@@ -66,7 +66,7 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: 
     for word in text.split():
         while font.getlength(word) > width:
             lengths = range(2, len(word))
-            cut = 1 + bisect_right(lengths, width, key=lambda n: font.getlength(word[:n]))
+            cut = 1 + bisect_left(lengths, True, key=lambda n: font.getlength(word[:n]) > width)
             lines += [line] * bool(line) + [word[:cut]]
             line, word = "", word[cut:]
         longer = f"{line} {word}".strip()
