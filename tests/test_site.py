@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tests.test_readme import ROOT, parse
 
-from storygan import cli
+from storygan.cli import commands as cli
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 LOADED = re.compile(
@@ -23,7 +23,7 @@ LOADED = re.compile(
 )
 
 
-def commands(page: Path) -> list[str]:
+def calls(page: Path) -> list[str]:
     """The calls of `storygan` in the page's bash blocks."""
     code = "\n".join(block.code for block in parse(page.read_text()) if block.language == "bash")
     return [line for line in code.replace("\\\n", " ").splitlines() if line.startswith("storygan ")]
@@ -38,7 +38,7 @@ def test_every_command_of_a_page_is_understood(page: Path, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     nothing = {name: (options, lambda args: None, text) for name, (options, _, text) in cli.COMMANDS.items()}
     monkeypatch.setattr(cli, "COMMANDS", nothing)
-    for command in commands(page):
+    for command in calls(page):
         arguments = shlex.split(command, comments=True)[1:]
         assert cli.main(arguments) == 0, command
 
