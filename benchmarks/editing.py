@@ -28,7 +28,7 @@ PLACES = ("before t", "at t, inside", "at t, outside", "after t, inside", "after
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="clevr-sv")
-    parser.add_argument("--stories", type=int, default=50)
+    parser.add_argument("--stories", type=int, default=30)
     parser.add_argument("--seed", type=int, default=2026, help="of the stories")
     arguments = parser.parse_args()
     model = fold(StoryGAN.from_pretrained(arguments.model))
