@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
-    pytest.mark.filterwarnings("default::DeprecationWarning:(gradio|starlette|uvicorn|websockets|httpx).*"),
+    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:gradio\.queueing"),  # what it asks of pandas
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 PATIENCE = 60_000  # milliseconds: the machine may be busy
