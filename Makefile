@@ -54,8 +54,8 @@ story: $(BASE) ## draw a story with the shipped model into story.png
 # --- for developers -------------------------------------------------------------------------------------------------
 
 .PHONY: test slow lint types hooks ci docs lock clean
-test: $(DEV) ## run the fast tests
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+test: $(DEV) ## run the fast tests, one process a core
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
 slow: $(DEV) ## run the slow tests (training, Blender, a fresh clone, the README's long commands)
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
