@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -19,6 +20,12 @@ def data_set_options(parser: ArgumentParser, T: int) -> None:
     parser.add_argument("--frames", type=int, default=T, help="T: frames of a story (CLEVR-SV: up to 6)")
     parser.add_argument("--size", type=int, default=64, help="pixels")
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+
+
+def data_set_of(args: Namespace) -> dict[str, Any]:
+    """What `data_set_options` asked for, as the renderers take it; all but the training stories."""
+    asked = {name: args[name] for name in ("validation", "test", "seed", "size")}
+    return {**asked, "T": args.frames, "workers": args.workers or None}
 
 
 def data_options(parser: ArgumentParser) -> None:
@@ -74,12 +81,7 @@ def data_render(args: Namespace) -> None:
     summary = render_clevr(
         args.out,
         train=args.train or args.stories,
-        validation=args.validation,
-        test=args.test,
-        seed=args.seed,
-        T=args.frames,
-        size=args.size,
-        workers=args.workers or None,
+        **data_set_of(args),
         shard=read_shard(args.shard),
     )
     print(f"{args.out}: {summary.made} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
@@ -92,12 +94,7 @@ def data_render_toon(args: Namespace) -> None:
     summary = render_toon(
         args.out,
         train=args.train,
-        validation=args.validation,
-        test=args.test,
-        seed=args.seed,
-        T=args.frames,
-        size=args.size,
-        workers=args.workers or None,
+        **data_set_of(args),
     )
     rate = summary.made * args.frames / max(summary.seconds, 1e-9)
     print(

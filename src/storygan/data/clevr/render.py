@@ -117,9 +117,7 @@ def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summa
         keep_plan(out, read_plan(part, ClevrPlan))
         for path in sorted(part.glob("*.parquet")):
             if not (out / path.name).exists():
-                temporary = out / f".{path.name}.tmp"
-                shutil.copyfile(path, temporary)
-                temporary.replace(out / path.name)
+                write_whole(out / path.name, path.read_bytes())
     plan = read_plan(out, ClevrPlan)
     _complete(out, plan)
     return Summary(0, sum(plan.counts.values()), time.monotonic() - started)
