@@ -61,9 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_options(subcommand(commands, name, description))
     args = parser.parse_args(arguments)
     try:
-        options = args[args.command]
-        use_threads(options.get("threads", 0))
-        COMMANDS[args.command][1](options)
+        use_threads(innermost(args).get("threads", 0))
+        COMMANDS[args.command][1](args[args.command])
     except StoryganError as error:
         print(f"storygan: {error}", file=sys.stderr)
         return error.exit_code
@@ -82,6 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def innermost(args: Any) -> Any:
+    """The options of the command that was called, or of its subcommand: `edit`'s are under its own name."""
+    options = args[args.command]
+    chosen = options.get(args.command)
+    return options[chosen] if isinstance(chosen, str) else options
 
 
 def resume_folder(arguments: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.drawing import read_story, story_options
-from storygan.cli.parser import subcommand, use_threads
+from storygan.cli.parser import subcommand
 from storygan.types import UsageError
 
 
@@ -42,7 +42,6 @@ def edit(args: Namespace) -> None:
     story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
     if samples < 1 or options.scale < 1:
         raise UsageError("--samples and --scale must be at least 1")
-    use_threads(options.threads)
     from storygan import editing, viz
     from storygan.models.folding import fold
     from storygan.models.storygan import StoryGAN
