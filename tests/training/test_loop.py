@@ -127,6 +127,26 @@ def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path,
     assert (run / "model/model.safetensors").read_bytes() == (whole_run / "model/model.safetensors").read_bytes()
 
 
+def test_a_run_killed_between_its_last_checkpoint_and_its_model_is_mended(
+    tiny_dataset: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, save = tmp_path / "run", StoryGAN.save
+
+    def killed(model: StoryGAN, folder: Path) -> None:
+        if (run / "checkpoints/step-00000008.pt").exists():
+            raise KeyboardInterrupt
+        save(model, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoryGAN, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_config(tiny_dataset, run))
+    weights = (whole_run / "model/model.safetensors").read_bytes()
+    assert (run / "model/model.safetensors").read_bytes() != weights
+    train(tiny_config(tiny_dataset, run), resume=True)
+    assert (run / "model/model.safetensors").read_bytes() == weights
+
+
 def test_a_torn_checkpoint_is_passed_over(
     tiny_dataset: Path, whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         if run.checkpoint:
             trainer.load_state_dict(run.checkpoint)
         run.begin()
+        if run.checkpoint:  # a process that was killed after its last checkpoint left the model before it
+            trainer.save_model(run.path / MODEL)
         progress = tqdm(total=config.iterations, initial=trainer.k, unit="it", dynamic_ncols=True, smoothing=0.05)
         with progress, Stop() as stop:
             while trainer.k < config.iterations:
@@ -76,9 +78,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 if scheduled or stopping:
                     finite(metrics, k, run.checkpoints)
                     saved = run.save_checkpoint(k, trainer.state_dict(), prune=scheduled)
-                    model = trainer.drawn_with()
-                    model.card = make_card(config.model, config.sentence_encoder, config, k)
-                    model.save(run.path / MODEL)
+                    trainer.save_model(run.path / MODEL)
                 if stopping and not last:
                     raise stop.stopped(saved, run.path)
     return run.path / MODEL
@@ -201,6 +201,12 @@ class Trainer:
     def drawn_with(self) -> StoryGAN:
         """The model that is drawn with and exported: the averaged weights where there are any."""
         return self.model if self.ema is None else cast(StoryGAN, self.ema.module)
+
+    def save_model(self, folder: Path) -> None:
+        """Write the model folder of the iterations done."""
+        model = self.drawn_with()
+        model.card = make_card(self.config.model, self.config.sentence_encoder, self.config, self.k)
+        model.save(folder)
 
     def sample(self) -> np.ndarray:
         """Real frames on the left, the model's on the right; always the same stories and noise: (n, 2T, 64, 64, 3)."""
