@@ -10,7 +10,7 @@ if [ ! -x "$folder/bin/python" ]; then
     "$python" -m venv "$folder"
 fi
 echo "render-env: installing Blender as a Python module into $folder (about 400 MB, once)"
-"$folder/bin/python" -m pip install -qq --disable-pip-version-check -c constraints-render.txt bpy
+"$folder/bin/python" -m pip install -qq --disable-pip-version-check -c constraints-render.txt bpy OpenEXR
 
 # bpy links the X and GL libraries of the system even to render without a screen.
 bpy=$("$folder/bin/python" -c 'import importlib.util as u; print(u.find_spec("bpy").origin)')
@@ -28,5 +28,5 @@ if [ -n "$(missing)" ]; then
         exit 1
     fi
 fi
-"$folder/bin/python" -c 'import bpy' >/dev/null
+"$folder/bin/python" -c 'import bpy, OpenEXR' >/dev/null
 echo "render-env: $(grep '^bpy' constraints-render.txt) is ready in $folder"

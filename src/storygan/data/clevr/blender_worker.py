@@ -1,11 +1,11 @@
 """Blender's side of the renderer: run by the render environment's own Python as a separate process.
 
-Imports bpy, mathutils, NumPy, the standard library and denoiser.py beside it, never storygan. Protocol: the first line
-on stdin is one JSON object, the fields of Settings; every further line is one story: `seed` (of the noise), the jitters
-`camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y, rotation in
-radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values, nothing else.
-Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the CLEVR-SV release's
-camera: FORMATS.md.
+Imports bpy, mathutils, NumPy, OpenEXR, the standard library and denoiser.py beside it, never storygan. Protocol: the
+first line on stdin is one JSON object, the fields of Settings; every further line is one story: `seed` (of the noise),
+the jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y,
+rotation in radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values,
+nothing else. Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the camera
+of the CLEVR-SV release: FORMATS.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if _PINNABLE:
 import bpy  # noqa: E402
 import mathutils  # noqa: E402
 import numpy as np  # noqa: E402
-from denoiser import Denoiser  # noqa: E402 (denoiser.py beside this file)
+import OpenEXR  # noqa: E402
+from denoiser import Denoiser, ShadowKeeper  # noqa: E402 (denoiser.py beside this file)
 
 if _PINNABLE:
     os.sched_setaffinity(0, _CORES)
@@ -90,6 +91,7 @@ class Studio:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         _configure(self.scene, settings)
+        self.scene.view_layers[0].cycles.denoising_store_passes = True
         self._add("stage", _stage())
         self.camera = self._add("camera", _camera())
         self.scene.camera = self.camera
@@ -100,6 +102,7 @@ class Studio:
         self.file = os.memfd_create("frame")  # Blender only gives pixels to a file: one that ends with the process
         self.scene.render.filepath = f"/proc/self/fd/{self.file}"
         self.denoiser = Denoiser(self.size, settings.denoise) if settings.denoise else None
+        self.shadows = ShadowKeeper(self.size)
 
     def render(self, story: dict[str, Any]) -> np.ndarray:
         """One story: (T, size, size, 3) uint8."""
@@ -121,9 +124,14 @@ class Studio:
             self.slots[k].scale = (radius, radius, radius)
             self.slots[k].hide_render = False
             bpy.ops.render.render(write_still=True)
-            frame = _read_bmp(self.file)
-            frames[k] = self.denoiser.denoise(frame) if self.denoiser else frame
+            frames[k] = _srgb(self._clean(*_read_exr(self.file)))
         return frames
+
+    def _clean(self, color: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.ndarray:
+        if self.denoiser is None:
+            return color
+        stage = np.abs(albedo - ALBEDO).max(-1) < 0.05
+        return self.shadows.restore(color, self.denoiser.denoise(color, albedo, normal), stage)
 
     def _add(self, name: str, data: Any) -> Any:
         thing = bpy.data.objects.new(name, data)
@@ -146,7 +154,9 @@ def _configure(scene: Any, s: Settings) -> None:
     render.use_compositing = render.use_sequencer = False
     render.dither_intensity = 0.0
     render.use_file_extension = False
-    render.image_settings.file_format, render.image_settings.color_mode = "BMP", "RGB"
+    image = render.image_settings
+    image.media_type, image.file_format = "MULTI_LAYER_IMAGE", "OPEN_EXR_MULTILAYER"
+    image.color_depth, image.exr_codec, image.use_exr_interleave = "32", "NONE", True
     cycles.samples = s.samples
     cycles.use_adaptive_sampling = s.adaptive_threshold > 0
     cycles.adaptive_threshold = s.adaptive_threshold
@@ -166,13 +176,19 @@ def _look_at_origin(thing: Any, home: tuple[float, float, float], jitter: list[f
     thing.rotation_quaternion = (-position).to_track_quat("-Z", "Y")
 
 
-def _read_bmp(file: int) -> np.ndarray:
-    """The 24-bit BMP that Blender writes (its cheapest format): (height, width, 3) uint8 RGB."""
-    data = os.pread(file, os.fstat(file).st_size, 0)
-    offset, width, height = (int.from_bytes(data[i : i + 4], "little") for i in (10, 18, 22))
-    stride = (3 * width + 3) // 4 * 4
-    rows = np.frombuffer(data, np.uint8, stride * height, offset).reshape(height, stride)[::-1, : 3 * width]
-    return rows.reshape(height, width, 3)[:, :, ::-1]
+def _read_exr(file: int) -> list[np.ndarray]:
+    """What Blender has drawn: linear light, albedo and normal, each (height, width, 3) float32."""
+    with OpenEXR.File(f"/proc/self/fd/{file}", separate_channels=True) as picture:
+        channels = picture.channels()
+        passes = ("Combined", "RGB"), ("Denoising Albedo", "RGB"), ("Denoising Normal", "XYZ")
+        return [np.stack([channels[f"ViewLayer.{name}.{c}"].pixels for c in axes], -1) for name, axes in passes]
+
+
+def _srgb(light: np.ndarray) -> np.ndarray:
+    """Linear light -> uint8 sRGB (IEC 61966-2-1), what Blender's view transform "Standard" does."""
+    light = light.clip(0, 1)
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(curve * 255).astype(np.uint8)
 
 
 def _camera() -> Any:
