@@ -84,6 +84,15 @@ def test_import_and_help_are_light(arguments: list[str] | None) -> None:
     assert done.stdout.splitlines()[-1] == "loaded: []"
 
 
+def test_drawing_needs_no_compiler(tmp_path: Path) -> None:
+    """torch imports its compiler, 2 s, at calls that do not look like it."""
+    story = [f"large red rubber cube at ({x}, 0)" for x in (-2, -1, 1, 2)]
+    code = f"import sys, storygan.cli\nstorygan.cli.main({['generate', *story, '--out', str(tmp_path / 'x.png')]})\n"
+    code += "print('compiler:', [name for name in sys.modules if name.startswith('torch._dynamo')])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "compiler: []"
+
+
 def test_base_install_is_light() -> None:
     base = {re.split(r"[<>=\[ ]", line)[0] for line in PYPROJECT["project"]["dependencies"]}
     assert not base & {

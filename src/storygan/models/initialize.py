@@ -8,7 +8,12 @@ from torch import nn
 
 @torch.no_grad()
 def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
-    """DCGAN's start (Radford et al., 2016): weights N(0, std), norm layers N(1, std), biases 0. In place."""
+    """DCGAN's start (Radford et al., 2016): weights N(0, std), norm layers N(1, std), biases 0. In place.
+
+    A network on the meta device, which has shapes alone, stays as it is: torch would import its compiler, 2 s, to try.
+    """
+    if any(parameter.is_meta for parameter in network.parameters()):
+        return
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.GRUCell):
             for name, parameter in module.named_parameters(recurse=False):
