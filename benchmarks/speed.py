@@ -2,8 +2,9 @@
 
 Every row: median seconds over repeats (and the quartiles), the arithmetic that PyTorch's own counter counts in it
 (convolutions and matrix products, multiply and add apart), and so the achieved GFLOP/s, beside that of a large fp32
-matrix product measured in the same run. `floor` is the time the arithmetic would take at that peak. Run it on an idle
-machine, and trust ratios within one run more than seconds.
+matrix product measured in the same run. `floor` is the time the arithmetic would take at that peak; `in products` the
+share of the time that PyTorch's profiler finds inside convolutions and matrix products. Run it on an idle machine, and
+trust ratios within one run more than seconds.
 
 `--against COMMIT` is a paired run instead: training iterations of this tree and of COMMIT's, checked out beside it, in
 turns.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -33,6 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from storygan.config import DataConfig, LossConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
+from storygan.models.folding import fold
 from storygan.models.noise import Noise
 from storygan.training import steps
 from storygan.training.batches import indices, load_batch
@@ -40,6 +43,7 @@ from storygan.training.loop import Trainer
 
 B = 16
 STORY = "large red rubber cube at (-1.8, 1.5)"
+PRODUCTS = re.compile(r"aten::(_convolution|mkldnn_convolution|convolution_backward|addmm|mm|bmm|baddbmm)")
 
 
 @dataclass
@@ -75,6 +79,15 @@ def arithmetic(call: Callable[[], object]) -> float:
     return counter.get_total_flops() / 1e9
 
 
+def share_in_products(call: Callable[[], object]) -> float:
+    """The share of a call's time inside convolutions and matrix products, by PyTorch's profiler."""
+    call()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        call()
+    seconds = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    return sum(s for name, s in seconds.items() if PRODUCTS.fullmatch(name)) / sum(seconds.values())
+
+
 def peak_gflops(n: int = 2048) -> float:
     """GFLOP/s of an n x n fp32 matrix product, the best of 10."""
     a, b = torch.randn(n, n), torch.randn(n, n)
@@ -97,6 +110,7 @@ class Bench:
         self.dataset = open_split(self.data, "train")
         self.trainer = Trainer.build(self.config, self.dataset)
         self.batch = load_batch(self.dataset, self.trainer.S, np.arange(B), with_labels=False)
+        self.drawing = fold(self.trainer.model)
         self.noise = Noise.draw(B, self.config.model, torch.Generator().manual_seed(0))
 
     def fake(self) -> steps.Generated:
@@ -129,7 +143,7 @@ class Bench:
     def draw(self, n: int) -> object:
         S = self.trainer.S[:1].expand(n, -1, -1)
         noise = Noise.draw(n, self.config.model, torch.Generator().manual_seed(0))
-        return self.trainer.model.draw(S, noise)
+        return self.drawing.draw(S, noise)
 
     def calls(self) -> dict[str, tuple[Callable[[], object], int, str]]:
         """Name -> what to time, how often, and a note."""
@@ -201,6 +215,7 @@ def measure(only: str | None) -> dict[str, Row]:
             if only in (None, row):
                 low, median, high = timed(call, repeats)
                 gflop = arithmetic(call)
+                note += f"; {share_in_products(call):.0%} in products"
                 rows[row] = Row(median, low, high, gflop, gflop / median, peak, gflop / peak, note)
         for row, measure_row in processes.items():
             if only in (None, row):
