@@ -19,8 +19,8 @@ from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
-PATIENCE = 900
-"""Seconds for what takes one or two on an idle machine."""
+PATIENCE = 300
+"""Seconds for what takes one or two on an idle machine. A process that lives longer says on stderr where it is."""
 
 
 class Command:
@@ -112,6 +112,7 @@ def _main(
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     faulthandler.enable()
+    faulthandler.dump_traceback_later(0.9 * PATIENCE)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
     if years_back:
         now = time.time
