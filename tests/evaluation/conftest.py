@@ -52,7 +52,7 @@ def measure(stories: StoryDataset, recognizer: Recognizer) -> Measure:
         looked = look(recognizer, pool, sentences)
         found = {
             **object_metrics(looked.seen[MODEL]),
-            **label_metrics(looked.labels[index], labels),
+            **label_metrics(looked.labels[index], labels, recognizer.labels),
             **pixel_metrics(pool, MODEL),
         }
         return {name: float(metric.total.sum() / metric.weight.sum()) for name, metric in found.items()}

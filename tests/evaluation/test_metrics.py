@@ -6,6 +6,7 @@ import numpy as np
 
 from storygan.evaluation import metrics
 from storygan.evaluation.bootstrap import PerStory
+from storygan.evaluation.lines import label_metrics
 from storygan.evaluation.metrics import Seen
 
 
@@ -61,3 +62,22 @@ def test_labels() -> None:
     found = np.array([[[1, 0, 1], [1, 0, 0]]], bool)
     assert value(metrics.label_exact_match(found, labels)) == [0.5]
     assert value(metrics.label_micro_f1(found, labels)) == [2 * 2 / (3 + 3)]
+    assert value(metrics.label_kept(found, labels)) == [0]
+
+
+def test_groups_of_labels_are_measured_on_their_own() -> None:
+    names = ("who: fox", "who: bear", "place: farm", "lucky")
+    labels = np.array([[[1, 0, 1, 0], [0, 1, 1, 1]]], bool)  # 1 story, 2 frames
+    found = np.array([[[1, 0, 1, 1], [0, 0, 1, 1]]], bool)
+    values = {name: value(metric)[0] for name, metric in label_metrics(found, labels, names).items()}
+    assert values == {
+        "label_exact_match": 0,
+        "label_micro_f1": 2 * 4 / (5 + 5),
+        "label_kept": 0,
+        "label_exact_match_who": 0.5,
+        "label_micro_f1_who": 2 * 1 / (1 + 2),
+        "label_kept_who": 0,
+        "label_exact_match_place": 1,
+        "label_micro_f1_place": 1,
+        "label_kept_place": 1,
+    }

@@ -133,7 +133,7 @@ def test_any_labelled_data_set_has_a_label_classifier(sample: Path, tmp_path: Pa
     assert classifier.labels == ("Pororo", "Loopy", "Crong")
     assert not classifier.knows_places
     values = check_recognizer(classifier, data, "train").values
-    assert set(values) == {"label_exact_match", "label_micro_f1"}
+    assert set(values) == {"label_exact_match", "label_micro_f1", "label_kept"}
 
 
 def test_what_cannot_be_learned_is_refused(recognizer: Recognizer, sample: Path, tmp_path: Path) -> None:

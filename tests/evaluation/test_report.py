@@ -11,6 +11,7 @@ import torch
 
 from storygan.cli import main
 from storygan.config import ModelConfig
+from storygan.data.dataset import open_split
 from storygan.evaluation import features, lines
 from storygan.evaluation.report import draw, evaluate
 from storygan.evaluation.rows import ROWS
@@ -54,6 +55,16 @@ def test_json_of_a_model(model: Path, sample: Path, capsys: Output) -> None:
     varied = {"diversity_rms_01", "change_with_eps_rms_01", "change_with_eps_0_rms_01", "change_with_h_0_rms_01"}
     assert varied <= set(report["rows"]["model"])
     assert not varied & set(report["rows"]["real_frames"])
+
+
+def test_only_the_stories_whose_ids_begin_so(sample: Path) -> None:
+    ids = open_split(sample, "test").story_ids
+    beginning = ids[0][:-1]
+    report = evaluate("mean-image", sample, only=beginning)
+    assert 2 <= report.stories == sum(name.startswith(beginning) for name in ids) < len(ids)
+    assert f"ids that begin with {beginning}" in report.notes[0]
+    with pytest.raises(UsageError, match="no story's id begins with 'toon'"):
+        evaluate("mean-image", sample, only="toon")
 
 
 def test_rows_rank_and_a_trivial_row_may_be_the_model(sample: Path) -> None:

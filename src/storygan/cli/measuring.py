@@ -22,7 +22,8 @@ def evaluate_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--data", type=str, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test")
-    parser.add_argument("--stories", type=int, default=0, help="only so many of the split; 0: all")
+    parser.add_argument("--only", type=str, default="", help="only stories whose ids begin so, as toon-test-wording")
+    parser.add_argument("--stories", type=int, default=0, help="only so many of them; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
@@ -38,7 +39,8 @@ def evaluate(args: Namespace) -> None:
     from storygan.evaluation.report import evaluate as measure
     from storygan.models.recognizer import SHIPPED
 
-    report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer or SHIPPED)
+    judge = args.recognizer or SHIPPED
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, judge, args.only)
     if args.card:
         from storygan.files import write_whole
         from storygan.models.card import add_results

@@ -15,5 +15,6 @@ def write_sample(out: str | Path) -> list[Path]:
     """
     with new_folder(out) as folder:
         for file in files("storygan.data").joinpath("sample").iterdir():
-            (folder / file.name).write_bytes(file.read_bytes())
+            if file.is_file():  # a cache may be beside them
+                (folder / file.name).write_bytes(file.read_bytes())
     return sorted(Path(out).iterdir())

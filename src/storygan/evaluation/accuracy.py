@@ -10,8 +10,8 @@ import numpy as np
 
 from storygan.data.clevr.places import floor_grid, in_picture, safe_places
 from storygan.data.dataset import open_split
-from storygan.evaluation import metrics
 from storygan.evaluation.lessons import lessons
+from storygan.evaluation.lines import label_metrics
 from storygan.models.recognizer import THERE, Recognizer, read
 from storygan.text.clevr import ATTRIBUTES
 from storygan.types import UsageError
@@ -50,8 +50,8 @@ def check_recognizer(recognizer: Recognizer, data: str | Path, split: str = "tes
 
     Values: `there`: objects that are found at their place; `size`, `colour`, `material`, `shape`: objects for which it
     reads the right one; `all_right`: objects found with all four right; `empty_place`: places of the floor's grid, far
-    from all objects, where it finds none; `empty_frame`: frames in which it finds none at any of them;
-    `label_exact_match`, `label_micro_f1`: see `metrics`.
+    from all objects, where it finds none; `empty_frame`: frames in which it finds none at any of them; those of labels:
+    see `label_metrics`.
 
     Raises:
         UsageError: where the data set has nothing that this recognizer recognizes.
@@ -89,8 +89,7 @@ def check_recognizer(recognizer: Recognizer, data: str | Path, split: str = "tes
             shares.setdefault(name, []).append(right.ravel())
     values = {name: float(np.concatenate(parts).mean()) for name, parts in shares.items()}
     if named:
-        labels = known.labels.astype(bool)
-        for metric in (metrics.label_exact_match, metrics.label_micro_f1):
-            total, count = metric(found, labels)
-            values[metric.__name__] = float(total.sum() / count.sum())
+        for name, (total, count) in label_metrics(found, known.labels.astype(bool), known.label_names).items():
+            if count.any():
+                values[name] = float(total.sum() / count.sum())
     return Accuracy(f"{Path(data).name}, split {split}", N, values, confusion if places else {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from storygan.evaluation import metrics, pixels
@@ -30,11 +32,21 @@ def object_metrics(seen: Seen) -> dict[str, PerStory]:
     }
 
 
-def label_metrics(found: np.ndarray, labels: np.ndarray) -> dict[str, PerStory]:
-    """Labels found in the frames and the right ones, (N, T, K) bool."""
+def label_metrics(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, PerStory]:
+    """Labels found in the frames and the right ones, (N, T, K) bool, and their K names.
+
+    Names such as `place: farm` put labels into groups; each group is measured on its own too, as in
+    `label_exact_match_place`.
+    """
+    groups: dict[str, list[int]] = {"": list(range(len(names)))}
+    for k, name in enumerate(names):
+        group, colon, _ = name.partition(":")
+        if colon:
+            groups.setdefault("_" + group.strip().replace(" ", "_"), []).append(k)
     return {
-        "label_exact_match": metrics.label_exact_match(found, labels),
-        "label_micro_f1": metrics.label_micro_f1(found, labels),
+        f"{metric.__name__}{group}": metric(found[..., ks], labels[..., ks])
+        for group, ks in groups.items()
+        for metric in (metrics.label_exact_match, metrics.label_micro_f1, metrics.label_kept)
     }
 
 

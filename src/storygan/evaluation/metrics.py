@@ -68,6 +68,11 @@ def label_micro_f1(found: np.ndarray, labels: np.ndarray) -> PerStory:
     return PerStory(2.0 * hits, (found.sum((1, 2)) + labels.sum((1, 2))).astype(float))
 
 
+def label_kept(found: np.ndarray, labels: np.ndarray) -> PerStory:
+    """Stories whose K labels are all right in every frame: of the labels for places, those that stay where they are."""
+    return per_story((found == labels).all((1, 2)))
+
+
 def _new(values: np.ndarray) -> np.ndarray:
     """(N, T, T) -> (N, T): frame t, object t."""
     return np.diagonal(values, axis1=1, axis2=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,17 @@ def _cell(value: Estimate | None) -> str:
 
 
 def evaluate(
-    model: str, data: str | Path, split: str = "test", stories: int = 0, seed: int = 0, recognizer: str | Path = SHIPPED
+    model: str,
+    data: str | Path,
+    split: str = "test",
+    stories: int = 0,
+    seed: int = 0,
+    recognizer: str | Path = SHIPPED,
+    only: str = "",
 ) -> Report:
     """Evaluate a model, or a trivial row under its name, on the first `stories` stories of a split (0: all).
+
+    `only`: how the ids of the stories that count begin, for data sets whose parts differ in their ids.
 
     Raises:
         UsageError: the model does not fit the data, or there are fewer than 2 stories.
@@ -79,9 +87,9 @@ def evaluate(
     if stories < 0:
         raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
     torch.set_flush_denormal(True)
-    dataset = open_split(data, split)
-    N = min(stories or len(dataset), len(dataset))
-    told = dataset.sentences[:N]
+    whole = open_split(data, split)
+    dataset = _chosen(whole, only, stories)
+    N, told = len(dataset), dataset.sentences
     row = trivial_row(model)
     network = None if row else fold(StoryGAN.from_pretrained(model))
     judge, known = Recognizer.load(recognizer), _known(dataset)
@@ -89,13 +97,13 @@ def evaluate(
     sees_labels = known is not None and known.label_names == judge.labels
 
     drawn = draw(network, told, seed) if network else str(row)
-    pool = make_pool(dataset.batch(range(N)), mean_image(_training_split(data, dataset)), drawn)
+    pool = make_pool(dataset.frames, mean_image(_training_split(data, whole)), drawn)
     looked = look(judge, pool, told if sees_places else None)
     rows: dict[str, Line] = {}
     for name, index in tqdm(pool.rows.items(), desc="compare", unit="row", disable=None):
         values = object_metrics(looked.seen[name]) if sees_places else {}
         if known is not None and sees_labels:
-            values |= label_metrics(looked.labels[index], known.labels[:N].astype(bool))
+            values |= label_metrics(looked.labels[index], known.labels.astype(bool), known.label_names)
         values |= pixel_metrics(pool, name)
         rows[name] = {metric: estimate(value, seed) for metric, value in values.items()}
     for name, line in distances(pool, looked.features if sees_places or sees_labels else None, seed).items():
@@ -103,7 +111,8 @@ def evaluate(
     if network:
         S = torch.from_numpy(network.encode(told[:VARIETY_STORIES]))
         rows[MODEL] |= {metric: estimate(value, seed) for metric, value in variety(network, S, seed).items()}
-    notes = _notes(model, f"{Path(data).name}, split {split}", N, seed, judge, sees_places, sees_labels)
+    part = f"{Path(data).name}, split {split}" + (f", ids that begin with {only}" if only else "")
+    notes = _notes(model, part, N, seed, judge, sees_places, sees_labels)
     return Report(model, Path(data).name, split, N, seed, rows, notes)
 
 
@@ -120,6 +129,20 @@ def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:
     noise = Noise.draw(len(S), model.config, torch.Generator().manual_seed(seed))
     parts = tqdm(range(0, len(S), BATCH), desc="draw", unit="batch", disable=None)
     return np.concatenate([model.draw(S[n : n + BATCH], noise[n : n + BATCH]) for n in parts])
+
+
+def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:
+    """The stories to evaluate on, in memory."""
+    chosen = [n for n, name in enumerate(dataset.story_ids) if name.startswith(only)][: stories or None]
+    if not chosen:
+        raise UsageError(f"no story's id begins with {only!r}; the first is {dataset.story_ids[0]}")
+    return replace(
+        dataset,
+        frames=dataset.frames[chosen],
+        sentences=[dataset.sentences[n] for n in chosen],
+        labels=None if dataset.labels is None else dataset.labels[chosen],
+        story_ids=[dataset.story_ids[n] for n in chosen],
+    )
 
 
 def _known(dataset: StoryDataset) -> Lessons | None:

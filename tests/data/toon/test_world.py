@@ -109,7 +109,7 @@ def test_weather_suits_the_place() -> None:
 
 def test_labels_name_what_is_there() -> None:
     for scene in (scene for story in STORIES for scene in story):
-        named = {name for name, there in zip(LABELS, scene.labels(), strict=True) if there}
+        named = {name.partition(": ")[2] for name, there in zip(LABELS, scene.labels(), strict=True) if there}
         assert named == who(scene) | {scene.place} | set(held(scene)) | set(dict(scene.ground))
 
 

@@ -49,8 +49,8 @@ them down, sleep, wake and cheer; the sky changes.
 {counts}
 
 {megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings), `frames` ({T} PNG images), `labels`
-({T} x {K} of 0 and 1: what a frame shows; the nine characters first, then the places, then the things; the names
-stand in the schema metadata under `storygan`).
+({T} x {K} of 0 and 1: what a frame shows; the nine characters first, then the places, then the things; their names,
+as in `place: farm`, stand in the schema metadata under `storygan`).
 
 - Characters: {cast}.
 - Places: {places}.

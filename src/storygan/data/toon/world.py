@@ -45,7 +45,9 @@ THINGS = (
     "cake",
 )
 SKIES = ("sunny", "cloudy", "rain", "snow", "evening", "night")
-LABELS = (*CHARACTERS, *PLACES, *THINGS)  # K = 29: characters first, as in Pororo-SV
+GROUPS = {"character": tuple(CHARACTERS), "place": PLACES, "thing": THINGS}
+LABELS = tuple(f"{group}: {name}" for group, names in GROUPS.items() for name in names)
+"""K = 29; characters first, as in Pororo-SV. A name says its group, for the metrics of each (evaluation.lines)."""
 SNOW_FALLS = ("snowy field", "forest", "village", "living room")
 NEXT_SKY = {"evening": ("night",), "night": ("sunny",)}  # after the others any may come
 NO_RAIN = ("snowy field", "desert")
@@ -93,7 +95,7 @@ class Scene:
         """0 or 1 for each of LABELS: what the frame shows."""
         there = {self.place, *(a.species for a in self.actors), *(a.holds for a in self.actors)}
         there |= {thing for thing, _ in self.ground}
-        return [int(name in there) for name in LABELS]
+        return [int(name in there) for names in GROUPS.values() for name in names]
 
 
 def sample_story(rng: np.random.Generator, T: int = 5, unseen_pair: bool = False) -> list[Scene]:
