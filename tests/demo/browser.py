@@ -35,3 +35,55 @@ def is_local(url: str) -> bool:
     """Whether a request to the address stays on this machine."""
     parts = urlsplit(url)
     return parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost")
+
+
+def illegible(page: Any) -> list[str]:
+    """The words seen that stand out too little from what is behind them, or are cut off at their box's edge.
+
+    Contrast as in WCAG 2.2: 4.5 to 1, for large letters (24 px, or bold from 18.66 px) 3 to 1.
+    """
+    found: list[str] = page.evaluate(LEGIBILITY)
+    return found
+
+
+LEGIBILITY = """() => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const rgba = (colour) => {
+        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+    const behind = (element) => {
+        for (; element; element = element.parentElement) {
+            const colour = rgba(getComputedStyle(element).backgroundColor);
+            if (colour[3] > 250) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const bad = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        const element = node.parentElement, words = node.textContent.trim();
+        if (!words || !element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+        if (element.closest('svg, style, script')) continue;
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        const box = range.getBoundingClientRect();
+        if (!box.width || !box.height) continue;
+        const style = getComputedStyle(element);
+        const [one, two] = [light(rgba(style.color)), light(behind(element))].sort((a, b) => b - a);
+        const size = parseFloat(style.fontSize);
+        const large = size >= 24 || (size >= 18.66 && parseInt(style.fontWeight) >= 700);
+        const contrast = (one + 0.05) / (two + 0.05);
+        if (contrast < (large ? 3 : 4.5)) bad.push(`${words.slice(0, 60)}: ${contrast.toFixed(1)} to 1`);
+        for (let holder = element; holder && holder !== document.body; holder = holder.parentElement) {
+            if (getComputedStyle(holder).overflowX === 'visible') continue;
+            const edge = holder.getBoundingClientRect();
+            if (box.right > edge.right + 1 || box.left < edge.left - 1) bad.push(`${words.slice(0, 60)}: cut off`);
+            break;
+        }
+    }
+    return [...new Set(bad)];
+}"""

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.demo.browser import CHROMIUM, chromium, is_local
+from tests.demo.browser import CHROMIUM, chromium, illegible, is_local
 from tests.demo.conftest import STORY
 
+from storygan.config import ModelConfig
 from storygan.demo.comic import PAGE
 from storygan.demo.server import running
 from storygan.models.storygan import StoryGAN
+from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.text.minilm_encoder import MiniLMEncoder
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,11 +57,25 @@ def called() -> Iterator[list[str]]:
         yield hosts
 
 
+def letters(sentences: list[str], digest: str) -> dict[str, np.ndarray]:
+    """In place of MiniLM, which is large: a sentence by the letters in it."""
+    codes = np.random.default_rng(0).normal(size=(256, 384)).astype(np.float16)
+    return {text: codes[list(text.encode())].mean(0) for text in sentences}
+
+
 @pytest.fixture(scope="module")
 def address(called: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the shipped model."""
-    with running(["clevr-sv"], "127.0.0.1", 0) as address:
-        yield address
+    """A server with the shipped model and two untrained ones: of three objects, and of plain English."""
+    folder = tmp_path_factory.mktemp("models")
+    english = MiniLMEncoder("", np.zeros(384, np.float32), np.random.default_rng(0).normal(size=(384, 128)) / 2)
+    for name, T, encoder in (("three", 3, ClevrEncoder()), ("english", 5, english)):
+        StoryGAN(ModelConfig(T=T, noise_dim=10), encoder).save_pretrained(folder / name / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storygan.text.minilm_encoder.embed", letters)
+        patch.setattr("gradio.networking.url_ok", lambda url: False)  # as on a machine too busy to answer at once
+        own = [str(folder / name / "model") for name in ("three", "english")]
+        with running(["clevr-sv", *own], "127.0.0.1", 0) as address:
+            yield address
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +91,9 @@ def visit(browser: Any, address: str, called: list[str]) -> Iterator[Callable[..
     errors: list[str] = []
     contexts = []
 
-    def visit(width: str = "desk") -> Any:
+    def visit(width: str = "desk", colours: str = "light") -> Any:
         size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-        context = browser.new_context(viewport=size, accept_downloads=True)
+        context = browser.new_context(viewport=size, accept_downloads=True, color_scheme=colours)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
@@ -106,8 +123,7 @@ def draw(page: Any, samples: int = 1) -> None:
     page.keyboard.press("Tab")
     page.click("#draw")
     page.wait_for_selector(f"#pictures .drawing:nth-of-type({samples}) img")
-    page.wait_for_selector("#change")
-    page.wait_for_selector("#keep a[href*='story.txt'], #keep button:has-text('Story')")
+    page.wait_for_selector("#after #keep a[href*='story.txt'], #after #keep button:has-text('Story')")
 
 
 def shown(page: Any, where: str = "#pictures") -> list[str]:
@@ -201,7 +217,8 @@ def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -
     page.click("#say")
     page.wait_for_selector("#comparison .drawing:nth-of-type(2) img")
     after = shown(page)
-    assert shown(page, "#comparison") == [*first[4:], *after[4:]]  # before, after
+    assert shown(page, "#comparison")[:8] == [*first[4:], *after[4:]]  # before, after
+    assert "Pictures 1 and 2 stayed exactly as they were. Pictures 3 and 4 changed." in page.inner_text("#comparison")
     assert after[:6] == first[:6]  # the other drawing, and what was told before, are as they were
     assert after[6] != first[6]
     picture(page, "desk-5-changed")
@@ -214,7 +231,111 @@ def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -
 
     page.click("#why")
     page.wait_for_selector("#influence .drawing:nth-of-type(5) img")
+    assert page.locator("#influence .owed").count() == 4
+    assert not page.locator("#influence details section").first.is_visible()
     picture(page, "desk-6-influence")
+
+    page.click("#undo")
+    page.wait_for_function("src => document.querySelectorAll('#pictures img')[4].src === src", arg=after[4])
+    assert shown(page) == after
+    page.click("#undo")
+    page.wait_for_function("src => document.querySelectorAll('#pictures img')[6].src === src", arg=first[6])
+    assert shown(page) == first
+    page.wait_for_function("() => document.querySelector('#influence').innerText.trim() === ''")
+
+
+def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any]) -> None:
+    page = visit()
+    tell(page, *STORY)
+    draw(page)
+    first = shown(page)
+    page.fill("#more :is(textarea, input)", "a cow")
+    page.wait_for_selector("#more-check mark:text-is('cow')")
+    page.click("#go-on")
+    page.wait_for_selector("#comparison .problem:has-text('cow')")
+    assert shown(page) == first
+    page.fill("#more :is(textarea, input)", "large cyan rubber sphere at (1.5, 1.5)")
+    page.click("#go-on")
+    page.wait_for_selector("#pictures .strip figure:nth-of-type(5) img")
+    longer = shown(page)
+    assert longer[:4] == first
+    assert "large cyan rubber sphere" in page.locator("#pictures figcaption").last.inner_text()
+    page.wait_for_selector("#comparison :text('Picture 5 is new.')")
+    page.wait_for_selector("#which label:has-text('5')")
+    picture(page, "desk-7-longer")
+
+    page.click("#way")
+    page.wait_for_selector("#pictures .drawing:nth-of-type(5) img")
+    way = shown(page)
+    assert way[:5] == longer
+    assert len(way) == 25
+    assert page.inner_text("#pictures h3 >> nth=2") == "Drawing 3: 50% of the way"
+    page.wait_for_selector("#liked label:has-text('5')")
+    picture(page, "desk-8-way")
+    page.click("#undo")
+    page.wait_for_function("() => document.querySelectorAll('#pictures img').length === 5")
+    assert shown(page) == longer
+    page.click("#undo")
+    page.wait_for_function("() => document.querySelectorAll('#pictures img').length === 4")
+    page.wait_for_selector("#undo", state="hidden")
+    assert shown(page) == first
+
+
+def pick(page: Any, model: str) -> None:
+    page.click("#model input")
+    page.click(f"[role=option]:has-text('{model}')")
+
+
+def test_each_model_has_its_examples_its_floor_and_its_check(visit: Callable[..., Any]) -> None:
+    page = visit()
+    pick(page, "english")
+    page.wait_for_selector("#plan", state="hidden")
+    page.wait_for_selector("#examples button:has-text('The carrot')")
+    page.wait_for_selector("#check .ready")
+    assert len(page.input_value("#story textarea").splitlines()) == 5
+    tell(page, "A pig called Penny has a kite.", "She flies it.", "It is pink!", "Oh no.")
+    page.wait_for_selector("#check :text('Write 1 more sentence: this story needs 5.')")
+    page.click("#examples button:has-text('Surprise')")
+    page.wait_for_selector("#check .ready")
+    draw(page)
+    assert len(shown(page)) == 5
+    picture(page, "desk-9-english")
+    page.click("#go-on")
+    page.wait_for_selector("#pictures .strip figure:nth-of-type(6) img")
+    page.click("#why")
+    page.wait_for_selector("#influence .drawing:nth-of-type(5) img")
+    assert page.locator("#influence .owed").count() == 6
+
+    pick(page, "three")
+    page.wait_for_selector("#plan .thing >> nth=2")
+    page.wait_for_selector("#examples button:has-text('Marbles')")
+    tell(page, *STORY[:2], "small pink metal cube at (0, 0)")
+    page.wait_for_selector("#check li mark:text-is('pink')")
+    assert len(shown(page)) == 6  # the drawing stays
+    tell(page, *STORY[:3])
+    page.wait_for_selector("#check .ready")
+    page.click("#draw")
+    page.wait_for_function("() => document.querySelectorAll('#pictures img').length === 3")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_words_can_be_read(visit: Callable[..., Any], width: str, colours: str) -> None:
+    page = visit(width, colours)
+    tell(page, STORY[0], "a pink cow")
+    page.wait_for_selector("#check mark")
+    assert illegible(page) == []
+    tell(page, *STORY)
+    page.wait_for_selector("#check .ready")
+    draw(page, samples=2)
+    page.click("#say")
+    page.wait_for_selector("#comparison .drawing")
+    page.click("#why")
+    page.wait_for_selector("#influence details")
+    page.click("#influence summary")
+    picture(page, f"{width}-{colours}-all")
+    assert illegible(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_each_file_is_saved(visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -243,15 +364,15 @@ def test_each_file_is_saved(visit: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_typing_does_not_wait_for_anyones_drawing(visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from storygan.demo import page as module
+    from storygan.demo.page import starting
 
-    go_on, plain = threading.Event(), module.draw
+    go_on, plain = threading.Event(), starting.draw
 
     def slow(*arguments: Any) -> Iterator[Any]:
         assert go_on.wait(300)
         yield from plain(*arguments)
 
-    monkeypatch.setattr(module, "draw", slow)
+    monkeypatch.setattr(starting, "draw", slow)
     one, two = visit(), visit("phone")
     try:
         one.click("#draw")

@@ -10,7 +10,7 @@ from tests.demo.conftest import STORY
 
 from storygan.demo.checking import check_story
 from storygan.demo.drawing import draw
-from storygan.demo.pictures import check_html, problem_html, sheet_html, strip_html
+from storygan.demo.pictures import check_html, problem_html, rows_html, sheet_html
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import parse_sentence
 from storygan.viz import Row
@@ -27,7 +27,7 @@ def test_the_check_sets_the_word_at_fault_off() -> None:
 
 def test_typed_markup_stays_text() -> None:
     shown = check_html(check_story(EVIL, 4, parse_sentence)) + problem_html(EVIL)
-    shown += strip_html(Row(EVIL, np.zeros((1, 8, 8, 3), np.uint8), [EVIL]))
+    shown += rows_html([Row(EVIL, np.zeros((1, 8, 8, 3), np.uint8), [EVIL])])
     assert "<img src=x" not in shown
     assert 'onerror="' not in shown
 

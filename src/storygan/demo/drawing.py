@@ -1,4 +1,4 @@
-"""Drawings of a story as a visitor sees them: one after another while they are drawn, and edited afterwards."""
+"""Drawings of a story as a visitor sees them: one after another while they are drawn, edited, and come back to."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError
 
+UNDOS = 8
+"""Sheets that one can go back; each may hold 8 drawings of 60 kB."""
+
 
 @dataclass(frozen=True)
 class Sheet:
-    """The drawings of one story by one model, of which there are to be `samples`."""
+    """The drawings of one story by one model, of which there are to be `samples`. Never changed in place."""
 
     model: str
     samples: int
     drawings: tuple[Drawing, ...]
     """Each holds one drawing; edits have come to some."""
+    titles: tuple[str, ...] = ()
+    """One for each drawing; none: they are numbered."""
+    earlier: tuple[Sheet, ...] = ()
+    """The sheets before this one, the oldest first; they hold none themselves."""
 
     def pick(self, number: object) -> Drawing:
         """The drawing of that number, from 1; UsageError where there is none."""
@@ -31,7 +38,25 @@ class Sheet:
 
     def with_edit(self, number: int, drawing: Drawing) -> Sheet:
         """The sheet with another drawing in the place of that number."""
-        return replace(self, drawings=(*self.drawings[: number - 1], drawing, *self.drawings[number:]))
+        drawings = (*self.drawings[: number - 1], drawing, *self.drawings[number:])
+        return replace(self, drawings=drawings).after(self)
+
+    def with_way(self, way: Drawing) -> Sheet:
+        """A sheet of the steps of an interpolation, each a drawing, in the place of this one."""
+        n = len(way)
+        titles = tuple(f"Drawing {k + 1}: {k / (n - 1):.0%} of the way" for k in range(n))
+        return Sheet(self.model, n, tuple(way[k] for k in range(n)), titles).after(self)
+
+    def after(self, old: Sheet | None) -> Sheet:
+        """This sheet, from which one can go back to the old one, and on to those before it."""
+        earlier = () if old is None else (*old.earlier, replace(old, earlier=()))
+        return replace(self, earlier=earlier[-UNDOS:])
+
+    def undo(self) -> Sheet:
+        """The sheet before this one; UsageError where there is none."""
+        if not self.earlier:
+            raise UsageError("There is nothing to undo.")
+        return replace(self.earlier[-1], earlier=self.earlier[:-1])
 
 
 def draw(name: str, model: StoryGAN, sentences: Sequence[str], samples: int, seed: int) -> Iterator[Sheet]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
 from storygan.data.toon.language import tell_story
 from storygan.data.toon.world import sample_story
+from storygan.demo.floor import in_the_way, things_of
+from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import format_sentence
 
+TRIES = 4
+"""Made-up scenes in which a place is looked for that is still free."""
 EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
     "clevr": {
         "Far corners": (
@@ -62,6 +68,11 @@ EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+def kind_of(model: StoryGAN) -> str:
+    """Which examples a model reads: of its sentence encoder's kind."""
+    return model.sentence_encoder.kind if model.sentence_encoder is not None else "sentence"
+
+
 def example(kind: str, title: str, T: int) -> str:
     """The text of an example, cut to T sentences."""
     return "\n".join(EXAMPLES[kind][title][:T])
@@ -73,3 +84,13 @@ def surprise(kind: str, T: int, seed: int) -> str:
         return "\n".join(format_sentence(thing) for thing in sample_scene(seed, 0, min(T, MAX_OBJECTS)).objects)
     rng = np.random.default_rng(seed)
     return "\n".join(tell_story(sample_story(rng, T), rng))
+
+
+def one_more(kind: str, story: Sequence[str], seed: int) -> str:
+    """A sentence to go on with: an object where the floor is free, or what comes at the end of a day."""
+    if kind != "clevr":
+        return "The moon and the stars come out."
+    things = things_of("\n".join(story), len(story))
+    candidates = [thing for n in range(TRIES) for thing in sample_scene(seed, n, MAX_OBJECTS).objects]
+    free = [thing for thing in candidates if not in_the_way(thing, things)]
+    return format_sentence((free or candidates)[0])

@@ -6,7 +6,7 @@ its lower edge will be in front. Plan coordinates (u to the right, v down) are s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from math import hypot
@@ -57,14 +57,23 @@ def place(text: str, thing: ClevrObject, u: float, v: float, T: int) -> tuple[st
     if len(sentences) >= T:
         return text, f"The story has its {T} sentences. Take one back to place another thing."
     x, y = from_plan(u, v)
+    thing = replace(thing, x=x, y=y)
     try:
-        sentence = format_sentence(replace(thing, x=x, y=y))
+        sentence = format_sentence(thing)
     except UsageError:  # beside the floor
         return text, "That is beside the floor. Click on the floor."
-    for number, other in things_of(text, T).items():
-        if hypot(x - other.x, y - other.y) < RADII[thing.size] + RADII[other.size]:
-            return text, f"Number {number} is in the way. Choose another spot."
+    number = in_the_way(thing, things_of(text, T))
+    if number:
+        return text, f"Number {number} is in the way. Choose another spot."
     return "\n".join([*sentences, sentence]), ""
+
+
+def in_the_way(thing: ClevrObject, things: Mapping[int, ClevrObject]) -> int:
+    """The number of the first of the things that stands where this one is to stand; 0 where none does."""
+    for number, other in things.items():
+        if hypot(thing.x - other.x, thing.y - other.y) < RADII[thing.size] + RADII[other.size]:
+            return number
+    return 0
 
 
 def take_back(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -12,10 +13,9 @@ from PIL import Image
 from storygan.data.images import encode_png
 from storygan.demo.checking import Report
 from storygan.demo.drawing import Sheet
-from storygan.editing import Drawing
 from storygan.viz import Row
 
-EMPTY = '<p class="empty">Your pictures will appear here.</p>'
+EMPTY = '<p class="empty">Your pictures will appear here, one for each sentence.</p>'
 
 
 def check_html(report: Report) -> str:
@@ -36,31 +36,39 @@ def problem_html(message: str) -> str:
     return f'<p class="problem" role="alert">{_message(message)}</p>'
 
 
+def bar_html(done: int, of: int) -> str:
+    """How far a sheet is."""
+    return f'<p class="bar" role="status"><progress value="{done}" max="{of}"></progress> {done} of {of} drawn</p>'
+
+
 def sheet_html(sheet: Sheet) -> str:
     """The drawings so far, each a strip of frames with their sentences, and how far it is."""
     n = len(sheet.drawings)
-    bar = f'<p class="bar"><progress value="{n}" max="{sheet.samples}"></progress> {n} of {sheet.samples}</p>'
-    strips = (
-        strip_html(drawing_row(drawing, f"Drawing {number}" if sheet.samples > 1 else ""))
-        for number, drawing in enumerate(sheet.drawings, 1)
+    titles = sheet.titles or [f"Drawing {number}" if sheet.samples > 1 else "" for number in range(1, n + 1)]
+    rows = [Row(title, drawing.frames[0], drawing.story) for title, drawing in zip(titles, sheet.drawings, strict=True)]
+    return (bar_html(n, sheet.samples) if n < sheet.samples else "") + rows_html(rows)
+
+
+def rows_html(rows: Iterable[Row]) -> str:
+    """Strips under one another: frames side by side, each over its caption, with a number before it."""
+    return "".join(
+        strip_html(row.label, map(figure_html, range(1, len(row.frames) + 1), row.frames, row.captions)) for row in rows
     )
-    return (bar if n < sheet.samples else "") + "".join(strips)
 
 
-def strip_html(row: Row) -> str:
-    """Frames beside one another, each over its caption; a number before a sentence."""
-    figures = "".join(
-        f'<figure><img src="{data_uri(frame)}" alt="{escape(caption)}"><figcaption>'
-        f"<b>{t}</b> {escape(caption)}</figcaption></figure>"
-        for t, (frame, caption) in enumerate(zip(row.frames, row.captions, strict=True), 1)
-    )
-    title = f"<h3>{escape(row.label)}</h3>" if row.label else ""
-    return f'<section class="drawing">{title}<div class="strip" style="--T:{len(row.frames)}">{figures}</div></section>'
+def strip_html(title: str, figures: Iterable[str]) -> str:
+    """Figures side by side under a title, which may be empty."""
+    figures = list(figures)
+    heading = f"<h3>{escape(title)}</h3>" if title else ""
+    strip = f'<div class="strip" style="--T:{len(figures)}">{"".join(figures)}</div>'
+    return f'<section class="drawing">{heading}{strip}</section>'
 
 
-def drawing_row(drawing: Drawing, label: str) -> Row:
-    """The row of a single drawing, over its sentences."""
-    return Row(label, drawing.frames[0], drawing.story)
+def figure_html(t: int, frame: np.ndarray, caption: str, below: str = "") -> str:
+    """Frame `t` over its number, its caption, and what more is to stand there (HTML)."""
+    caption = escape(caption)
+    image = f'<img src="{data_uri(frame)}" alt="{caption}">'
+    return f"<figure>{image}<figcaption><b>{t}</b> {caption}{below}</figcaption></figure>"
 
 
 def data_uri(image: np.ndarray) -> str:

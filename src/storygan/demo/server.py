@@ -41,21 +41,26 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         page = build_page(models)
         page.queue(max_size=MAX_VISITORS)
         try:
-            _, address, _ = page.launch(
-                server_name=host,
-                server_port=port,
-                prevent_thread_lock=True,
-                quiet=True,
-                share=False,
-                ssr_mode=False,
-                footer_links=[],
-                run_history=False,
-                max_file_size="1mb",
-                state_session_capacity=MAX_VISITORS,
-                theme=THEME,
-                css_paths=STYLE,
-            )
-            yield address
+            try:
+                page.launch(
+                    server_name=host,
+                    server_port=port,
+                    prevent_thread_lock=True,
+                    quiet=True,
+                    share=False,
+                    ssr_mode=False,
+                    footer_links=[],
+                    run_history=False,
+                    max_file_size="1mb",
+                    state_session_capacity=MAX_VISITORS,
+                    theme=THEME,
+                    css_paths=STYLE,
+                )
+            except ValueError:
+                if not page.is_running:
+                    raise
+                # It is served, but asked for the page itself it took more than 3 seconds: a machine at work.
+            yield str(page.local_url)
         finally:
             page.close(verbose=False)
 

@@ -46,13 +46,18 @@ def influence_rows(found: Influence, drawing: Drawing, grid: np.ndarray | None) 
     All heat has one scale. `drawing` holds one drawing; `grid` is its `gist_grid`.
     """
     frames = drawing.frames[0]
-    most = max(float(np.quantile(found.maps, 0.999)), HEAT)
+    most = brightest(found.maps)
     rows = [Row(f"the story. Below: what changes, of 255; white: {most:.0f} or more", frames, drawing.story)]
     for source, maps, amounts in zip(found.sources, found.maps, found.amounts, strict=True):
         rows.append(Row(source, heat(frames, maps / most), [f"{amount:.2f}" for amount in amounts]))
     for j, drawn in enumerate(() if grid is None else grid[0], 1):
         rows.append(Row(f"Filter(i_{j}) * h_t", drawn, [f"h_{t}" for t in range(1, len(drawn) + 1)]))
     return rows
+
+
+def brightest(maps: np.ndarray) -> float:
+    """The change that heat maps (..., H, W) of one scale show as white: nearly the largest, or HEAT."""
+    return max(float(np.quantile(maps, 0.999)), HEAT)
 
 
 def heat(frames: np.ndarray, amounts: np.ndarray) -> np.ndarray:
