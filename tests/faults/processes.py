@@ -1,4 +1,4 @@
-"""Real `storygan` processes, started fast: each is forked from a server that has imported the package once."""
+"""Real `storygan` processes. They start fast: each is forked from a server that has imported the package once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
+FRESH = multiprocessing.get_context("spawn")
 SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
 PATIENCE = 300
 """Seconds for what takes one or two on an idle machine. A process that lives longer says on stderr where it is."""
@@ -32,15 +34,22 @@ class Command:
         room: bytes of address space beyond what it has at its start; None: no limit.
         years_back: how far its clock is behind.
         waits_at: a training waits at the end of this iteration until it is told to `go_on`.
+        start: FRESH is a Python that imports all for itself, as a user's does, and takes seconds for it.
     """
 
     def __init__(
-        self, arguments: list[str], log: Path, room: int | None = None, years_back: float = 0, waits_at: int = 0
+        self,
+        arguments: list[str],
+        log: Path,
+        room: int | None = None,
+        years_back: float = 0,
+        waits_at: int = 0,
+        start: ForkServerContext | SpawnContext = SERVER,
     ) -> None:
         self.log = log
-        self._here, self._on = SERVER.Event(), SERVER.Event()
+        self._here, self._on = start.Event(), start.Event()
         meeting = (waits_at, self._here, self._on)
-        self.process: ForkServerProcess = SERVER.Process(target=_main, args=(arguments, log, room, years_back, meeting))
+        self.process: BaseProcess = start.Process(target=_main, args=(arguments, log, room, years_back, meeting))
         self.process.start()
 
     def meet(self) -> None:
