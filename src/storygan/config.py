@@ -133,12 +133,14 @@ class TrainConfig:
     iterations: int = 20_000
     """Iterations of the whole run, the warm-up's included."""
     batch_size: int = 16
-    """B, stories an iteration."""
+    """B, stories an iteration; several processes share them out."""
     ema: float = 0.0
     """Decay an iteration of the averaged weights that are drawn with and exported; 0 for none."""
     seed: int = 0
     threads: int = 0
-    """CPU threads; 0 for as many as there are cores. Resuming bit for bit needs the same number."""
+    """CPU threads of a process; 0: the machine's cores, shared out. Resuming bit for bit needs the same number."""
+    timeout: int = 1800
+    """Seconds that a process waits for the others that it trains with, before all end."""
     log_every: int = 10
     sample_every: int = 500
     checkpoint_every: int = 500
@@ -148,7 +150,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise UsageError(f"batch_size is {self.batch_size}: batch normalisation needs at least 2 stories")
-        for name in ("iterations", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
+        for name in ("iterations", "timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 1")
         if not 0.0 <= self.ema < 1.0:

@@ -21,7 +21,7 @@ from storygan.cli.measuring import (
 )
 from storygan.cli.parser import Parser, subcommand, use_threads
 from storygan.cli.training import compare, compare_options, train, train_options
-from storygan.types import StoryganError
+from storygan.types import StoryganError, ToldElsewhere
 
 EXTRAS = {
     "torchmetrics": "evaluate",
@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         use_threads(innermost(args).get("threads", 0))
         COMMANDS[args.command][1](args[args.command])
     except StoryganError as error:
-        print(f"storygan: {error}", file=sys.stderr)
+        if not isinstance(error, ToldElsewhere):
+            print(f"storygan: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from storygan.files import whole_file
-from storygan.types import StoryganError
+from storygan.types import StoryganError, reason
 
 PATTERN = "step-*.pt"
 
@@ -81,18 +81,31 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         MemoryError: where there is no room for it.
     """
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")  # a pipe would be waited for
         with path.open("rb") as file:
             with zipfile.ZipFile(file) as archive:
+                _require_stored(archive, path.stat().st_size)
                 damaged = archive.testzip()
             if damaged is not None:
                 raise ValueError(f"{damaged} does not fit its checksum")
             file.seek(0)
-            return torch.load(file, map_location="cpu", weights_only=True)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict) or type(state.get("step")) is not int or state["step"] < 0:
+                raise ValueError("it is no checkpoint of storygan")
+            return state
     except (MemoryError, PermissionError):
         raise
     except Exception as error:  # zipfile and torch raise many kinds on a torn or foreign file
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise StoryganError(f"the checkpoint {path} cannot be read: {reason}") from error
+        raise StoryganError(f"the checkpoint {path} cannot be read: {reason(error)}") from error
+
+
+def _require_stored(archive: zipfile.ZipFile, size: int) -> None:
+    """Raise ValueError where the archive would unpack to more than itself: torch.save stores, it does not compress."""
+    entries = archive.infolist()
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    if not stored or sum(entry.file_size for entry in entries) > size:
+        raise ValueError("it unpacks to more than its size")
 
 
 def newest_checkpoint(folder: Path) -> dict[str, Any] | None:

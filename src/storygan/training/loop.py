@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from tqdm import tqdm
 from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
-from storygan.models.card import make_card
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialize import initialize_weights
 from storygan.models.noise import Noise
@@ -27,14 +26,13 @@ from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
 from storygan.training.batches import indices, iterations_per_epoch, load_batch
 from storygan.training.memory import told_when_out_of_memory
-from storygan.training.run_folder import RunFolder
-from storygan.training.stop import Stop
+from storygan.training.processes import Processes, running_statistics
+from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
+from storygan.training.stop import Stop, stopped
 from storygan.training.teacher import Teacher
 from storygan.types import StoryganError, UsageError
 
 SAMPLE_STORIES = 6
-MODEL = "model"
-"""The model folder, within the run folder."""
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
@@ -50,22 +48,29 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         Stopped: SIGTERM or Ctrl-C; the iterations done are saved.
     """
     torch.set_flush_denormal(True)  # before any worker thread exists: they inherit it
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    dataset = open_split(config.data.path, config.data.split)
-    check_fit(config, dataset)
-    with told_when_out_of_memory(config.batch_size), RunFolder(config, resume, dataset.fingerprint) as run:
-        trainer = Trainer.build(config, dataset)
-        if run.checkpoint:
-            trainer.load_state_dict(run.checkpoint)
-        run.begin()
-        if run.checkpoint:  # a process that was killed after its last checkpoint left the model before it
-            trainer.save_model(run.path / MODEL)
-        progress = tqdm(total=config.iterations, initial=trainer.k, unit="it", dynamic_ncols=True, smoothing=0.05)
-        with progress, Stop() as stop:
-            while trainer.k < config.iterations:
-                metrics = trainer.iteration()
-                progress.update()
-                k, last, stopping = trainer.k, trainer.k == config.iterations, stop.signal is not None
+    with told_when_out_of_memory(config.batch_size), Processes(config) as processes, ExitStack() as opened:
+        torch.set_num_threads(config.threads or processes.cores)
+        with processes.together():
+            dataset = open_split(config.data.path, config.data.split)
+            check_fit(config, dataset, processes.number)
+            run = (RunFolder if processes.first else UnwrittenRunFolder)(config, resume, dataset.fingerprint)
+            opened.enter_context(run)
+            trainer = Trainer.build(config, dataset, processes)
+        processes.require_same(dataset.fingerprint, trainer.S)
+        checkpoint = processes.from_first(run.checkpoint)
+        with processes.together():
+            if checkpoint:
+                trainer.load_state_dict(checkpoint)
+            run.begin()
+            if checkpoint:  # a process that was killed after its last checkpoint left the model before it
+                run.save_model(trainer.k, trainer.drawn_with())
+        stop, progress = opened.enter_context(Stop(processes.first)), progress_bar(trainer)
+        opened.enter_context(progress)
+        while trainer.k < config.iterations:
+            metrics = trainer.iteration()
+            progress.update()
+            k, last, stopping = trainer.k, trainer.k == config.iterations, processes.most(stop.signal)
+            with processes.together():
                 if k % config.log_every == 0 or last:
                     values = finite(metrics, k, run.checkpoints)
                     run.log(k, values)
@@ -78,22 +83,39 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 if scheduled or stopping:
                     finite(metrics, k, run.checkpoints)
                     saved = run.save_checkpoint(k, trainer.state_dict(), prune=scheduled)
-                    trainer.save_model(run.path / MODEL)
+                    run.save_model(k, trainer.drawn_with())
                 if stopping and not last:
-                    raise stop.stopped(saved, run.path)
+                    raise stopped(stopping, saved, run.path)
     return run.path / MODEL
 
 
-def check_fit(config: TrainConfig, dataset: StoryDataset) -> None:
-    """Raise UsageError where the configuration asks for what the data set is not."""
+def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) -> None:
+    """Raise UsageError where the configuration asks for what the data set, or the number of processes, is not."""
     if dataset.T != config.model.T:
         raise UsageError(f"model.T is {config.model.T}, but the stories of {config.data.path} have {dataset.T} frames")
     if dataset.size != 64:
         raise UsageError(f"the model draws 64x64 frames, but those of {config.data.path} are {dataset.size} wide")
     if len(dataset) < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size}, but {config.data.path} has {len(dataset)} stories")
+    if config.batch_size % processes or config.batch_size < 2 * processes:
+        raise UsageError(
+            f"batch_size is {config.batch_size}: {processes} processes share a batch out evenly, and batch "
+            "normalisation needs at least 2 stories in each"
+        )
     if config.discriminator.label_head and dataset.labels is None:
         raise UsageError(f"discriminator.label_head is on, but the stories of {config.data.path} have no labels")
+
+
+def progress_bar(trainer: Trainer) -> Any:
+    """Of the iterations, in the first process."""
+    return tqdm(
+        total=trainer.config.iterations,
+        initial=trainer.k,
+        unit="it",
+        dynamic_ncols=True,
+        smoothing=0.05,
+        disable=not trainer.processes.first,
+    )
 
 
 def finite(metrics: steps.Metrics, k: int, checkpoints: Path) -> dict[str, float]:
@@ -116,7 +138,7 @@ class Trainer:
     dataset: StoryDataset
     S: torch.Tensor
     """(N, T, 128), the sentence vectors of the whole data set."""
-    fabric: Fabric
+    processes: Processes
     model: StoryGAN
     networks: steps.Networks
     optimizers: steps.Optimizers
@@ -128,10 +150,10 @@ class Trainer:
     """Iterations done."""
 
     @classmethod
-    def build(cls, config: TrainConfig, dataset: StoryDataset) -> Trainer:
+    def build(cls, config: TrainConfig, dataset: StoryDataset, processes: Processes | None = None) -> Trainer:
         """Everything at its start, from `config.seed`."""
-        fabric = Fabric(accelerator="auto", devices=1)
-        fabric.launch()
+        processes = processes or Processes(config)
+        fabric = processes.fabric
         sentence_encoder = fit_sentence_encoder(config.sentence_encoder, dataset.sentences, Path(config.run) / MODEL)
         torch.manual_seed(config.seed)
         model = StoryGAN(config.model, sentence_encoder)
@@ -149,7 +171,7 @@ class Trainer:
             config=config,
             dataset=dataset,
             S=torch.from_numpy(model.encode(dataset.sentences)),
-            fabric=fabric,
+            processes=processes,
             model=model,
             networks=steps.Networks(G_, D_I_, D_S_),
             optimizers=steps.Optimizers(G_adam, D_I_adam, D_S_adam),
@@ -161,23 +183,30 @@ class Trainer:
         )
 
     def iteration(self) -> steps.Metrics:
-        """One iteration on one batch of stories: the warm-up's, the discriminators' or the paper's."""
-        config, k, nets, adams, device = self.config, self.k, self.networks, self.optimizers, self.fabric.device
+        """One iteration on one batch of stories: the warm-up's, the discriminators' or the paper's.
+
+        Stories and noise are chosen for the whole batch in each process, which then takes its part.
+        """
+        config, k, nets, adams, fabric = self.config, self.k, self.networks, self.optimizers, self.processes.fabric
+        part = self.processes.part(config.batch_size)
         chosen = indices(len(self.dataset), config.batch_size, config.seed, k)
-        batch = load_batch(self.dataset, self.S, chosen, config.discriminator.label_head).to(device)
+        batch = load_batch(self.dataset, self.S, chosen[part], config.discriminator.label_head).to(fabric.device)
         if self.teacher is not None:
-            batch.lesson = partial(self.teacher.loss, chosen=chosen, rng=np.random.default_rng((config.seed, k)))
-        noise = Noise.draw(config.batch_size, config.model, self.rng).to(device)
+            rng = np.random.default_rng((config.seed, k))
+            batch.lesson = partial(self.teacher.loss, chosen=chosen, rng=rng, part=part)
+        noise = Noise.draw(config.batch_size, config.model, self.rng)[part].to(fabric.device)
         self._set_rates()
         fake = steps.generate(nets.G, batch.S, noise)
         adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations
         if k < config.warm_up.iterations:
-            metrics = steps.warm_up_generator(self.fabric, adams, batch, fake, config.warm_up)
+            metrics = steps.warm_up_generator(fabric, adams, batch, fake, config.warm_up)
         else:
-            metrics = steps.update_image_discriminator(self.fabric, nets, adams, batch, fake, config.loss, k)
-            metrics |= steps.update_story_discriminator(self.fabric, nets, adams, batch, fake, config.loss, k)
+            metrics = steps.update_image_discriminator(fabric, nets, adams, batch, fake, config.loss, k)
+            metrics |= steps.update_story_discriminator(fabric, nets, adams, batch, fake, config.loss, k)
             if k >= adversarial:
-                metrics |= steps.update_generator(self.fabric, nets, adams, batch, fake, config.loss)
+                metrics |= steps.update_generator(fabric, nets, adams, batch, fake, config.loss)
+        statistics = [value for network in vars(nets).values() for value in running_statistics(network)]
+        self.processes.average([*statistics, *metrics.values()])
         if self.ema is not None:
             self.ema.update_parameters(self.model)
         self.k += 1
@@ -201,12 +230,6 @@ class Trainer:
     def drawn_with(self) -> StoryGAN:
         """The model that is drawn with and exported: the averaged weights where there are any."""
         return self.model if self.ema is None else cast(StoryGAN, self.ema.module)
-
-    def save_model(self, folder: Path) -> None:
-        """Write the model folder of the iterations done."""
-        model = self.drawn_with()
-        model.card = make_card(self.config.model, self.config.sentence_encoder, self.config, self.k)
-        model.save(folder)
 
     def sample(self) -> np.ndarray:
         """Real frames on the left, the model's on the right; always the same stories and noise: (n, 2T, 64, 64, 3)."""

@@ -16,11 +16,15 @@ from torch.utils.tensorboard import SummaryWriter
 from storygan import viz
 from storygan.config import TrainConfig
 from storygan.files import cannot_write, write_whole
+from storygan.models.card import make_card
+from storygan.models.storygan import StoryGAN
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
 from storygan.training.run_lock import RunLock
 from storygan.types import UsageError
 
 CONFIG = "config.yaml"
+MODEL = "model"
+"""The model folder, within the run folder."""
 DATA = "data"
 """The fingerprint of the data set, in a checkpoint."""
 
@@ -37,6 +41,7 @@ class RunFolder:
         self.config, self.resume, self.fingerprint = config, resume, fingerprint
         self.path = Path(config.run)
         self.checkpoints = self.path / "checkpoints"
+        self.checkpoint: dict[str, Any] | None = None
         self._lock = RunLock(self.path)
         self._open = contextlib.ExitStack()
 
@@ -117,3 +122,33 @@ class RunFolder:
         """Write a checkpoint; `prune`: keep the newest alone."""
         keep = self.config.keep_checkpoints if prune else None
         return save_checkpoint(self.checkpoints, step, {**state, DATA: self.fingerprint}, keep)
+
+    def save_model(self, step: int, model: StoryGAN) -> None:
+        """Write the model folder, ready for `StoryGAN.from_pretrained`."""
+        model.card = make_card(self.config.model, self.config.sentence_encoder, self.config, step)
+        model.save(self.path / MODEL)
+
+
+class UnwrittenRunFolder(RunFolder):
+    """What the processes other than the first have in its place: they write nothing, and lock nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin(self) -> None:
+        pass
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        pass
+
+    def save_samples(self, step: int, frames: np.ndarray) -> None:
+        pass
+
+    def save_checkpoint(self, step: int, state: dict[str, Any], prune: bool) -> Path:
+        return self.checkpoints
+
+    def save_model(self, step: int, model: StoryGAN) -> None:
+        pass

@@ -80,9 +80,11 @@ def conditions(S: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
     return S.flatten(0, 1), h_0.detach().repeat_interleave(T, dim=0)
 
 
-def other_story(condition: Tensor) -> Tensor:
-    """Another story's condition for every story: the batch, rolled by one."""
-    return condition.roll(1, dims=0)
+def other_story(fabric: Any, condition: Tensor) -> Tensor:
+    """Another story's condition for every story: the whole batch, of all processes, rolled by one."""
+    whole = fabric.all_gather(condition.detach()).view(-1, *condition.shape[1:])
+    first = fabric.global_rank * len(condition)
+    return whole.roll(1, dims=0)[first : first + len(condition)]
 
 
 def frames(X: Tensor) -> Tensor:
@@ -120,7 +122,7 @@ def update_image_discriminator(
     x = frames(batch.X).requires_grad_(_r1_now(config, k))
     matched = conditions(batch.S, fake.h_0)
     if config.mismatched:
-        (real, wrong), labels = D_I(x, matched, conditions(other_story(batch.S), other_story(fake.h_0)))
+        (real, wrong), labels = D_I(x, matched, conditions(other_story(fabric, batch.S), other_story(fabric, fake.h_0)))
         mismatched = wrong.view(B, T)
     else:
         ((real,), labels), mismatched = D_I(x, matched), None
@@ -145,7 +147,7 @@ def update_story_discriminator(
         return {}
     X = batch.X.detach().requires_grad_(_r1_now(config, k))
     if config.mismatched:
-        real, wrong = D_S(X, batch.S, other_story(batch.S))
+        real, wrong = D_S(X, batch.S, other_story(fabric, batch.S))
         mismatched = wrong[:, None]
     else:
         (real,), mismatched = D_S(X, batch.S), None

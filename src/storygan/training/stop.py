@@ -16,11 +16,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stop:
     """Within `with Stop() as stop`, a first signal only sets `stop.signal`; a second one ends the process at once.
 
+    Args:
+        spoken: whether Ctrl-C is answered on stderr.
+
     Signals that the process was started to ignore stay ignored, and so do all in a thread other than the main one:
     Python handles signals in that alone.
     """
 
-    signal: signal.Signals | None = None
+    signal: int = 0
+    """Its number; 0: none came."""
+
+    def __init__(self, spoken: bool = True) -> None:
+        self._spoken = spoken
 
     def __enter__(self) -> Self:
         self._before: dict[signal.Signals, Any] = {}
@@ -35,13 +42,14 @@ class Stop:
             signal.signal(number, handler)
 
     def _asked(self, number: int, _: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
+        self.signal = number
         for other in self._before:
             signal.signal(other, signal.SIG_DFL)
-        if number == signal.SIGINT:  # not print(): the signal may have come within one
+        if number == signal.SIGINT and self._spoken:  # not print(): the signal may have come within one
             os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
 
-    def stopped(self, saved: object, run: object) -> Stopped:
-        """The error that ends the run: what is saved, how to go on."""
-        assert self.signal is not None
-        return Stopped(f"stopped by {self.signal.name}, saved {saved}: go on with --resume {run}", 128 + self.signal)
+
+def stopped(number: int, saved: object, run: object) -> Stopped:
+    """The error that ends the run: by which signal, what is saved, how to go on."""
+    name = signal.Signals(number).name
+    return Stopped(f"stopped by {name}, saved {saved}: go on with --resume {run}", 128 + number)

@@ -33,22 +33,24 @@ class Teacher:
             raise UsageError(f"the recognizer in {folder} cannot teach: it was not trained on CLEVR-SV stories")
         self.words, self.floor = read_stories(stories)  # (N, T, 4), (N, T, 2)
 
-    def loss(self, X_hat: Tensor, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+    def loss(self, X_hat: Tensor, chosen: np.ndarray, rng: np.random.Generator, part: slice = slice(None)) -> Tensor:
         """Cross-entropy of what is read in drawn frames, of stories `chosen` (B,): is each object there, and with its
         words; is nothing anywhere else.
 
         Args:
             X_hat: (B, T, 3, 64, 64) in [-1, 1].
-            chosen: (B,), which of the N stories these are.
-            rng: of the empty places.
+            chosen: which of the N stories are the batch.
+            rng: of the empty places, which are drawn for the whole batch.
+            part: the B of them that these are.
 
         Returns:
             Scalar >= 0 with a graph.
         """
-        B, T = X_hat.shape[:2]
+        T = X_hat.shape[1]
         n = np.repeat(chosen, T)
-        asked = ask(self.floor[n], np.tile(np.arange(T), B), rng)
+        rows = np.arange(len(n)).reshape(-1, T)[part].flatten()
+        asked = ask(self.floor[n], np.tile(np.arange(T), len(chosen)), rng)
         maps, *_ = self.recognizer(X_hat.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         parts = (in_picture(asked.floor), asked.there, asked.counts, self.words[n])
-        L_there, L_words = reading_loss(maps, *(torch.from_numpy(part).to(X_hat.device) for part in parts))
+        L_there, L_words = reading_loss(maps, *(torch.from_numpy(one[rows]).to(X_hat.device) for one in parts))
         return L_there + L_words

@@ -1,0 +1,146 @@
+"""Real processes that train together, as torchrun starts them, but forked: the package is imported once."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import torch
+from tests.faults.processes import SERVER, Command, _wait_at
+from torch import nn
+
+from storygan.config import TrainConfig
+
+Call = Callable[[], "int | None"]
+SECONDS = 120
+"""That a process waits for the others in these tests."""
+
+
+class Rank(Command):
+    """One of the processes, which ends with what `call` returns.
+
+    Args:
+        environment: what torchrun tells it.
+        waits_at: it waits at the end of this iteration until it is told to `go_on`.
+    """
+
+    def __init__(self, call: Call, environment: dict[str, str], log: Path, waits_at: int = 0) -> None:
+        self.log = log
+        self._here, self._on = SERVER.Event(), SERVER.Event()
+        self.process = SERVER.Process(
+            target=_main, args=(call, environment, log, (waits_at, self._here, self._on)), daemon=True
+        )
+        self.process.start()
+
+
+def start(calls: Sequence[Call], folder: Path, waits_at: int = 0) -> list[Rank]:
+    """A process for each call, on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "test",
+        "WORLD_SIZE": str(len(calls)),
+        "LOCAL_WORLD_SIZE": str(len(calls)),
+    }
+    folder.mkdir(exist_ok=True)
+    return [
+        Rank(call, {**shared, "RANK": str(n), "LOCAL_RANK": str(n)}, folder / f"log{n}", waits_at)
+        for n, call in enumerate(calls)
+    ]
+
+
+def run_all(calls: Sequence[Call], folder: Path) -> tuple[list[int], list[list[str]]]:
+    """Exit codes and lines of processes that end by themselves."""
+    ranks = start(calls, folder)
+    return [rank.end() for rank in ranks], [rank.said() for rank in ranks]
+
+
+def command(arguments: list[str]) -> Call:
+    """`storygan ARGUMENTS`."""
+    return partial(_command, arguments)
+
+
+def _command(arguments: list[str]) -> int:
+    from storygan.cli import main
+
+    return main(arguments)
+
+
+def poisoned(arguments: list[str], iteration: int) -> Call:
+    """`storygan ARGUMENTS`, and in one iteration this process's pictures are NaN."""
+    return partial(_poisoned, arguments, iteration)
+
+
+def _poisoned(arguments: list[str], iteration: int) -> int:
+    from storygan.training import loop
+
+    load, calls = loop.load_batch, []
+
+    def load_batch(*args: object) -> object:
+        batch = load(*args)  # type: ignore[arg-type]
+        calls.append(1)
+        if len(calls) == iteration:
+            batch.X[:] = float("nan")
+        return batch
+
+    loop.load_batch = load_batch  # type: ignore[assignment]
+    return _command(arguments)
+
+
+def iterate(config: TrainConfig, iterations: int, out: Path, norms_evaluate: bool = False) -> Call:
+    """Iterations without a run folder; OUT/RANK.pt then has `seen`, `gradients`, `metrics` and the `state`."""
+    return partial(_iterate, config, iterations, out, norms_evaluate)
+
+
+def _iterate(config: TrainConfig, iterations: int, out: Path, norms_evaluate: bool) -> None:
+    from storygan.data.dataset import open_split
+    from storygan.training import loop
+    from storygan.training.processes import Processes
+
+    seen, load = [], loop.load_batch
+
+    def load_batch(dataset: object, S: object, chosen: object, with_labels: bool) -> object:
+        seen.append(torch.as_tensor(chosen))
+        return load(dataset, S, chosen, with_labels)  # type: ignore[arg-type]
+
+    loop.load_batch = load_batch  # type: ignore[assignment]
+    torch.set_num_threads(1)
+    with Processes(config) as processes:
+        trainer = loop.Trainer.build(config, open_split(config.data.path, "train"), processes)
+        networks = {name: net for name, net in vars(trainer.networks).items() if net is not None}
+        for network in networks.values() if norms_evaluate else ():
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.eval()
+        metrics = [trainer.iteration() for _ in range(iterations)]
+        gradients = {
+            f"{name}.{key}": parameter.grad
+            for name, network in networks.items()
+            for key, parameter in network.named_parameters()
+        }
+        torch.save(
+            {"seen": seen, "metrics": metrics, "gradients": gradients, "state": trainer.state_dict()},
+            out / f"{processes.rank}.pt",
+        )
+
+
+def _main(call: Call, environment: dict[str, str], log: Path, meeting: tuple[int, Event, Event]) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(environment)
+    if meeting[0]:
+        _wait_at(*meeting)
+    sys.exit(call())

@@ -1,0 +1,198 @@
+"""Training in several processes, for real: 2 and 4 of them, killed, stopped, and on several hosts."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tests.faults.conftest import new_run, same, steps_logged
+from tests.faults.processes import run
+from tests.training.ranks import SECONDS, command, iterate, poisoned, run_all, start
+
+from storygan.config import AdamConfig, DataConfig, DiscriminatorConfig, LossConfig, ModelConfig, TrainConfig
+from storygan.data.dataset import open_split
+from storygan.models.storygan import StoryGAN
+from storygan.training.batches import indices
+from storygan.training.checkpoint import checkpoint_paths, load_checkpoint
+from storygan.training.loop import check_fit
+from storygan.training.processes import Processes
+from storygan.types import UsageError
+
+pytestmark = pytest.mark.distributed
+TWO_OR_FOUR = [2, pytest.param(4, marks=pytest.mark.slow)]
+B = 8
+
+
+@pytest.fixture(scope="module")
+def data(make_dataset: Callable[..., Path]) -> Path:
+    """Eight stories of one frame."""
+    return make_dataset(stories=B, T=1)
+
+
+def shared_run(data: Path, folder: Path, **changes: object) -> list[str]:
+    """Arguments of a run of 4 stories a batch, 6 iterations."""
+    return new_run(data, folder, batch_size=4, timeout=SECONDS, **changes)
+
+
+def tiny(data: Path, **changes: object) -> TrainConfig:
+    config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig("imagegan", T=1), batch_size=B, timeout=SECONDS)
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
+
+
+def complaints(said: list[list[str]]) -> list[str]:
+    """What all processes say together, beside what is always said."""
+    return [line for lines in said for line in lines if line.startswith("storygan:")]
+
+
+@pytest.mark.parametrize("number", TWO_OR_FOUR)
+def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path], tmp_path: Path, number: int) -> None:
+    """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding."""
+    config = tiny(
+        make_dataset(stories=B, T=2),
+        model=ModelConfig(T=2),
+        discriminator=DiscriminatorConfig(spectral_norm=True, label_head=True),
+        loss=LossConfig(mismatched=True, squared_error=1.0, r1=1.0, r1_every=1),
+        adam=AdamConfig(lr_discriminator=0.0),
+    )
+    for n in (1, number):
+        (tmp_path / str(n)).mkdir()
+        codes, said = run_all([iterate(config, 1, tmp_path / str(n), norms_evaluate=True)] * n, tmp_path / f"logs{n}")
+        assert codes == [0] * n, said
+    one = torch.load(tmp_path / "1" / "0.pt")
+    for rank in range(number):
+        many = torch.load(tmp_path / str(number) / f"{rank}.pt")
+        assert many["gradients"].keys() == one["gradients"].keys()
+        for name, gradient in one["gradients"].items():
+            scale = gradient.abs().max().clamp(min=1e-6)
+            torch.testing.assert_close(many["gradients"][name] / scale, gradient / scale, atol=1e-4, rtol=0, msg=name)
+        for name, value in one["metrics"][0].items():
+            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("number", TWO_OR_FOUR)
+def test_all_hold_the_same_after_20_steps_and_share_out_the_stories(data: Path, tmp_path: Path, number: int) -> None:
+    codes, said = run_all([iterate(tiny(data, ema=0.9), 20, tmp_path)] * number, tmp_path / "logs")
+    assert codes == [0] * number, said
+    first, *others = (torch.load(tmp_path / f"{rank}.pt") for rank in range(number))
+    for other in others:
+        assert same(other["state"], first["state"])
+        assert same(other["metrics"], first["metrics"])
+    for k in range(20):
+        parts = [result["seen"][k] for result in (first, *others)]
+        assert {len(part) for part in parts} == {B // number}
+        assert torch.cat(parts).tolist() == indices(B, B, seed=0, k=k).tolist()
+
+
+def test_the_first_alone_writes_and_another_number_goes_on(data: Path, tmp_path: Path) -> None:
+    """The second process is told of another run folder, which is never made. Two, then one, then two go on."""
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    pair = [command(shared_run(data, path, iterations=2)) for path in (folder, elsewhere)]
+    codes, said = run_all(pair, tmp_path / "first")
+    assert codes == [0, 0], said
+    assert not elsewhere.exists()
+    assert said[0] == [f"the model is in {folder}/model: storygan generate --model {folder}/model ..."]
+    assert said[1] == []
+    whole = tmp_path / "whole"
+    assert run(shared_run(data, whole), tmp_path / "log")[0] == 0
+    code, lines = run(["train", "--resume", str(folder), "--iterations=4"], tmp_path / "log")
+    assert code == 0, lines
+    codes, said = run_all([command(["train", "--resume", str(folder), "--iterations=6"])] * 2, tmp_path / "third")
+    assert codes == [0, 0], said
+    assert steps_logged(folder) == [1, 2, 3, 4, 5, 6]
+    name = "checkpoints/step-00000006.pt"
+    assert torch.equal(load_checkpoint(folder / name)["rng"], load_checkpoint(whole / name)["rng"])
+    assert len(list((folder / "samples").glob("*.png"))) == 4  # 2 and 4, which ended a run; 3, 6
+    StoryGAN.from_pretrained(folder / "model")
+
+
+def test_a_signal_to_one_stops_all_and_two_go_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    codes, said = run_all([command(shared_run(data, whole))] * 2, tmp_path / "all")
+    assert codes == [0, 0], said
+    ranks = start([command(shared_run(data, folder, checkpoint_every=100))] * 2, tmp_path / "stopped", waits_at=3)
+    for rank in ranks:
+        rank.meet()
+    ranks[1].send(signal.SIGTERM)
+    for rank in ranks:
+        rank.go_on()
+    assert [rank.end() for rank in ranks] == [143, 143], [rank.said() for rank in ranks]
+    (saved,) = checkpoint_paths(folder / "checkpoints")
+    expected = f"storygan: stopped by SIGTERM, saved {saved}: go on with --resume {folder}"
+    assert complaints([rank.said() for rank in ranks]) == [expected]
+    codes, said = run_all([command(["train", "--resume", str(folder), "--checkpoint_every=2"])] * 2, tmp_path / "on")
+    assert codes == [0, 0], said
+    states = [load_checkpoint(path / "checkpoints/step-00000006.pt") for path in (whole, folder)]
+    for state in states:
+        state["config"]["run"] = ""
+    assert same(*states)
+    assert (folder / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_one_is_killed_and_all_end(data: Path, tmp_path: Path, killed: int) -> None:
+    folder = tmp_path / "run"
+    ranks = start([command(shared_run(data, folder))] * 2, tmp_path / "killed", waits_at=3)
+    for rank in ranks:
+        rank.meet()
+    ranks[killed].send(signal.SIGKILL)
+    assert ranks[killed].end() == -signal.SIGKILL
+    left = ranks[1 - killed]
+    left.go_on()
+    assert left.wait(SECONDS) == 1, left.said()
+    (line,) = left.said()
+    assert line.startswith(f"storygan: process {1 - killed} of 2, on ")
+    assert line.endswith(f"look what they said; then go on with --resume {folder}")
+    assert [path.name for path in checkpoint_paths(folder / "checkpoints")] == ["step-00000002.pt"]
+    code, said = run(["train", "--resume", str(folder), "--iterations=3"], tmp_path / "log")
+    assert code == 0, said
+    assert steps_logged(folder) == [1, 2, 3]
+
+
+def test_nan_in_one_stops_all(data: Path, tmp_path: Path) -> None:
+    arguments = shared_run(data, tmp_path / "run")
+    codes, said = run_all([command(arguments), poisoned(arguments, 3)], tmp_path / "logs")
+    assert codes == [1, 1], said
+    (line,) = complaints(said)
+    assert "is nan at iteration 3: training stops" in line
+    assert [path.name for path in checkpoint_paths(tmp_path / "run/checkpoints")] == ["step-00000002.pt"]
+
+
+def test_what_one_cannot_do_none_does(data: Path, make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """A run folder that is taken, which the first alone sees; another option; other stories."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/config.yaml").write_text("{}")
+    codes, said = run_all([command(shared_run(data, tmp_path / "taken"))] * 2, tmp_path / "logs")
+    assert (codes, complaints(said)) == ([2, 2], [line for line in said[0] if "holds a run already" in line]), said
+    new, others = tmp_path / "new", make_dataset(stories=B + 1, T=1)
+    for changed, complaint in (
+        (shared_run(data, new, seed=1, loss__alpha=2.0), "has another loss and seed than the first"),
+        (shared_run(others, new), "has other stories in"),
+    ):
+        codes, said = run_all([command(shared_run(data, new)), command(changed)], tmp_path / "logs")
+        assert codes == [2, 2], said
+        (line,) = complaints(said)
+        assert complaint in line
+        assert not new.exists()
+
+
+def test_a_batch_is_shared_out_evenly(data: Path) -> None:
+    dataset = open_split(data, "train")
+    check_fit(tiny(data), dataset, 4)
+    for number in (3, 8):
+        with pytest.raises(UsageError, match=f"batch_size is 8: {number} processes share a batch out evenly"):
+            check_fit(tiny(data), dataset, number)
+
+
+def test_one_process_alone_speaks_with_none(data: Path) -> None:
+    with Processes(tiny(data)) as processes:
+        assert (processes.rank, processes.number, processes.first) == (0, 1, True)
+        assert processes.part(B) == slice(0, B)
+        assert processes.most(7) == 7
+        one = torch.tensor(3.0)
+        processes.average([one])
+        assert one.item() == 3.0
