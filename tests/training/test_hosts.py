@@ -1,0 +1,202 @@
+"""`torchrun` and `fabric run` as users type them: on this machine, and on several that are network namespaces of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.faults.conftest import new_run, same, steps_logged
+from tests.training.ranks import command, run_all
+
+from storygan.models.storygan import StoryGAN
+from storygan.training.checkpoint import checkpoint_paths, load_checkpoint
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.timeout(1800)]
+BIN = Path(sys.executable).parent
+PATIENCE = 900
+"""Seconds for what takes half a minute on an idle machine."""
+PORT = 29517
+
+
+class Started:
+    """A command line in a session of its own; what it says goes to a file."""
+
+    def __init__(self, arguments: list[object], log: Path, **environment: str) -> None:
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [str(argument) for argument in arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **environment},
+                start_new_session=True,
+            )
+
+    def end(self) -> int:
+        """The exit code; a process that does not end fails the test."""
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still running after {PATIENCE} s: {self.log.read_text()}") from None
+
+    def kill(self) -> None:
+        """It and its workers: torchrun ends them on SIGTERM."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+
+    def lines(self) -> list[str]:
+        """What storygan says of what went wrong."""
+        text = self.log.read_text().replace("\r", "\n")
+        return [line for line in text.splitlines() if line.startswith("storygan: ")]
+
+    def workers(self) -> list[int]:
+        """Process ids, by rank."""
+        pid = self.process.pid
+        ids = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        told = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in ids}
+        return sorted(told, key=lambda pid: next(int(v[5:]) for v in told[pid] if v.startswith(b"RANK=")))
+
+
+def until(condition: Callable[[], object], *started: Started) -> None:
+    """Wait until the condition holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        for one in started:
+            assert one.process.poll() is None, one.log.read_text()
+        assert time.monotonic() < end, [one.log.read_text() for one in started]
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def data(make_dataset: Callable[..., Path]) -> Path:
+    return make_dataset(stories=8, T=1)
+
+
+def test_torchrun_a_killed_worker_and_fabric_run(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    training = new_run(data, folder, batch_size=4, iterations=10_000, keep_checkpoints=1)
+    torchrun = ["torchrun", "--standalone", "--nproc-per-node=2", "-m", "--", "storygan"]
+    first = Started([*torchrun, *training], tmp_path / "1")
+    try:
+        until(lambda: steps_logged(folder)[2:], first)
+        os.kill(first.workers()[1], signal.SIGKILL)
+        assert first.end() == 1
+    finally:
+        first.kill()
+    (line,) = first.lines()
+    assert line.startswith("storygan: process 0 of 2, on ")
+    (checkpoint,) = checkpoint_paths(folder / "checkpoints")
+    step = load_checkpoint(checkpoint)["step"]
+    going_on = ["train", "--resume", folder, f"--iterations={step + 2}"]
+    second = Started(["fabric", "run", "--devices=2", BIN / "storygan", *going_on], tmp_path / "2")
+    assert second.end() == 0, second.log.read_text()
+    assert steps_logged(folder) == list(range(1, step + 3))
+    StoryGAN.from_pretrained(folder / "model")
+
+
+class Hosts:
+    """Network namespaces 10.77.0.1, .2, ... on one switch, a bridge in a namespace of its own."""
+
+    def __init__(self, number: int) -> None:
+        self.names = [f"storygan-{os.getpid()}-{n}" for n in range(number)]
+        self._switch = f"storygan-{os.getpid()}-switch"
+
+    def __enter__(self) -> Hosts:
+        for name in (self._switch, *self.names):
+            ip("netns", "add", name)
+        ip("-n", self._switch, "link", "add", "bridge", "type", "bridge")
+        ip("-n", self._switch, "link", "set", "bridge", "up")
+        for n, name in enumerate(self.names):
+            ip("link", "add", "cable", "netns", name, "type", "veth", "peer", "name", f"port{n}", "netns", self._switch)
+            ip("-n", self._switch, "link", "set", f"port{n}", "master", "bridge", "up")
+            ip("-n", name, "address", "add", f"10.77.0.{n + 1}/24", "dev", "cable")
+            ip("-n", name, "link", "set", "cable", "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in (*self.names, self._switch):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=60, check=False)
+
+    def unplug(self, n: int) -> None:
+        ip("-n", self._switch, "link", "set", f"port{n}", "down")
+
+    def torchrun(self, n: int, arguments: list[str], log: Path) -> Started:
+        """One process on host n, with the first host as the meeting point."""
+        here = ["ip", "netns", "exec", self.names[n]]
+        torchrun = ["torchrun", f"--nnodes={len(self.names)}", f"--node-rank={n}", "--nproc-per-node=1"]
+        meeting = ["--master-addr=10.77.0.1", f"--master-port={PORT}"]
+        training = ["-m", "--", "storygan", *arguments]
+        return Started([*here, *torchrun, *meeting, *training], log, GLOO_SOCKET_IFNAME="cable")
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def hosts() -> Callable[[int], Hosts]:
+    """A function that makes so many."""
+    if shutil.which("ip") is None:
+        pytest.skip("hosts are made with `ip netns`: install iproute2")
+    try:
+        with Hosts(1):
+            pass
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"`ip netns` needs root and a kernel with namespaces: {error.stderr.decode().strip()}")
+    return Hosts
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_hosts_train_together(hosts: Callable[[int], Hosts], data: Path, tmp_path: Path, number: int) -> None:
+    """Each has stories of its own, the first alone a run folder; the numbers are those of one machine."""
+    started = []
+    with hosts(number) as network:
+        try:
+            for n in range(number):
+                shutil.copytree(data, tmp_path / f"host{n}/data", ignore=shutil.ignore_patterns(".cache"))
+                arguments = new_run(tmp_path / f"host{n}/data", tmp_path / f"host{n}/run", batch_size=2 * number)
+                started.append(network.torchrun(n, [*arguments, "--timeout=600"], tmp_path / f"log{n}"))
+            assert [one.end() for one in started] == [0] * number, [one.log.read_text() for one in started]
+        finally:
+            for one in started:
+                one.kill()
+    assert [path.name for path in tmp_path.glob("host*/run")] == ["run"]
+    here = [command(new_run(data, tmp_path / "here", batch_size=2 * number, timeout=600))] * number
+    assert run_all(here, tmp_path / "logs")[0] == [0] * number
+    runs = (tmp_path / "host0/run", tmp_path / "here")
+    states = [load_checkpoint(run / "checkpoints/step-00000006.pt") for run in runs]
+    for state in states:
+        state["config"].update(run="", data={}, timeout=0)
+    assert same(*states)
+
+
+def test_a_host_that_vanishes_ends_all(hosts: Callable[[int], Hosts], data: Path, tmp_path: Path) -> None:
+    """No connection is closed when a cable is pulled: `timeout` is what ends the wait."""
+    folder, started = tmp_path / "run", []
+    with hosts(2) as network:
+        try:
+            for n, run in enumerate((folder, tmp_path / "elsewhere")):
+                arguments = new_run(data, run, batch_size=4, iterations=10_000, timeout=60)
+                started.append(network.torchrun(n, arguments, tmp_path / f"log{n}"))
+            until(lambda: steps_logged(folder)[2:], *started)
+            network.unplug(1)
+            assert all(one.end() != 0 for one in started)
+        finally:
+            for one in started:
+                one.kill()
+    assert any("has lost the others and ends" in line for line in started[0].lines()), started[0].log.read_text()
+    assert checkpoint_paths(folder / "checkpoints")
