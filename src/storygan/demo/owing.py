@@ -54,8 +54,9 @@ def owing_html(drawing: Drawing, found: Influence, grid: np.ndarray | None) -> s
         + strip_html("What each picture owes", figures)
         + legend_html()
         + "<h3>Where it glows, the picture came from there</h3>"
-        + rows_html(glowing)
-        + f"<details><summary>The same in symbols, for grown-ups who read papers</summary>{symbols}</details>"
+        + f'<div class="rows">{rows_html(glowing)}</div>'
+        + "<details><summary>The same in symbols, for grown-ups who read papers</summary>"
+        + f'<div class="rows">{symbols}</div></details>'
     )
 
 
