@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 
@@ -17,8 +19,13 @@ def iterations_per_epoch(stories: int, batch_size: int) -> int:
 def indices(stories: int, batch_size: int, seed: int, k: int) -> np.ndarray:
     """The stories of iteration `k`: every epoch is a fresh permutation, seeded by (seed, epoch)."""
     epoch, position = divmod(k, iterations_per_epoch(stories, batch_size))
-    permutation = np.random.default_rng((seed, epoch)).permutation(stories)
-    return permutation[position * batch_size : (position + 1) * batch_size]
+    return _permutation(stories, seed, epoch)[position * batch_size : (position + 1) * batch_size]
+
+
+@lru_cache(maxsize=1)
+def _permutation(stories: int, seed: int, epoch: int) -> np.ndarray:
+    """Of the epoch, kept: that of ten million stories is no matter of an iteration."""
+    return np.random.default_rng((seed, epoch)).permutation(stories)
 
 
 def to_images(frames: np.ndarray) -> torch.Tensor:

@@ -1,0 +1,200 @@
+"""What grows how: bytes, memory and time against stories, T and processes.
+
+    python benchmarks/scaling.py                     all of it; some minutes on two idle cores
+    python benchmarks/scaling.py --only stories
+    python benchmarks/scaling.py --small             sizes that show the bytes; the times mean little
+
+Every row is measured in a process of its own, on the stories of the sample that ships with the package, repeated. The
+size of the frames is no row: the model draws 64x64, and the memory map takes size x size x 3 bytes a frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from storygan.config import DataConfig, ModelConfig, TrainConfig
+from storygan.data.dataset import open_split
+from storygan.data.sample import write_sample
+from storygan.data.schema import Story, read_shard, shard_name, write_shard
+from storygan.text.encoder import fit_sentence_encoder
+from storygan.training.loop import Trainer
+from storygan.training.processes import Processes
+
+MB = 2**20
+Row = dict[str, Any]
+
+
+def resident() -> int:
+    """Bytes of this process that are its own: without the files it maps."""
+    fields = Path("/proc/self/statm").read_text().split()
+    return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak() -> int:
+    """The most bytes that this process ever had in memory, files included."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+def data_set(folder: Path, stories: int, T: int = 4) -> Path:
+    """So many stories of T frames: those of the sample, again and again."""
+    write_sample(folder / "sample")
+    (sample,) = (folder / "sample").glob("train-*.parquet")
+    known: list[Story] = list(read_shard(sample))
+
+    def made() -> Iterator[Story]:
+        for n, story in enumerate(islice(cycle(known), stories)):
+            frames, sentences = list(islice(cycle(story.frames), T)), list(islice(cycle(story.sentences), T))
+            yield replace(story, story_id=f"s{n:08d}", frames=frames, sentences=sentences, labels=None)
+
+    (folder / "data").mkdir()
+    write_shard(folder / "data" / shard_name("train", 0, 1), list(made()), None)
+    return folder / "data"
+
+
+def stories_row(folder: Path, stories: int) -> Row:
+    """Opening a data set: files, memory, time."""
+    data = data_set(folder, stories)
+    before, start = resident(), time.perf_counter()
+    dataset = open_split(data, "train")
+    opened = time.perf_counter()
+    texts = resident()
+    S = fit_sentence_encoder("clevr", dataset.sentences, folder).encode([s for told in dataset.sentences for s in told])
+    encoded = time.perf_counter()
+    shard, frame_map = (next(data.glob(name)).stat().st_size for name in ("train-*.parquet", ".cache/train-*.npy"))
+    return {
+        "stories": stories,
+        "Parquet, kB a story": shard / stories / 1e3,
+        "memory map, kB a story": frame_map / stories / 1e3,
+        "texts in memory, kB a story": (texts - before) / stories / 1e3,
+        "vectors in memory, kB a story": S.nbytes / stories / 1e3,
+        "map built, stories/s": stories / (opened - start),
+        "sentences encoded, stories/s": stories / (encoded - opened),
+    }
+
+
+def timed_iterations(trainer: Trainer, repeats: int) -> float:
+    """The fastest of some iterations, seconds."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        trainer.iteration()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def parameters(trainer: Trainer) -> dict[str, int]:
+    nets = vars(trainer.networks).items()
+    return {name: sum(p.numel() for p in net.parameters()) for name, net in nets if net is not None}
+
+
+def T_row(folder: Path, T: int, batch_size: int, repeats: int) -> Row:
+    """Networks and an iteration of stories of T frames."""
+    torch.set_flush_denormal(True)
+    data = data_set(folder, batch_size, T)
+    config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig(T=T), batch_size=batch_size)
+    trainer = Trainer.build(config, open_split(data, "train"))
+    before = peak()
+    seconds = timed_iterations(trainer, repeats)
+    torch.save(trainer.state_dict(), folder / "state.pt")
+    sizes = {f"{name}, M parameters": number / 1e6 for name, number in parameters(trainer).items()}
+    return {
+        "T": T,
+        **sizes,
+        "checkpoint, MB": (folder / "state.pt").stat().st_size / 1e6,
+        f"peak of an iteration of {batch_size}, MB": (peak() - before) / MB,
+        "s an iteration": seconds,
+    }
+
+
+def processes_row(folder: Path, number: int, batch_size: int, repeats: int) -> Row:
+    """An iteration of one batch that so many processes of one thread share out."""
+    data = data_set(folder, batch_size)
+    open_split(data, "train")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = multiprocessing.get_context("spawn").Queue()
+    arguments = [(rank, number, port, str(data), batch_size, repeats, told) for rank in range(number)]
+    workers = [multiprocessing.get_context("spawn").Process(target=one_of, args=one, daemon=True) for one in arguments]
+    for worker in workers:
+        worker.start()
+    rows = [told.get(timeout=3600) for _ in workers]
+    for worker in workers:
+        worker.join()
+    return {
+        "processes": number,
+        "stories in each": batch_size // number,
+        "averaged an iteration, MB": rows[0]["sent"] / 1e6 if number > 1 else 0.0,
+        "peak of a process, MB": max(row["peak"] for row in rows) / MB,
+        "s an iteration": max(row["seconds"] for row in rows),
+    }
+
+
+def one_of(rank: int, number: int, port: int, data: str, batch_size: int, repeats: int, told: Any) -> None:
+    """One of the processes that `processes_row` times."""
+    environment = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "LOCAL_WORLD_SIZE": number}
+    os.environ |= {name: str(value) for name, value in environment.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "scaling"}
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
+    config = TrainConfig(data=DataConfig(data), batch_size=batch_size)
+    with Processes(config) as processes:
+        trainer = Trainer.build(config, open_split(data, "train"), processes)
+        seconds = timed_iterations(trainer, repeats)
+        sent = 4 * sum(parameters(trainer).values())
+        told.put({"seconds": seconds, "peak": peak(), "sent": sent})
+
+
+def rows(small: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[int, ...]]]]:
+    """What is measured: a function and its arguments, after the folder."""
+    batch_size, repeats = (4, 1) if small else (16, 5)
+    return {
+        "stories": [(stories_row, (n,)) for n in ((500, 2000) if small else (1000, 4000, 16000))],
+        "T": [(T_row, (T, batch_size, repeats)) for T in ((2, 4) if small else (2, 4, 5, 8))],
+        "processes": [(processes_row, (n, batch_size, repeats)) for n in ((1, 2) if small else (1, 2, 4))],
+    }
+
+
+def in_a_process(function: Callable[..., Row], arguments: tuple[int, ...], told: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        told.put(function(Path(folder), *arguments))
+
+
+def measured(function: Callable[..., Row], arguments: tuple[int, ...]) -> Row:
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=in_a_process, args=(function, arguments, told))
+    process.start()
+    row = told.get(timeout=3600)
+    process.join()
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["stories", "T", "processes"])
+    parser.add_argument("--small", action="store_true", help="sizes that show the bytes; the times mean little")
+    arguments = parser.parse_args()
+    for name, calls in rows(arguments.small).items():
+        if arguments.only in (None, name):
+            table = [measured(function, given) for function, given in calls]
+            print(f"\n| {' | '.join(table[0])} |\n|{'---|' * len(table[0])}")
+            for row in table:
+                print(f"| {' | '.join(f'{value:.4g}' for value in row.values())} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
