@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore::DeprecationWarning:gradio\.queueing"),  # what it asks of pandas
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-PATIENCE = 60_000  # milliseconds: the machine may be busy
+PATIENCE = 120_000  # milliseconds: the machine may be busy
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
 
 
@@ -123,7 +123,8 @@ def draw(page: Any, samples: int = 1) -> None:
     page.keyboard.press("Tab")
     page.click("#draw")
     page.wait_for_selector(f"#pictures .drawing:nth-of-type({samples}) img")
-    page.wait_for_selector("#after #keep a[href*='story.txt'], #after #keep button:has-text('Story')")
+    page.wait_for_selector("#keep button:has-text('Story')")
+    page.wait_for_function("() => document.querySelector('#more :is(textarea, input)').value")
 
 
 def shown(page: Any, where: str = "#pictures") -> list[str]:
@@ -148,7 +149,9 @@ def test_a_typed_story_is_drawn(visit: Callable[..., Any], width: str) -> None:
     assert len(shown(page)) == 8
     assert page.locator("#pictures figcaption").all_inner_texts() == [f"{t} {s}" for t, s in enumerate(STORY, 1)] * 2
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # nothing sticks out
-    assert page.locator("#pictures").bounding_box()["y"] < WIDTHS[width][1] / 2  # brought into sight
+    page.wait_for_function(  # brought into sight
+        "() => document.getElementById('pictures').getBoundingClientRect().y < window.innerHeight / 2"
+    )
     picture(page, f"{width}-2-drawn")
     first = shown(page)
     draw(page, samples=2)

@@ -53,23 +53,23 @@ def build_page(models: dict[str, StoryGAN]) -> gr.Blocks:
             explaining = Explaining(models)
 
         sheet, liked = starting.sheet, choosing.liked
-        told = [changing.comparison, explaining.told]  # of the drawing as it was
         telling.connect(model, floor, placing.plan)
         placing.connect(model, telling.text)
         explaining.connect(sheet, liked)
         drawn = starting.connect(model, telling.text, pictures)
         edited = changing.connect(sheet, liked, pictures)
         undone = choosing.connect(sheet, pictures)
-        for event, clear, place in (
-            *((event, told, "pictures") for event in (*drawn, undone)),
-            *((event, [explaining.told], "comparison") for event in edited),
+        told = [changing.comparison, explaining.told]  # of the drawing as it was
+        forget_all, forget_why = lambda: ("", ""), lambda: (gr.skip(), "")
+        for event, forget, place in (
+            *((event, forget_all, "pictures") for event in (*drawn, undone)),
+            *((event, forget_why, "comparison") for event in edited),
         ):
-            event.then(lambda clear=clear: [""] * len(clear), None, clear, **AFTERWARDS).then(
+            event.then(None, js=scroll_to(place)).then(forget, None, told, **AFTERWARDS).then(
                 choosing.open, [sheet, liked], [after, *choosing.opened], **AFTERWARDS
             ).then(changing.open, [sheet, liked, *changing.chosen], changing.opened, **AFTERWARDS).then(
-                None, js=scroll_to(place)
+                changing.suggest, [sheet, liked, changing.more], changing.more, **AFTERWARDS
             ).then(keeping.files, [sheet, liked], keeping.downloads, **AFTERWARDS)
-        liked.input(lambda: ["", ""], None, told, **QUICK)
-        liked.input(changing.open, [sheet, liked, *changing.chosen], changing.opened, **QUICK)
+        liked.input(forget_all, None, told, **QUICK)
         liked.input(keeping.files, [sheet, liked], keeping.downloads, **AFTERWARDS)
     return blocks

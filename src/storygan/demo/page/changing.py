@@ -51,11 +51,12 @@ class Changing:
                 self.way = gr.Button("Show the way there", size="lg", elem_id="way")
         self.comparison = gr.HTML(elem_id="comparison")
         self.chosen = [self.which, self.keep]
-        self.opened = [self.which, self.sentence, self.keep, self.more]
+        self.opened = [self.which, self.sentence, self.keep]
 
     def connect(self, sheet: gr.State, liked: gr.Radio, pictures: gr.HTML) -> list[Any]:
         """The events after which the sheet may be another."""
-        self.which.input(self.sentence_of, [sheet, liked, self.which], self.sentence, **QUICK)
+        # One event for both: what is chosen last counts, however slow the server.
+        gr.on([liked.input, self.which.input], self.open, [sheet, liked, *self.chosen], self.opened, **QUICK)
         for box, check in ((self.sentence, self.sentence_check), (self.more, self.more_check)):
             box.change(self.look, [sheet, box], check, **QUICK)
         events = []
@@ -81,19 +82,23 @@ class Changing:
         """What can be changed in the drawing that is liked; what was chosen stays where it can."""
         if sheet is None:
             return [gr.skip()] * len(self.opened)
-        drawing = sheet.pick(liked)
-        frames = list(range(1, len(drawing.story) + 1))
-        t = which if which in frames else 1
+        story = sheet.pick(liked).story
+        frames = list(range(1, len(story) + 1))
+        t, kept = which if which in frames else 1, [frame for frame in frames if frame in keep]
         return [
-            gr.Radio(frames, value=t),
-            drawing.story[t - 1],
-            gr.CheckboxGroup(frames, value=[t for t in frames if t in keep]),
-            one_more(kind_of(self.models[sheet.model]), drawing.story, secrets.randbelow(MAX_SEED)),
+            gr.Radio(frames) if t == which else gr.Radio(frames, value=t),
+            story[t - 1],
+            gr.CheckboxGroup(frames) if kept == sorted(keep) else gr.CheckboxGroup(frames, value=kept),
         ]
 
-    def sentence_of(self, sheet: Sheet | None, liked: Any, t: Any) -> Any:
-        """Sentence `t` of the drawing that is liked."""
-        return gr.skip() if sheet is None else sheet.pick(liked).story[t - 1]
+    def suggest(self, sheet: Sheet | None, liked: Any, more: str) -> Any:
+        """A sentence that the story could go on with, where the box has none that is still to be told."""
+        if sheet is None:
+            return gr.skip()
+        story = sheet.pick(liked).story
+        if more and more not in story:
+            return gr.skip()
+        return one_more(kind_of(self.models[sheet.model]), story, secrets.randbelow(MAX_SEED))
 
     def look(self, sheet: Sheet | None, sentence: str) -> gr.HTML:
         """Check a sentence as it is typed."""
