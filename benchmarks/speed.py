@@ -119,22 +119,24 @@ class Bench:
     def update_D_I(self, fake: steps.Generated) -> object:
         t = self.trainer
         return steps.update_image_discriminator(
-            t.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
+            t.processes.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
         )
 
     def update_D_S(self, fake: steps.Generated) -> object:
         t = self.trainer
         return steps.update_story_discriminator(
-            t.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
+            t.processes.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
         )
 
     def update_G(self) -> object:
         t = self.trainer
-        return steps.update_generator(t.fabric, t.networks, t.optimizers, self.batch, self.fake(), self.config.loss)
+        return steps.update_generator(
+            t.processes.fabric, t.networks, t.optimizers, self.batch, self.fake(), self.config.loss
+        )
 
     def warm_up(self) -> object:
         t = self.trainer
-        return steps.warm_up_generator(t.fabric, t.optimizers, self.batch, self.fake(), self.config.warm_up)
+        return steps.warm_up_generator(t.processes.fabric, t.optimizers, self.batch, self.fake(), self.config.warm_up)
 
     def load(self) -> object:
         chosen = indices(len(self.dataset), B, seed=0, k=0)
@@ -226,12 +228,16 @@ def measure(only: str | None) -> dict[str, Row]:
 PAIRED = """
 import sys, time, tempfile, torch
 from pathlib import Path
+from torch.utils.flop_counter import FlopCounterMode
 torch.set_flush_denormal(True)
 from storygan.config import *
 from storygan.data.dataset import open_split
 from storygan.training.loop import Trainer
 config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
 trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
+with FlopCounterMode(display=False) as counter:
+    trainer.iteration()
+print(counter.get_total_flops() / 1e9, flush=True)
 for line in sys.stdin:
     start = time.perf_counter()
     metrics = trainer.iteration()
@@ -257,6 +263,7 @@ def against(commit: str, iterations: int = 12) -> dict[str, object]:
                 )
                 for label, tree in (("before", folder / "tree"), ("after", root))
             }
+            gflop = {label: float(process.stdout.readline()) for label, process in processes.items() if process.stdout}
             lines: dict[str, list[list[str]]] = {label: [] for label in processes}
             for _ in range(iterations):
                 for label, process in processes.items():
@@ -274,6 +281,8 @@ def against(commit: str, iterations: int = 12) -> dict[str, object]:
         "commit": commit,
         "before_s": medians["before"],
         "after_s": medians["after"],
+        "before_gflop": gflop["before"],
+        "after_gflop": gflop["after"],
         "ratio": medians["before"] / medians["after"],
         "losses_before": lines["before"][2][1:],
         "losses_after": lines["after"][2][1:],
