@@ -13,11 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["part_update_D_I", "part_generate_update_G"])
-def test_speed_of_a_row(row: str) -> None:
-    command = [sys.executable, ROOT / "benchmarks/speed.py", "--only", row, "--json"]
+def test_speed_of_a_row() -> None:
+    command = [sys.executable, ROOT / "benchmarks/speed.py", "--only", "part_update_D_I", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
-    (measured,) = json.loads(done.stdout.splitlines()[-1]).items()
-    assert measured[0] == row
-    assert measured[1]["gflop"] == pytest.approx(108.9 if row == "part_update_D_I" else 106.9, abs=0.1)
-    assert measured[1]["median_s"] > measured[1]["floor_s"] > 0
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert list(rows) == ["part_update_D_I"]
+    assert rows["part_update_D_I"]["gflop"] == pytest.approx(108.9, abs=0.1)
+    assert rows["part_update_D_I"]["median_s"] > rows["part_update_D_I"]["floor_s"] > 0
