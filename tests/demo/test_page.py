@@ -253,7 +253,7 @@ def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any]) 
     draw(page)
     first = shown(page)
     page.fill("#more :is(textarea, input)", "a cow")
-    page.wait_for_selector("#more-check mark:text-is('cow')")
+    page.wait_for_selector("#more-check mark:text-is('a cow')")
     page.click("#go-on")
     page.wait_for_selector("#comparison .problem:has-text('cow')")
     assert shown(page) == first
