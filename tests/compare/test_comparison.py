@@ -46,7 +46,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
 ) -> None:
     calls: list[int] = []
 
-    def killed_in_the_third_turn(config: TrainConfig, resume: bool) -> Path:
+    def killed_in_the_third_turn(config: TrainConfig, resume: bool) -> Path | None:
         folder = train(config, resume)
         if calls.append(config.iterations) or len(calls) == 3:
             raise KeyboardInterrupt

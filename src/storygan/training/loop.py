@@ -35,11 +35,11 @@ from storygan.types import StoryganError, UsageError
 SAMPLE_STORIES = 6
 
 
-def train(config: TrainConfig, resume: bool = False) -> Path:
+def train(config: TrainConfig, resume: bool = False) -> Path | None:
     """Train one configuration, from the start or from the newest checkpoint of its run folder.
 
     Returns:
-        The model folder, `RUN/model`, ready for `StoryGAN.from_pretrained`.
+        The model folder, `RUN/model`, ready for `StoryGAN.from_pretrained`; None in the processes that write nothing.
 
     Raises:
         UsageError: the configuration does not fit the data, or the run folder is not as `resume` says.
@@ -86,7 +86,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                     run.save_model(k, trainer.drawn_with())
                 if stopping and not last:
                     raise stopped(stopping, saved, run.path)
-    return run.path / MODEL
+    return run.path / MODEL if processes.first else None
 
 
 def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) -> None:

@@ -67,9 +67,12 @@ class AveragedGradients(DDPStrategy):
         with self._told_when_lost():
             return super().all_reduce(*args, **kwargs)
 
-    def all_gather(self, *args: Any, **kwargs: Any) -> Tensor:
+    def all_gather(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Each process's tensor, without gradient; Fabric's own goes through a function torch has deprecated."""
+        parts = [torch.empty_like(tensor) for _ in range(self.world_size)]
         with self._told_when_lost():
-            return super().all_gather(*args, **kwargs)
+            distributed.all_gather(parts, tensor.contiguous())
+        return torch.stack(parts)
 
     def broadcast(self, obj: Any, src: int = 0) -> Any:
         with self._told_when_lost():
