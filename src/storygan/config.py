@@ -13,6 +13,9 @@ from storygan.types import UsageError
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
+MOST_OF_A_SHAPE = 10_000
+"""Sentences of a story, or values of its noise; a layer of that many is 650 MB."""
+
 
 @dataclass
 class ModelConfig:
@@ -33,8 +36,9 @@ class ModelConfig:
         if self.variant not in VARIANTS:
             raise UsageError(f"unknown variant {self.variant!r}: choose one of {', '.join(VARIANTS)}")
         for name in ("T", "noise_dim"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name} is {getattr(self, name)}: it must be at least 1")
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= MOST_OF_A_SHAPE:
+                raise UsageError(f"model.{name} is {value}: it must be a whole number from 1 to {MOST_OF_A_SHAPE:,}")
 
 
 @dataclass
@@ -45,6 +49,9 @@ class DiscriminatorConfig:
     """Spectral norm on every convolution and linear map of both discriminators (Miyato et al., 2018)."""
     label_head: bool = False
     """D_I also predicts the frame's labels (the authors' code; AC-GAN). Needs a labelled data set."""
+    frames: int = 0
+    """Frames of each story that D_I judges, drawn anew in each iteration and counted T / frames times (the authors'
+    code: 1); 0: all T."""
 
 
 @dataclass
@@ -128,8 +135,8 @@ class TrainConfig:
     adam: AdamConfig = field(default_factory=AdamConfig)
     warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
     teacher: str = ""
-    """Folder of a recognizer that also teaches the generator (CLEVR-SV); none in the paper's configuration. It must not
-    be the one that judges."""
+    """Folder of a recognizer that also teaches the generator; none in the paper's configuration. It must not be the one
+    that judges."""
     iterations: int = 20_000
     """Iterations of the whole run, the warm-up's included."""
     batch_size: int = 16

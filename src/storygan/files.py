@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from storygan.types import StoryganError
+
+MOST_TEXT = 16 * 2**20
+"""Bytes of a settings file, which has some hundred; of a story, some thousand."""
 
 
 @contextmanager
@@ -26,7 +31,8 @@ def whole_file(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
     temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
         try:
-            with temporary.open("wb") as file:
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as file:  # a new one: where a link of that name points to, nothing is written
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -43,6 +49,44 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Replace a file: the old one or the new one is there at any moment. StoryganError where it cannot be written."""
     with whole_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is an ordinary file of that name; False for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is no ordinary file (a pipe, a device, which may have no end) or has more than `most` bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would be waited for
+    with open(descriptor, "rb") as file:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError(f"{path} is not an ordinary file")
+        if state.st_size > most:
+            raise ValueError(f"{path} has {state.st_size:,} bytes: at most {most:,} are read")
+        return file.read()
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """The text of a UTF-8 file. OSError and ValueError as `read_file`; ValueError also where it is not UTF-8."""
+    return read_file(path, most).decode("utf-8-sig")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON holds. ValueError where it is not JSON, or too deeply nested."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def cannot_write(path: Path, error: OSError) -> StoryganError:

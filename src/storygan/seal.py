@@ -9,7 +9,11 @@ import hashlib
 import json
 from typing import Any
 
+from storygan.files import parse_json
+
 KEY = "sha256"
+MOST_HEADER = 10_000_000
+"""Bytes: a hundred thousand tensors. JSON takes up to thirty times as much memory as text."""
 
 
 def seal(content: bytes) -> bytes:
@@ -39,7 +43,9 @@ def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
     start = 8 + int.from_bytes(content[:8], "little")
     if not 8 < start <= len(content):
         raise ValueError("the file is cut short, or no safetensors file")
-    header = json.loads(content[8:start])
+    if start > MOST_HEADER:
+        raise ValueError(f"its header has {start - 8:,} bytes: at most {MOST_HEADER:,} are read")
+    header = parse_json(content[8:start])
     if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
         raise ValueError("the header is not that of a safetensors file")
     return header, content[start:]

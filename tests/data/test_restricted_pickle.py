@@ -127,7 +127,8 @@ HOSTILE = {
     "persistent id": b"\x80\x02K\x01Q.",
     "new object": b"\x80\x02cnumpy\nndarray\n)\x81.",
     "other encoding": b"\x80\x02c_codecs\nencode\nU\x01aU\x04zlib\x86R.",
-    "huge memo": b"\x80\x02Nr\xff\xff\xff\xff.",
+    "key of tuples of tuples": b"\x80\x02)" + b"q\x00h\x00\x86" * 60 + b"}h\x00Ns.",
+    "state that hides a type": b"\x80\x02cnumpy\ndtype\nN\x86.",
     "deep nesting": b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
     "cut short": b"\x80\x02]q",
     "big bytes": b"\x80\x02c__builtin__\nbytes\nJ\xff\xff\xff\x7f\x85R.",
@@ -141,6 +142,10 @@ def test_a_forged_pickle_is_one_clear_line(body: bytes) -> None:
         load_pickle(io.BytesIO(body), "forged.npy")
     assert "forged.npy" in str(caught.value)
     assert load_pickle(io.BytesIO(pickle.dumps(np.eye(2))), "good").shape == (2, 2)  # and nothing was damaged
+
+
+def test_a_far_place_in_the_memo_takes_no_memory() -> None:
+    assert load_pickle(io.BytesIO(b"\x80\x02Nr\xff\xff\xff\xff."), "test") is None  # in C, 64 GB
 
 
 def test_nested_sharing_does_not_blow_up() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.parser import threads_option
+from storygan.files import MOST_TEXT, read_text
 from storygan.types import UsageError
 
 SHIPPED_MODEL = "clevr-sv"
@@ -54,8 +55,8 @@ def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
     if sentences:
         return list(sentences)
     try:
-        text = Path(file).read_text() if file else "" if sys.stdin.isatty() else sys.stdin.read()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(Path(file)) if file else "" if sys.stdin.isatty() else sys.stdin.read(MOST_TEXT)
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the story in {file or 'standard input'}: {error}") from error
     story = [line.strip() for line in text.splitlines() if line.strip()]
     if not story:

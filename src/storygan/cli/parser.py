@@ -6,18 +6,55 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+import yaml
+from jsonargparse import ArgumentParser, get_loader, set_loader
 
-from storygan.types import UsageError
+from storygan.types import UsageError, printable, reason
+
+MOST_YAML, DEEPEST = 1_000_000, 20
+"""Characters of a configuration, and how deep its parts may be nested: ours have 2,000 and 2."""
+_load_yaml = get_loader("yaml")
+
+
+def plain_yaml(text: str) -> Any:
+    """What YAML text holds.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or holds what a configuration does not need and a few lines of which can stand
+            for terabytes: names for parts (`&x`, `*x`) and deep nesting.
+    """
+    if len(text) > MOST_YAML:
+        raise yaml.YAMLError(f"it has {len(text):,} characters: at most {MOST_YAML:,} are read")
+    depth = 0
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise yaml.YAMLError(f"it repeats a part by name (*{event.anchor}): write it out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise yaml.YAMLError("it is nested too deeply")
+        return _load_yaml(text)
+    except ValueError as error:  # of a number with thousands of digits
+        raise yaml.YAMLError(reason(error)) from error
+
+
+set_loader("yaml", plain_yaml)
 
 
 class Parser(ArgumentParser):
     """The library's parser, with errors of one line."""
 
+    def parse_args(self, *args: Any, **options: Any) -> Any:
+        """As the library's, which lets errors of files and numbers pass."""
+        try:
+            return super().parse_args(*args, **options)
+        except (ValueError, OSError) as error:
+            self.error(reason(error))
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
         command = self.prog.replace(" [options]", "")
-        self.exit(2, f"storygan: {' '.join(message.split())} (see {command} --help)\n")
+        self.exit(2, f"storygan: {printable(' '.join(message.split()), 2000)} (see {command} --help)\n")
 
 
 def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from storygan.data.images import decode_frame
 from storygan.data.schema import label_names, read_rows, shard_paths, splits
-from storygan.types import StoryganError
+from storygan.types import StoryganError, printable
 
 MOST_PROBLEMS_SHOWN = 20
 _OF = re.compile(r"(\d+)-of-(\d+)$", re.ASCII)
@@ -44,7 +44,7 @@ class SplitReport:
             lines.append(f"words of a sentence: {min(self.words)} to {max(self.words)}, {mean:.1f} on average")
         if self.labels and self.frames:
             shares = ", ".join(f"{name} {count / self.frames:.2f}" for name, count in self.labels.items())
-            lines.append(f"share of frames with a label: {shares}")
+            lines.append(f"share of frames with a label: {printable(shares)}")
         return "\n    ".join(lines)
 
 
@@ -67,7 +67,7 @@ class DatasetReport:
         lines = [f"{self.folder}: stories of {self.T or '?'} {size}"]
         lines += [f"  {name}: {split}" for name, split in self.splits.items()]
         lines += [f"  {len(self.problems)} problems" if self.problems else "  no problems"]
-        lines += [f"    {problem}" for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
+        lines += [f"    {printable(problem, 500)}" for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
         if len(self.problems) > MOST_PROBLEMS_SHOWN:
             lines.append(f"    and {len(self.problems) - MOST_PROBLEMS_SHOWN} more")
         return "\n".join(lines)
@@ -201,5 +201,5 @@ def _rows(paths: list[Path]) -> int | None:
     """How many rows the shards announce, for the progress bar; None where one cannot be read."""
     try:
         return sum(pq.read_metadata(path).num_rows for path in paths)
-    except (OSError, ValueError):  # Arrow's errors are ValueErrors
+    except (OSError, ValueError, KeyError):  # Arrow's errors are some of these
         return None

@@ -15,19 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from filelock import FileLock
 
 from storygan.data.frame_map import build_frame_map, open_frame_map
-from storygan.data.schema import label_names, open_shard, shard_paths
+from storygan.data.schema import label_names, read_rows, shard_paths
 from storygan.types import StoryganError
+
+ROWS_OF_TEXT = 4096
+"""Stories whose sentences and labels are read at once."""
 
 
 @dataclass(frozen=True)
 class StoryDataset:
     """N stories of T frames of size x size pixels."""
 
-    frames: np.memmap  # (N,T,size,size,3) uint8, read-only
+    frames: np.ndarray  # (N,T,size,size,3) uint8: of `open_split`, a memory map that cannot be written to
     sentences: list[list[str]]  # N lists of T
     labels: np.ndarray | None  # (N,T,K) int8 of 0 and 1
     label_names: tuple[str, ...] | None  # K
@@ -75,20 +77,14 @@ def open_split(folder: str | Path, split: str) -> StoryDataset:
 def _read_text(paths: list[Path]) -> tuple[list[str], list[list[str]], np.ndarray | None, tuple[str, ...] | None]:
     """Story ids, sentences, labels and label names of the shards, without reading a frame."""
     names = label_names(paths[0])
-    tables = []
+    story_ids, sentences, labelled = [], [], []
     for path in paths:
         if label_names(path) != names:
             raise StoryganError(f"{path} and {paths[0].name} name different labels: make the shards again")
-        with open_shard(path) as shard:
-            columns = ["story_id", "sentences"] + ["labels"] * (names is not None)
-            try:
-                tables.append(table := shard.read(columns))
-            except (pa.ArrowException, OSError, KeyError) as error:
-                raise StoryganError(f"{path} is damaged ({str(error).splitlines()[0]}): make it again") from error
-            if table.num_rows != shard.metadata.num_rows:
-                raise StoryganError(f"{path} is damaged (it lacks rows): make it again")
-    table = pa.concat_tables(tables)
-    story_ids, sentences = table["story_id"].to_pylist(), table["sentences"].to_pylist()
+        for row in read_rows(path, ("story_id", "sentences", "labels"), ROWS_OF_TEXT):
+            story_ids.append(row["story_id"])
+            sentences.append(row["sentences"])
+            labelled.append(row.get("labels"))
     if not story_ids:
         raise StoryganError(f"{paths[0].parent} has no story in the split {paths[0].name.split('-')[0]}")
     t = len(sentences[0] or [])
@@ -98,7 +94,7 @@ def _read_text(paths: list[Path]) -> tuple[list[str], list[list[str]], np.ndarra
     if names is None:
         return story_ids, sentences, None, None
     try:
-        labels = np.array(table["labels"].to_pylist(), dtype=np.int8)
+        labels = np.array(labelled, dtype=np.int8)
     except (ValueError, TypeError, OverflowError):
         labels = np.empty(0, np.int8)
     if labels.shape != (len(story_ids), t, len(names)):
@@ -120,6 +116,8 @@ def _cache_folder(folder: Path) -> Path:
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
     own = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     for cache in (folder / ".cache", user / own):
+        if cache.is_symlink():
+            continue  # to files that are not this data set's
         with contextlib.suppress(OSError):
             cache.mkdir(parents=True, exist_ok=True)
             (cache / ".writable").touch()

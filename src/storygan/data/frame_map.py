@@ -18,7 +18,7 @@ from tqdm import tqdm
 from storygan.data.images import decode_frame
 from storygan.data.schema import Story, read_shard
 from storygan.files import whole_file
-from storygan.types import StoryganError
+from storygan.types import StoryganError, reason
 
 MOST_CHECKED = 100_000
 """Stories that opening a map checks, evenly spread (4.9 GB at 4 frames of 64x64); of fewer, all."""
@@ -59,8 +59,8 @@ def open_frame_map(file: Path, shape: tuple[int, int]) -> np.memmap:
     n, t = shape
     try:
         frames = np.lib.format.open_memmap(file, mode="r")
-    except (OSError, TypeError, OverflowError) as error:
-        raise ValueError(str(error)) from error
+    except Exception as error:  # a data set may bring one along, and its header is read as Python source
+        raise ValueError(reason(error)) from error
     end = frames.offset + frames.nbytes
     if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[:2] != (n, t):
         raise ValueError(f"it holds {frames.dtype} {frames.shape}")

@@ -3,25 +3,63 @@
 from __future__ import annotations
 
 import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from storygan.files import is_file
+from storygan.types import reason
+
 FORMATS = ("PNG", "WEBP")  # what a frame of a dataset may be
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # all that Pillow raises on bad bytes
+MOST_PIXELS = 2048**2  # of a data set's frame
+# all that Pillow raises on bad bytes
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    MemoryError,
+    Image.DecompressionBombError,
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def opened(source: Path | io.BytesIO, formats: tuple[str, ...], most: int) -> Iterator[Image.Image]:
+    """A picture of one of these formats with at least 1 and at most `most` pixels, none of them decoded yet.
+
+    One of UNREADABLE where there is none. Of what Pillow warns of (odd metadata), nothing is said.
+    """
+    if isinstance(source, Path) and not is_file(source):
+        raise FileNotFoundError(f"{source.name} is not a file")  # a pipe would be waited for
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(source, formats=formats) as image:
+            pixels = image.width * image.height
+            if not 1 <= pixels <= most:
+                raise ValueError(f"it has {image.width} x {image.height} pixels: from 1 to {most:,} are read")
+            yield image
 
 
 def decode_frame(encoded: bytes) -> np.ndarray:
     """PNG or WebP bytes -> uint8 (H,W,3); ValueError where they are damaged, of another format or not RGB."""
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        with opened(io.BytesIO(encoded), FORMATS, MOST_PIXELS) as image:
             if image.mode != "RGB":
                 raise ValueError(f"the image is {image.mode}, not RGB")
             return np.array(image)
     except UNREADABLE as error:
-        raise ValueError(
-            f"not a readable PNG or WebP image: {error}" if isinstance(error, OSError) else error
-        ) from error
+        told = isinstance(error, ValueError)
+        raise ValueError(reason(error) if told else f"not a readable PNG or WebP image: {reason(error)}") from error
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from storygan.data.schema import SPLITS
-from storygan.files import write_whole
+from storygan.files import parse_json, read_text, write_whole
 from storygan.types import StoryganError, UsageError
 
 FILE = "render.json"
+MOST_OF_A_NUMBER = 10_000_000_000  # in a plan: stories, pixels, a seed
 _BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
 
 
@@ -64,8 +65,11 @@ def require_sound(plan: Plan, most: int, T: tuple[int, int], size: tuple[int, in
 def read_plan(out: Path, kind: type[MadePlan]) -> MadePlan:
     """The plan kept in a folder; StoryganError where there is none."""
     try:
-        return kind(**json.loads((out / FILE).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        values = parse_json(read_text(out / FILE))
+        if any(type(value) is not int or not 0 <= value <= MOST_OF_A_NUMBER for value in values.values()):
+            raise ValueError("what it plans are no numbers")
+        return kind(**values)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise StoryganError(f"{out / FILE} cannot be read: storygan did not make {out}") from error
 
 

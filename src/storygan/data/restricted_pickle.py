@@ -4,21 +4,29 @@ Unpickling calls whatever the file names. Here a file may name only NumPy's arra
 the sets, and even these are stand-ins: NumPy's own would let a forged dtype turn raw bytes into object pointers. What
 comes out is made of dict, list, tuple, set, str, bytes, numbers and NumPy arrays of plain types. Files that Python 2
 wrote are read with latin-1, under which their strings arrive as str.
+
+The reader is Python's own, not the one in C: only in it can keys be looked at before they are hashed (a tuple of tuples
+of ... takes 2**60 steps), and it keeps its memo in a dict (in C, one opcode asks for 32 GB). 50,000 descriptions of
+CLEVR-SV take it seconds.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from storygan.types import StoryganError
+from storygan.files import read_file
+from storygan.types import StoryganError, reason
 
+MOST_BYTES = 2**30  # of a pickle; the largest of the public ones has 60 MB
 _PLAIN_DTYPE = re.compile(r"[<>|=]?([biufcSU?]\d{0,6}|O8?)", re.ASCII)
 
 
@@ -26,21 +34,38 @@ def load_npy(path: str | Path) -> np.ndarray:
     """The array of a .npy file, a pickled object array too; StoryganError where it is missing, broken or hostile."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
-            if not dtype.hasobject:
-                file.seek(0)
-                return np.lib.format.read_array(file, allow_pickle=False)
-            array = load_pickle(file, path)
+        file = io.BytesIO(read_file(path, MOST_BYTES))
+        shape, dtype = _read_header(file)
+        if not dtype.hasobject:
+            if math.prod(shape) * dtype.itemsize > len(file.getbuffer()) - file.tell():
+                raise ValueError("it is shorter than its header announces")
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
     except OSError as error:
         raise StoryganError(f"{path} cannot be opened: {error.strerror or error}") from error
     except ValueError as error:
-        raise StoryganError(f"{path} is not a .npy file ({error}): fetch it again") from error
+        raise StoryganError(f"{path} is not a .npy file ({reason(error)}): fetch it again") from error
+    array = load_pickle(file, path)
     if not isinstance(array, np.ndarray) or array.shape != shape:
         raise StoryganError(f"{path} does not hold the array that its header announces: fetch it again")
     return array
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type that the file announces; ValueError where it is no .npy file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy warns of headers that Python 2 wrote
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+    except ValueError:
+        raise
+    except Exception as error:  # it is read as Python source, and what it names becomes a type
+        raise ValueError(f"its header cannot be read: {reason(error)}") from error
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape is {shape}")
+    return shape, dtype
 
 
 def load_pickle(file: BinaryIO, name: str | Path) -> Any:
@@ -50,8 +75,8 @@ def load_pickle(file: BinaryIO, name: str | Path) -> Any:
     except pickle.UnpicklingError as error:
         raise StoryganError(f"{name} cannot be read as a pickle of arrays ({error}): nothing of it was run") from error
     except Exception as error:  # a forged pickle can make its reader raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise StoryganError(f"{name} is a broken pickle ({reason}): fetch it again") from error
+        said = f"{type(error).__name__}: {reason(error)}"
+        raise StoryganError(f"{name} is a broken pickle ({said}): fetch it again") from error
 
 
 class _Dtype:
@@ -138,17 +163,53 @@ for _core in ("numpy.core", "numpy._core"):
     _ADMITTED[_core + ".multiarray", "scalar"] = _Global(_scalar)
     _ADMITTED[_core + ".numeric", "_frombuffer"] = _Global(_from_buffer)
 for _builtins in ("builtins", "__builtin__"):
-    _ADMITTED[_builtins, "set"] = _Global(set)
-    _ADMITTED[_builtins, "frozenset"] = _Global(frozenset)
+    _ADMITTED[_builtins, "set"] = _Global(lambda items=(): set(_plain(items)))
+    _ADMITTED[_builtins, "frozenset"] = _Global(lambda items=(): frozenset(_plain(items)))
     _ADMITTED[_builtins, "bytes"] = _Global(lambda: b"")  # called without arguments, for empty bytes
 
 
-class _Unpickler(pickle.Unpickler):
+_PurePython: Any = pickle._Unpickler  # public in all but name
+
+
+class _Unpickler(_PurePython):
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(_PurePython.dispatch)
+
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _ADMITTED[module, name]
-        except KeyError:
+        except (KeyError, TypeError):
             raise pickle.UnpicklingError(f"it names {module}.{name}, which arrays do not need") from None
+
+    def _keys(self, opcode: bytes) -> Iterable[Any]:
+        """What the opcode is about to hash."""
+        if opcode == pickle.SETITEM:
+            return self.stack[-2:-1]
+        if opcode == pickle.FROZENSET or opcode == pickle.ADDITEMS:
+            return self.stack
+        return self.stack[::2]  # DICT, SETITEMS: key, value, key, value, ... since the mark
+
+
+def _with_plain_keys(opcode: bytes) -> Callable[[Any], None]:
+    inherited = _PurePython.dispatch[opcode[0]]
+
+    def load(self: _Unpickler) -> None:
+        _plain(self._keys(opcode))
+        inherited(self)
+
+    return load
+
+
+for _opcode in (pickle.SETITEM, pickle.SETITEMS, pickle.DICT, pickle.ADDITEMS, pickle.FROZENSET):
+    _Unpickler.dispatch[_opcode[0]] = _with_plain_keys(_opcode)
+
+
+def _plain(keys: Iterable[Any]) -> Iterable[Any]:
+    """The keys, where none of them takes long to hash."""
+    for key in keys:
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(not isinstance(part, str | bytes | int | float | np.generic | None) for part in parts):
+            raise pickle.UnpicklingError(f"a key of type {type(key).__name__}")
+    return keys
 
 
 def _resolve(value: Any, memo: dict[int, Any]) -> Any:

@@ -19,10 +19,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storygan.files import whole_file
-from storygan.types import StoryganError
+from storygan.data.parquet_bounds import require_bounded, require_small, texts_and_pictures
+from storygan.files import parse_json, whole_file
+from storygan.types import StoryganError, reason
 
 SPLITS = ("train", "validation", "test")  # the names that load_dataset recognises in file names
+UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError)  # what Arrow raises on bad bytes
 ROWS_PER_GROUP = 64  # a reader holds one row group at a time: 64 stories of 4 frames of 8 kB are 2 MB
 
 
@@ -85,6 +87,9 @@ def write_shard(path: str | Path, stories: Sequence[Story], label_names: Sequenc
 
 def _require_consistent(story: Story, label_names: Sequence[str] | None) -> None:
     t = len(story.sentences)
+    for text in (story.story_id, *story.sentences):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise StoryganError(f"story {story.story_id!r}: {text!r} is no text (it has half a character)")
     if len(story.frames) != t:
         raise StoryganError(f"story {story.story_id!r} has {t} sentences but {len(story.frames)} frames: need as many")
     if (story.labels is None) != (label_names is None):
@@ -124,11 +129,15 @@ def _split_of(path: Path) -> str | None:
 def open_shard(path: Path) -> pq.ParquetFile:
     """The opened file; StoryganError where it is not Parquet, lacks a column of a story or has a damaged footer."""
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")  # a pipe would be waited for
         shard = pq.ParquetFile(path, page_checksum_verification=True)
         holds_stories, sound = _holds_stories(shard.schema_arrow), _footer_agrees(shard)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise StoryganError(f"{path} cannot be read as Parquet ({reason}): delete it and make it again") from error
+        require_bounded(shard.metadata)
+    except UNREADABLE as error:
+        raise StoryganError(
+            f"{path} cannot be read as Parquet ({reason(error)}): delete it and make it again"
+        ) from error
     if holds_stories and sound:
         return shard
     shard.close()
@@ -148,7 +157,9 @@ def _footer_agrees(shard: pq.ParquetFile) -> bool:
     if b"storygan" not in plain:
         return True  # another program's
     try:
-        names = json.loads(plain[b"storygan"])["label_names"]
+        names = parse_json(plain[b"storygan"])["label_names"]
+        if names is not None and not all(isinstance(name, str) for name in names):
+            return False
         return shard.schema_arrow.equals(story_schema(names))
     except (ValueError, TypeError, KeyError):
         return False
@@ -168,24 +179,29 @@ def label_names(path: Path) -> tuple[str, ...] | None:
     """The K names that a shard's metadata gives its labels, or None where it has none; StoryganError: it must have."""
     with open_shard(path) as shard:
         metadata, columns = shard.schema_arrow.metadata or {}, shard.schema_arrow.names
-    names = json.loads(metadata.get(b"storygan", b"{}")).get("label_names")
+    names = parse_json(metadata.get(b"storygan", b"{}")).get("label_names")  # `_footer_agrees` has looked at it
     if names is None and "labels" in columns:
         raise StoryganError(f"{path} has labels without names in the schema metadata: make it again")
     return None if names is None else tuple(names)
 
 
-def read_rows(path: Path) -> Iterator[dict]:
-    """The rows of one shard as they stand, unchecked, one row group in memory at a time."""
-    with open_shard(path) as shard:
-        columns = [name for name in ("story_id", "sentences", "frames", "labels") if name in shard.schema_arrow.names]
+def read_rows(
+    path: Path, columns: Sequence[str] = ("story_id", "sentences", "frames", "labels"), batch_size: int = ROWS_PER_GROUP
+) -> Iterator[dict]:
+    """The rows of one shard as they stand, unchecked, `batch_size` in memory at a time; those columns that it has."""
+    with (
+        open_shard(path) as shard,
+        pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts_and_pictures(shard.schema)) as same,
+    ):
+        there = [name for name in columns if name in shard.schema_arrow.names]
         rows = 0
         try:
-            for batch in shard.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+            for batch in same.iter_batches(batch_size=batch_size, columns=there):
                 rows += batch.num_rows
+                require_small(batch)
                 yield from batch.to_pylist()
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise StoryganError(f"{path} is damaged ({reason}): delete it and make it again") from error
+        except UNREADABLE as error:
+            raise StoryganError(f"{path} is damaged ({reason(error)}): delete it and make it again") from error
         if rows != shard.metadata.num_rows:
             lacks = f"{rows} of {shard.metadata.num_rows} stories can be read"
             raise StoryganError(f"{path} is damaged ({lacks}): delete it and make it again")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storygan.types import StoryganError
+from storygan.types import StoryganError, reason
 
+FILES = ["config.json", "model.safetensors", "sentence_encoder.*", "README.md"]
+"""What is fetched from a hub; whatever else lies there stays there."""
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
@@ -31,7 +33,6 @@ def resolve_model(name: str | Path, **hub_options: Any) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(str(name), **hub_options))
+        return Path(snapshot_download(str(name), **{"allow_patterns": FILES, **hub_options}))
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise StoryganError(f"no folder {str(name)!r}, and the hub does not give it: {reason}") from error
+        raise StoryganError(f"no folder {str(name)!r}, and the hub does not give it: {reason(error)}") from error

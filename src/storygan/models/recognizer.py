@@ -19,10 +19,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storygan.files import write_whole
+from storygan.files import parse_json, read_file, read_text, write_whole
 from storygan.seal import checked, seal
 from storygan.text.clevr import ATTRIBUTES
-from storygan.types import StoryganError
+from storygan.types import StoryganError, reason
 
 SIZE = 64
 """Pixels: frames of another size are brought to it."""
@@ -32,6 +32,8 @@ FEATURES = 96
 THERE = 0.5
 """Probability from which an object counts as there."""
 SETTINGS, WEIGHTS = "recognizer.json", "recognizer.safetensors"
+MOST_LABELS, MOST_WEIGHTS = 10_000, 2**28
+"""Names; bytes of its file of weights, which has 400 kB."""
 SHIPPED = Path(__file__).parents[1] / "weights" / "recognizer-clevr-sv"
 
 
@@ -116,15 +118,25 @@ class Recognizer(nn.Module):
         """
         folder = Path(folder)
         try:
-            recognizer = cls(**json.loads((folder / SETTINGS).read_text()))
-            state = load(checked((folder / WEIGHTS).read_bytes()))
+            settings = parse_json(read_text(folder / SETTINGS))
+            require_settings(**settings)
+            state = load(checked(read_file(folder / WEIGHTS, MOST_WEIGHTS)))
+            recognizer = cls(**settings)
             recognizer.load_state_dict(state, strict=False)
             if missing := {name for name, tensor in recognizer.state_dict().items() if tensor.dim()} - set(state):
                 raise ValueError(f"{sorted(missing)[0]} is missing")
         except Exception as error:  # whatever the readers raise on missing, torn or foreign files
-            reason = str(error).splitlines()[0]
-            raise StoryganError(f"{folder} holds no recognizer that can be used: {reason}") from error
+            raise StoryganError(f"{folder} holds no recognizer that can be used: {reason(error)}") from error
         return recognizer.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def require_settings(labels: Any, about: Any = None) -> None:
+    """Raise ValueError where the settings are not a recognizer's: K names, and what it was trained on."""
+    if not isinstance(labels, list) or len(labels) > MOST_LABELS or any(not isinstance(name, str) for name in labels):
+        raise ValueError(f"its labels are not a list of up to {MOST_LABELS} names")
+    epochs = about.get("epochs", 0) if isinstance(about, dict) else 0 if about is None else None
+    if not isinstance(epochs, int) or not 0 <= epochs < 10**9:
+        raise ValueError("what it says of its training is not as storygan writes it")
 
 
 def _block(channels: int, out: int, stride: int = 1, dilation: int = 1) -> list[nn.Module]:

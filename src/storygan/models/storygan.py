@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from storygan.config import ModelConfig
-from storygan.files import write_whole
+from storygan.files import parse_json, read_file, read_text, write_whole
 from storygan.models.baselines import CONTEXTS
 from storygan.models.card import make_card
 from storygan.models.image_generator import ImageGenerator
@@ -25,10 +25,12 @@ from storygan.models.noise import Noise
 from storygan.models.story_encoder import StoryEncoder
 from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
-from storygan.types import StoryganError, UsageError
+from storygan.types import StoryganError, UsageError, reason
 
 Story = Sequence[str]
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+MOST_WEIGHTS = 2**31
+"""Bytes of a file of weights; those of CLEVR-SV have 20 MB."""
 
 
 def to_frames(X: Tensor) -> Tensor:
@@ -169,19 +171,20 @@ class StoryGAN(nn.Module, ModelHubMixin):
         """
         folder = resolve_model(name, **hub_options)
         try:
-            config = ModelConfig(**json.loads((folder / CONFIG).read_text()))
-            state = load(checked((folder / WEIGHTS).read_bytes()))
-            model = cls(config, load_sentence_encoder(folder))
-            require_fit(model.state_dict(), state)
+            config = ModelConfig(**parse_json(read_text(folder / CONFIG)))
+            state = load(checked(read_file(folder / WEIGHTS, MOST_WEIGHTS)))
+            encoder = load_sentence_encoder(folder)
+            with torch.device("meta"):  # shapes without memory: a lying config must not take any
+                require_fit(cls(config).state_dict(), state)
+            model = cls(config, encoder)
             model.load_state_dict(state)
+            model.card = read_text(folder / CARD) if (folder / CARD).exists() else ""
         except OSError as error:
             raise StoryganError(f"{folder} is not a model folder: {error}") from error
         except StoryganError:
             raise
         except Exception as error:  # a lying config, torn or foreign weights: whatever the readers raise
-            reason = str(error).splitlines()[0]
-            raise StoryganError(f"the model in {folder} does not load: {reason}") from error
-        model.card = (folder / CARD).read_text() if (folder / CARD).exists() else ""
+            raise StoryganError(f"the model in {folder} does not load: {reason(error)}") from error
         return model.float().eval()
 
     def half_weights(self) -> StoryGAN:

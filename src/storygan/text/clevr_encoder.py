@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
-from storygan.text.encoder import DIM, SentenceEncoder
+from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 from storygan.text.hadamard import hadamard
 
 _ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
@@ -60,6 +60,9 @@ class ClevrEncoder(SentenceEncoder):
         shapes = (encoder.mean.shape, encoder.std.shape, encoder.projection.shape)
         if shapes != ((FACTS,), (FACTS,), (FACTS, DIM)):
             raise ValueError(f"mean, std and projection have shapes {shapes}")
+        require_numbers(encoder.mean, encoder.std, encoder.projection)
+        if encoder.std.min() < 1e-6:
+            raise ValueError("a standard deviation is 0")
         return encoder
 
 

@@ -16,13 +16,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from storygan.files import write_whole
+from storygan.files import parse_json, read_file, read_text, write_whole
 from storygan.seal import checked, seal
-from storygan.types import StoryganError
+from storygan.types import StoryganError, reason
 
 DIM = 128  # the length of s_t
 SETTINGS_FILE = "sentence_encoder.json"
 TENSORS_FILE = "sentence_encoder.safetensors"
+MOST_TENSORS = 16 * 2**20  # bytes of its file; an encoder has up to 200 kB
 
 # kind -> where its class is; imported only when asked for, so that one kind does not need another's libraries
 _KINDS = {
@@ -74,6 +75,13 @@ class SentenceEncoder(ABC):
         return encoder
 
 
+def require_numbers(*arrays: np.ndarray) -> None:
+    """Raise ValueError where an encoder's array holds anything but finite real numbers of float16 to float64."""
+    for array in arrays:
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(f"an array of {array.dtype} is not of finite numbers")
+
+
 def _class_of(kind: str) -> type[SentenceEncoder]:
     module, name = _KINDS[kind]
     return getattr(importlib.import_module(module), name)
@@ -93,9 +101,9 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
     """The sentence encoder, of whatever kind, saved in the folder; StoryganError where it is missing or broken."""
     path = Path(folder) / SETTINGS_FILE
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(read_text(path))
         kind = settings.pop("kind")
-        tensors = load(checked((Path(folder) / TENSORS_FILE).read_bytes()))
+        tensors = load(checked(read_file(Path(folder) / TENSORS_FILE, MOST_TENSORS)))
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
         return _class_of(kind).from_parts(settings, tensors)
@@ -103,7 +111,7 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
         raise StoryganError(
             f"{folder} holds no {Path(error.filename or TENSORS_FILE).name}: give a model folder"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise StoryganError(
-            f"the sentence encoder in {folder} cannot be read ({error}): fetch the model again"
+            f"the sentence encoder in {folder} cannot be read ({reason(error)}): fetch the model again"
         ) from error

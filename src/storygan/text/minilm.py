@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from storygan.text.embedding_cache import EmbeddingCache
-from storygan.types import StoryganError
+from storygan.types import StoryganError, reason
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_DIM = 384
@@ -44,9 +44,8 @@ def minilm_folder() -> Path:
     try:
         return Path(snapshot_download(HUB_ID, allow_patterns=["*.json", "*.txt", "model.safetensors"]))
     except Exception as error:  # of the network, the hub or the disk
-        reason = str(error).splitlines()[0]
         raise StoryganError(
-            f"all-MiniLM-L6-v2 is not here ({reason}): {INSTALL}, or name it in STORYGAN_MINILM"
+            f"all-MiniLM-L6-v2 is not here ({reason(error)}): {INSTALL}, or name it in STORYGAN_MINILM"
         ) from error
 
 

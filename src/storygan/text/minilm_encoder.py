@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from storygan.text.encoder import DIM, SentenceEncoder
+from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 from storygan.text.hadamard import hadamard
 from storygan.text.minilm import EMBEDDING_DIM, HUB_ID, embed, minilm_folder, weights_digest
 from storygan.types import StoryganError
@@ -27,6 +27,7 @@ class MiniLMEncoder(SentenceEncoder):
     def __init__(self, digest: str, mean: np.ndarray, projection: np.ndarray) -> None:
         if mean.shape != (EMBEDDING_DIM,) or projection.shape != (EMBEDDING_DIM, DIM):
             raise ValueError(f"mean and projection have shapes {mean.shape} and {projection.shape}")
+        require_numbers(mean, projection)
         self.digest, self.mean, self.projection = digest, mean, projection
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Number
 from pathlib import Path
 
 from tqdm import tqdm
@@ -112,9 +113,13 @@ def read_labels(values: Mapping[str, object], names: Sequence[str], source: Path
     labels = {}
     for key, value in values.items():
         row = value.tolist() if hasattr(value, "tolist") else value
-        if not isinstance(row, list) or len(row) != len(names) or any(bit not in (0, 1) for bit in row):
+        if not isinstance(row, list) or len(row) != len(names) or not all(map(_is_bit, row)):
             raise StoryganError(
                 f"{source}: the labels of {key!r} must be {len(names)} values of 0 and 1: fetch it again"
             )
         labels[key] = [int(bit) for bit in row]
     return labels
+
+
+def _is_bit(value: object) -> bool:
+    return isinstance(value, Number) and value in (0, 1)  # an array has no truth value

@@ -20,7 +20,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from storygan.data.folders import new_folder
-from storygan.data.images import UNREADABLE, encode_png
+from storygan.data.images import UNREADABLE, encode_png, opened
+from storygan.data.importers.pictures import MOST_PIXELS
 from storygan.data.importers.summary import ImportSummary
 from storygan.data.restricted_pickle import load_npy
 from storygan.data.schema import Story, shard_name, write_shard
@@ -75,13 +76,13 @@ def _complete_stories(images: Path, descriptions: Mapping[str, object], summary:
     described: dict[str, set[str]] = {}
     for source, frames in (
         (sorted(path.name for path in images.iterdir()), pictured),
-        (sorted(descriptions), described),
+        (sorted(map(str, descriptions)), described),
     ):
         for name in source:
-            if match := _NAME.fullmatch(str(name)):
+            if match := _NAME.fullmatch(name):
                 frames.setdefault(match[1], set()).add(match[2])
             else:
-                summary.skip("not the name of a CLEVR-SV picture", str(name))
+                summary.skip("not the name of a CLEVR-SV picture", name)
     complete = []
     for number in sorted(pictured.keys() | described.keys()):
         if number not in pictured:
@@ -146,5 +147,5 @@ def _object(vector: np.ndarray, slot: int) -> ClevrObject:
 
 def _frame(path: Path) -> bytes:
     """The picture as 64x64 RGB PNG bytes."""
-    with Image.open(path, formats=("PNG",)) as image:
+    with opened(path, ("PNG",), MOST_PIXELS) as image:
         return encode_png(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR))

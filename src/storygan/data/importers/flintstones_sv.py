@@ -12,19 +12,21 @@ are of one season (`globalID.split('_')[1]`) and episode ([3]). A story takes th
 
 from __future__ import annotations
 
-import json
+import io
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from storygan.data.importers.cartoon import Cartoon, T, import_cartoon, read_labels
 from storygan.data.importers.pictures import frame_from_image
 from storygan.data.importers.summary import ImportSummary
-from storygan.data.restricted_pickle import load_npy, load_pickle
-from storygan.types import StoryganError
+from storygan.data.restricted_pickle import MOST_BYTES, load_npy, load_pickle
+from storygan.files import is_file, parse_json, read_file, read_text
+from storygan.types import StoryganError, reason
 
 CHARACTERS = ("Wilma", "Fred", "Betty", "Barney", "Dino", "Pebbles", "Mr Slate")
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
@@ -53,10 +55,10 @@ def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
 
     def picture(key: str) -> bytes:
         path = root / "video_frames_sampled" / f"{key}.npy"
-        if not path.exists():
+        if Path(key).name != key or not is_file(path):  # an id names no other folder
             raise FileNotFoundError(path)
         frames = load_npy(path)
-        if frames.ndim != 4 or not len(frames) or frames.shape[3] != 3 or frames.dtype != "uint8":
+        if frames.ndim != 4 or not frames.size or frames.shape[3] != 3 or frames.dtype != "uint8":
             raise ValueError(f"frames {frames.dtype} {frames.shape}, not uint8 (n, height, width, 3)")
         return frame_from_image(Image.fromarray(frames[0]))
 
@@ -88,30 +90,41 @@ def _episode(name: str) -> tuple[str, str]:
 
 def _annotations(path: Path) -> dict[str, dict[str, Any]]:
     content = _json(path)
-    if not isinstance(content, list) or any(not isinstance(a, dict) or "globalID" not in a for a in content):
+    if not isinstance(content, list) or not all(map(_is_annotation, content)):
         raise StoryganError(f"{path} is not a list of annotations with a globalID: fetch it again")
     return {str(annotation["globalID"]): annotation for annotation in content}
+
+
+def _is_annotation(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("globalID"), str):
+        return False
+    characters = value.get("characters") or []
+    return isinstance(characters, list) and all(isinstance(character, dict) for character in characters)
 
 
 def _split(path: Path) -> dict[str, list[str]]:
     content = _json(path)
     if not isinstance(content, dict) or not set(content) <= set(SPLIT_NAMES):
         raise StoryganError(f"{path} is not lists of ids under {', '.join(SPLIT_NAMES)}: fetch it again")
+    if not all(isinstance(names, list) for names in content.values()):
+        raise StoryganError(f"{path}: a split is not a list of ids: fetch it again")
     return {part: [str(name) for name in names] for part, names in content.items()}
 
 
 def _json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(read_text(path, MOST_BYTES))
     except OSError as error:
         raise StoryganError(f"{path} cannot be opened: {error.strerror or error}") from error
     except ValueError as error:
-        raise StoryganError(f"{path} is not JSON ({error}): fetch it again") from error
+        raise StoryganError(f"{path} is not JSON ({reason(error)}): fetch it again") from error
 
 
 def _dict(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        content = load_pickle(file, path)
+    try:
+        content = load_pickle(io.BytesIO(read_file(path, MOST_BYTES)), path)
+    except (OSError, ValueError) as error:
+        raise StoryganError(f"{path} cannot be read: {reason(error)}") from error
     if not isinstance(content, dict):
         raise StoryganError(f"{path} does not hold a dict: fetch it again")
     return {name.decode("latin1") if isinstance(name, bytes) else str(name): value for name, value in content.items()}
@@ -120,6 +133,8 @@ def _dict(path: Path) -> dict[str, Any]:
 def _following(path: Path) -> dict[str, list[str]]:
     following = {}
     for name, ids in _dict(path).items():
+        if not isinstance(ids, list | tuple | np.ndarray) or (isinstance(ids, np.ndarray) and ids.ndim == 0):
+            raise StoryganError(f"{path}: {name!r} is not followed by a list of ids")
         following[name] = [n.decode("latin1") if isinstance(n, bytes) else str(n) for n in ids]
         if len(following[name]) != T - 1:
             raise StoryganError(f"{path}: {name!r} is followed by {len(following[name])} ids, not {T - 1}")

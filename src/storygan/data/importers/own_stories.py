@@ -12,7 +12,6 @@ story is cut into stories of T (NAME, NAME/2, ...), and what remains, like a sto
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +24,11 @@ from storygan.data.importers.pictures import frame_from_file
 from storygan.data.importers.summary import ImportSummary
 from storygan.data.importers.write import write_split
 from storygan.data.schema import Story
+from storygan.files import is_file, parse_json
 from storygan.types import StoryganError, UsageError
 
 NEEDED = ("story", "frame", "sentence")
+LONGEST_LINE = 1_000_000  # characters of a .jsonl file's line; a longer one counts as several
 LISTS = ("stories.csv", "stories.jsonl")
 
 
@@ -113,11 +114,11 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, object]]:
     """(line, what the line holds, or what is wrong with it as a str)."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for line, text in enumerate(file, start=1):
+            for line, text in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1):
                 if not text.strip():
                     continue
                 try:
-                    value = json.loads(text)
+                    value = parse_json(text)
                 except ValueError as error:
                     value = f"not JSON ({error})"
                 yield line, value if isinstance(value, dict | str) else "not an object"
@@ -141,7 +142,7 @@ def _row(where: str, values: object, root: Path) -> Row:
     path = root / values["frame"].strip()
     if not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the picture {told['frame']} is outside the folder")
-    if not path.is_file():
+    if not is_file(path):
         raise ValueError(f"there is no picture {told['frame']}")
     try:
         frame = frame_from_file(path)

@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from storygan.data.images import UNREADABLE, encode_png
+from storygan.data.images import UNREADABLE, encode_png, opened
+from storygan.types import reason
 
 SIZE = 64  # pixels of a side
+MOST_PIXELS = 2**26  # of a picture that is imported: 8192 x 8192, up to 800 MB while it is brought to size
+# Those in which pictures come. Pillow knows more, and runs another program for one of them (PostScript).
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 
 def frame_from_image(image: Image.Image) -> bytes:
@@ -31,10 +35,10 @@ def frame_from_image(image: Image.Image) -> bytes:
 
 
 def frame_from_file(path: Path) -> bytes:
-    """The picture in a file, in any format that Pillow opens, as a frame; ValueError (one line) where it has none."""
+    """The picture in a file of one of FORMATS as a frame; ValueError (one line) where it has none."""
     try:
-        with Image.open(path) as image:
+        with opened(path, FORMATS, MOST_PIXELS) as image:
             return frame_from_image(image)
     except UNREADABLE as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ValueError(" ".join(reason.replace(str(path), path.name).split())) from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
+        raise ValueError(said.replace(str(path), path.name)) from error

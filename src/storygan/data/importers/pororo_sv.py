@@ -22,17 +22,20 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from storygan.data.images import opened
 from storygan.data.importers.cartoon import Cartoon, T, import_cartoon, read_labels
-from storygan.data.importers.pictures import frame_from_image
+from storygan.data.importers.pictures import MOST_PIXELS, frame_from_image
 from storygan.data.importers.summary import ImportSummary
 from storygan.data.restricted_pickle import load_npy
+from storygan.files import is_file
 from storygan.types import StoryganError
 
 CHARACTERS = ("Pororo", "Loopy", "Crong", "Eddy", "Poby", "Petty", "Tongtong", "Rody", "Harry")
 IDS = ("train_seen_unseen_ids.npy", "train_test_ids.npy")
-_END = re.compile(r"([^/\\]+)[/\\](\d+)(?:\.png)?$", re.ASCII)
+_FRAME = re.compile(r"\d{1,9}", re.ASCII)
+_LONGEST = 500  # characters of a key's end that are looked at: the search is quadratic in time
+_END = re.compile(r"([^/\\]+)[/\\](\d{1,9})(?:\.png)?$", re.ASCII)
 
 
 def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> ImportSummary:
@@ -69,7 +72,9 @@ def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> Import
 
 def first_square(path: Path) -> bytes:
     """The first square of a vertical strip (W x k*W) as a frame; ValueError where it is wider than high."""
-    with Image.open(path, formats=("PNG",)) as strip:
+    if not is_file(path):
+        raise FileNotFoundError(path)
+    with opened(path, ("PNG",), MOST_PIXELS) as strip:
         if strip.height < strip.width:
             raise ValueError(f"{path.name} is {strip.width}x{strip.height}, not a vertical strip of square frames")
         return frame_from_image(strip.crop((0, 0, strip.width, strip.width)))
@@ -80,7 +85,7 @@ def _key(name: object) -> str:
     text = name.decode("latin1") if isinstance(name, bytes) else str(name)
     if text[:2] in ("b'", 'b"'):
         text = text[2:-1]
-    match = _END.search(text)
+    match = _END.search(text[-_LONGEST:])
     if not match:
         raise StoryganError(
             f"{text[:80]!r} is not the path of a Pororo-SV frame, EPISODE/NUMBER: fetch the files again"
@@ -96,7 +101,7 @@ def _descriptions(root: Path) -> dict[str, str]:
         try:
             with table.open(encoding="utf-8", newline="") as file:
                 for row in (rows := csv.reader(file)):
-                    if len(row) != 3 or not row[1].isdecimal():
+                    if len(row) != 3 or not _FRAME.fullmatch(row[1]) or "/" in row[0]:
                         raise StoryganError(f"{table}, line {rows.line_num}: not episode, frame, description")
                     sentences.setdefault(f"{row[0]}/{row[1]}", " ".join(row[2].split()))
         except (UnicodeDecodeError, csv.Error) as error:
@@ -124,7 +129,7 @@ def _cached_stories(root: Path) -> list[list[str]]:
     """Stories of T keys in the stored order, which the split's indices count."""
     first, following = (load_npy(root / f"{name}_cache4.npy").tolist() for name in ("img", "following"))
     fits = isinstance(first, list) and isinstance(following, list) and len(first) == len(following)
-    if not fits or any(len(names) != T - 1 for names in following):
+    if not fits or any(not isinstance(names, list) or len(names) != T - 1 for names in following):
         raise StoryganError(
             f"{root}: img_cache4.npy and following_cache4.npy do not hold as many stories of {T} frames"
         )
@@ -141,13 +146,23 @@ def _stories_in_string_order(sentences: dict[str, str]) -> list[list[str]]:
     return stories
 
 
+def _indices(part: object) -> np.ndarray:
+    """The part as an array; one that is no list of numbers becomes one of objects, which is not what is wanted."""
+    try:
+        return np.asarray(part)
+    except (ValueError, OverflowError):
+        return np.empty(0, object).reshape(0, 0)
+
+
 def _split(root: Path, ids: str, stories: int) -> tuple[dict[str, list[int]], str]:
     """Split -> indices of stories, and a line that says where it comes from."""
     name = ids or next((name for name in IDS if (root / name).exists()), None)
     if name is None:
         return {"train": list(range(stories))}, f"none of {', '.join(IDS)}: every story goes to train"
     array = load_npy(root / name)
-    parts = [np.asarray(part) for part in (array.item() if array.shape == () else array)]
+    content = array.item() if array.shape == () else array
+    listed = isinstance(content, list | tuple) or (isinstance(content, np.ndarray) and content.ndim > 0)
+    parts = [_indices(part) for part in content] if listed else []
     names = {2: ("train", "test"), 3: ("train", "validation", "test")}.get(len(parts))
     if names is None or any(part.ndim != 1 or (part.size and part.dtype.kind not in "iu") for part in parts):
         raise StoryganError(f"{root / name} does not hold two or three lists of indices: fetch it again")

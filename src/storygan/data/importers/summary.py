@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from storygan.types import printable
+
 
 @dataclass
 class ImportSummary:
@@ -31,7 +33,7 @@ class ImportSummary:
         for reason, things in self.skipped.items():
             lines.append(f"skipped {len(things)}: {reason}: {_abbreviate(things)}")
         lines += [f"bad: {problem}" for problem in self.problems]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))  # names come from the files
 
 
 def _abbreviate(things: list[str], most: int = 8) -> str:
