@@ -7,7 +7,9 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
+from storygan.cli.parser import plain_yaml
 from storygan.config import VARIANTS, TrainConfig
+from storygan.files import read_text
 from storygan.types import UsageError
 
 
@@ -25,8 +27,8 @@ def train(args: Namespace) -> None:
     config = training_config(values)
     from storygan.training.loop import train as train_loop
 
-    folder = train_loop(config, resume)
-    print(f"the model is in {folder}: storygan generate --model {folder} ...")
+    if folder := train_loop(config, resume):
+        print(f"the model is in {folder}: storygan generate --model {folder} ...")
 
 
 def training_config(values: dict[str, Any]) -> TrainConfig:
@@ -74,7 +76,7 @@ def read_contenders(file: str, config: TrainConfig) -> dict[str, TrainConfig]:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
     try:
-        told = yaml.safe_load(Path(file).read_text())
+        told = plain_yaml(read_text(Path(file)))
         asked = {str(name): [f"--{field}={value}" for field, value in fields.items()] for name, fields in told.items()}
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
