@@ -53,7 +53,7 @@ story: $(BASE) ## draw a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types hooks ci docs lock clean
+.PHONY: test slow lint types hooks ci docs lock fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
@@ -79,8 +79,16 @@ docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "make: open $(CURDIR)/build/site/index.html"
 
-lock: ## renew constraints.txt from a clean install of the newest versions that pyproject.toml admits
+lock: ## renew constraints.txt from a clean install of the newest versions that pyproject.toml admits, and its hashes
 	@sh scripts/lock.sh constraints.txt
+	@python3 scripts/lock_hashes.py
+
+fuzz: $(DEV) ## fuzz every reader of a user's file for FUZZ_SECONDS each (60)
+	@$(PIP) -e '.[dev,fuzz]'
+	@$(BIN)/python scripts/fuzz.py --seconds $(or $(FUZZ_SECONDS),60)
+
+audit: ## look the pins up among the known vulnerabilities, where a service that knows them can be reached
+	@python3 scripts/audit.py
 
 clean: ## remove caches and built files; data, runs and environments stay
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis story.png docs/pictures

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Renews the pins in $1: a clean install of the dev extra, with the pins marked "# held" kept as they are.
+# Renews the pins in $1: a clean install of the extras dev and fuzz, with the pins marked "# held" kept as they are.
 set -eu
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -7,7 +7,7 @@ trap 'rm -rf "$scratch"' EXIT
 grep '# held' "$1" >"$scratch/held.txt"
 sed 's/==.*/==/; s/^/^/' "$scratch/held.txt" >"$scratch/held-names.txt"
 "$(sh scripts/find-python.sh 3.11)" -m venv "$scratch/venv"
-"$scratch/venv/bin/python" -m pip install -qq --disable-pip-version-check -c "$scratch/held.txt" '.[dev]'
+"$scratch/venv/bin/python" -m pip install -qq --disable-pip-version-check -c "$scratch/held.txt" '.[dev,fuzz]'
 {
     sed -n '/^#/!q; p' "$1" # the header
     cat "$scratch/held.txt"

@@ -1,0 +1,91 @@
+"""Writes the hashes of the pins: python scripts/lock_hashes.py, after a change of constraints.txt (`make lock` does).
+
+`uv` asks the package index for the hashes of all files of each pinned version, so that they hold on every platform:
+
+- constraints-hashed.txt: each pin of constraints.txt. `torch` has the hashes of PyPI's files and, where this machine
+  offers one by PIP_FIND_LINKS, that of the build for the CPU: either may be installed.
+- constraints-cuda-hashed.txt: what PyPI's torch needs besides on Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PINS, HASHED, CUDA = (ROOT / f"constraints{part}.txt" for part in ("", "-hashed", "-cuda-hashed"))
+EXTRAS = ("dev", "fuzz")
+INSTALL = "pip install --require-hashes --no-deps -r constraints-hashed.txt"
+HEAD = {
+    HASHED: f"# Made by scripts/lock_hashes.py from constraints.txt: {INSTALL}\n",
+    CUDA: "# Made by scripts/lock_hashes.py: what PyPI's torch needs besides on Linux, installed in the same way.\n",
+}
+
+Lock = dict[str, tuple[str, list[str]]]
+"""Name, as PyPI writes it -> the line with its version and marker, and its hashes."""
+
+
+def main() -> None:
+    """Ask twice: with the local build of torch, and with PyPI's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        venv.create(scratch, with_pip=True)
+        pip = [f"{scratch}/bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", "uv"]
+        subprocess.run(pip, check=True)
+        links = os.environ.get("PIP_FIND_LINKS", "")
+        here, everywhere = resolved(Path(scratch), links), resolved(Path(scratch), "")
+    line, hashes = everywhere["torch"]
+    everywhere["torch"] = (line, sorted({*hashes, *here["torch"][1]}))
+    pinned = set(read(PINS))
+    write(HASHED, {name: lock for name, lock in everywhere.items() if name in pinned})
+    write(CUDA, {name: lock for name, lock in everywhere.items() if name not in pinned})
+    if missing := pinned - set(everywhere):
+        sys.exit(f"pinned, and not needed: {', '.join(sorted(missing))}: run make lock")
+
+
+def resolved(scratch: Path, links: str) -> Lock:
+    """The pins and all that they need, with hashes."""
+    command = [
+        f"{scratch}/bin/uv",
+        "pip",
+        "compile",
+        "-q",
+        "--no-config",
+        "--system-certs",
+        "--python-version",
+        "3.11.7",
+    ]
+    command += ["--generate-hashes", "--no-annotate", "--no-header", "-c", str(PINS), "-o", f"{scratch}/lock.txt"]
+    command += [part for extra in EXTRAS for part in ("--extra", extra)]
+    command += ["--find-links", links] if links else []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
+    subprocess.run([*command, "pyproject.toml"], check=True, cwd=ROOT, env=environment)
+    return read(scratch / "lock.txt")
+
+
+def read(path: Path) -> Lock:
+    """A requirements file of pins, with or without hashes."""
+    lock: Lock = {}
+    name = ""
+    for line in path.read_text().splitlines():
+        line = line.split(" #")[0].strip(" \\")
+        if line.startswith("--hash="):
+            lock[name][1].append(line)
+        elif line and not line.startswith("#"):
+            name = re.split(r"[=; \[]", line)[0].lower().replace("_", "-").replace(".", "-")
+            lock[name] = (line, [])
+    return lock
+
+
+def write(path: Path, lock: Lock) -> None:
+    """One requirement after another, each with its hashes."""
+    lines = [" \\\n    ".join([line, *hashes]) for _, (line, hashes) in sorted(lock.items())]
+    path.write_text(HEAD[path] + "".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main()
