@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from storygan.training.batches import indices, iterations_per_epoch, to_images
+from storygan.training.batches import indices, iterations_per_epoch, judged_frames, to_images
 
 
 def test_an_epoch_sees_every_story_once() -> None:
@@ -14,6 +14,18 @@ def test_an_epoch_sees_every_story_once() -> None:
     other = np.concatenate([indices(23, 4, seed=0, k=k) for k in range(n, 2 * n)])
     assert not np.array_equal(seen, other)
     assert not np.array_equal(seen[:4], indices(23, 4, seed=1, k=0))
+
+
+def test_judged_frames_are_different_ones_and_every_frame_has_its_turn() -> None:
+    seen = np.zeros((3, 4), int)
+    for k in range(300):
+        judged = judged_frames(3, 4, 2, seed=0, k=k)
+        assert judged.shape == (3, 2)
+        for story, frames in enumerate(judged):
+            assert len(set(frames)) == 2
+            seen[story, frames] += 1
+    assert (abs(seen - 150) < 45).all()  # five standard deviations
+    assert (judged_frames(3, 4, 2, 0, 7) == judged_frames(3, 4, 2, 0, 7)).all()
 
 
 def test_to_images_spans_minus_one_to_one() -> None:

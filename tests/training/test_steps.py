@@ -127,6 +127,30 @@ def test_the_discriminators_do_not_teach_the_story_encoder_through_the_condition
     assert torch.equal(condition.view(B, T, 128)[:, 1], h_0)
 
 
+@pytest.mark.parametrize("updated", ["D_I", "G"])
+def test_judging_some_frames_estimates_judging_all(updated: str) -> None:
+    """Over every choice of one frame a story, the loss's mean is that of judging all, where D_I's norms evaluate."""
+    config = LossConfig(mismatched=True)
+    s = setting(labels=True)
+    s.networks.D_I.eval()
+
+    def loss(judged: torch.Tensor | None) -> torch.Tensor:
+        before = s.state()["D_I"], s.state()["G"]
+        s.batch.judged = judged
+        if updated == "D_I":
+            L = steps.update_image_discriminator(s.fabric, s.networks, s.optimizers, s.batch, s.fake(), config, 0)
+        else:
+            L = steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, s.fake(), config)
+        s.networks.D_I.load_state_dict(before[0])
+        s.networks.G.load_state_dict(before[1])
+        return torch.stack([L[f"{updated}_image" if updated == "G" else "D_I"], L[f"{updated[0]}_label"]])
+
+    each = [loss(torch.full((B, 1), t)) for t in range(T)]
+    torch.testing.assert_close(torch.stack(each).mean(0), loss(None), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(loss(torch.tensor([[1, 0]] * B)), loss(None), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(each[0], each[1])
+
+
 def test_image_gan_has_no_story_discriminator() -> None:
     s = setting("imagegan")
     fake, config = s.fake(), LossConfig()

@@ -35,7 +35,7 @@ def frames(data: Path) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def teacher(data: Path) -> Teacher:
-    return Teacher(str(SHIPPED), open_split(data, "train").sentences)
+    return Teacher(str(SHIPPED), open_split(data, "train"))
 
 
 def said(teacher: Teacher, X: torch.Tensor) -> torch.Tensor:
@@ -85,7 +85,26 @@ def test_the_warm_up_and_the_adversarial_phase_are_taught_and_repeatable(data: P
     assert min(told[0]) > 0
 
 
-def test_a_recognizer_of_labels_alone_cannot_teach(data: Path, tmp_path: Path) -> None:
+def test_of_labels_alone(data: Path, frames: torch.Tensor, tmp_path: Path) -> None:
+    """Its loss is the labels' cross-entropy, of the part of the batch it sees; its gradient reaches each frame."""
+    dataset = open_split(data, "train")
+    assert dataset.labels is not None
+    assert dataset.label_names is not None
+    Recognizer(dataset.label_names, {"places": False}).save(tmp_path)
+    teacher = Teacher(str(tmp_path), dataset)
+    X_hat = frames[2:].clone().requires_grad_()
+    loss = teacher.loss(X_hat, CHOSEN, np.random.default_rng(0), slice(2, 4))
+    logits = teacher.recognizer(X_hat.flatten(0, 1))[1]
+    labels = torch.from_numpy(dataset.labels[2:4]).flatten(0, 1).float()
+    p = logits.sigmoid()
+    expected = -(labels * p.log() + (1 - labels) * (1 - p).log()).sum(1).mean()
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert X_hat.grad is not None
+    assert (X_hat.grad.flatten(2).abs().sum(2) > 0).all()
+
+
+def test_a_recognizer_of_other_labels_cannot_teach(data: Path, tmp_path: Path) -> None:
     Recognizer(("cat", "dog"), {"places": False}).save(tmp_path)
-    with pytest.raises(UsageError, match="cannot teach"):
-        Teacher(str(tmp_path), open_split(data, "train").sentences)
+    with pytest.raises(UsageError, match="cannot teach: it knows other labels"):
+        Teacher(str(tmp_path), open_split(data, "train"))

@@ -28,6 +28,12 @@ def _permutation(stories: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(stories)
 
 
+def judged_frames(batch_size: int, T: int, n: int, seed: int, k: int) -> np.ndarray:
+    """Which n of the T frames of each story D_I judges in iteration `k`: (B, n), no frame twice."""
+    rng = np.random.default_rng((seed, k, n))
+    return rng.permuted(np.tile(np.arange(T), (batch_size, 1)), axis=1)[:, :n]
+
+
 def to_images(frames: np.ndarray) -> torch.Tensor:
     """uint8 (B, T, H, W, 3) -> float32 (B, T, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(frames).movedim(-1, 2).float().div_(127.5).sub_(1)

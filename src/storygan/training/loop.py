@@ -24,7 +24,7 @@ from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
-from storygan.training.batches import indices, iterations_per_epoch, load_batch
+from storygan.training.batches import indices, iterations_per_epoch, judged_frames, load_batch
 from storygan.training.memory import told_when_out_of_memory
 from storygan.training.processes import Processes, running_statistics
 from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
@@ -95,6 +95,8 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
         raise UsageError(f"model.T is {config.model.T}, but the stories of {config.data.path} have {dataset.T} frames")
     if dataset.size != 64:
         raise UsageError(f"the model draws 64x64 frames, but those of {config.data.path} are {dataset.size} wide")
+    if not 0 <= config.discriminator.frames <= dataset.T:
+        raise UsageError(f"discriminator.frames is {config.discriminator.frames}: a story has {dataset.T} frames")
     if len(dataset) < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size}, but {config.data.path} has {len(dataset)} stories")
     if config.batch_size % processes or config.batch_size < 2 * processes:
@@ -179,7 +181,7 @@ class Trainer:
             if config.ema
             else None,
             rng=torch.Generator().manual_seed(config.seed),
-            teacher=Teacher(config.teacher, dataset.sentences) if config.teacher else None,
+            teacher=Teacher(config.teacher, dataset) if config.teacher else None,
         )
 
     def iteration(self) -> steps.Metrics:
@@ -194,6 +196,9 @@ class Trainer:
         if self.teacher is not None:
             rng = np.random.default_rng((config.seed, k))
             batch.lesson = partial(self.teacher.loss, chosen=chosen, rng=rng, part=part)
+        if n := config.discriminator.frames:
+            judged = judged_frames(config.batch_size, config.model.T, n, config.seed, k)[part]
+            batch.judged = torch.from_numpy(judged).to(fabric.device)
         noise = Noise.draw(config.batch_size, config.model, self.rng)[part].to(fabric.device)
         self._set_rates()
         fake = steps.generate(nets.G, batch.S, noise)

@@ -35,13 +35,25 @@ class Batch:
     """(B, T, 128) sentence vectors."""
     labels: Tensor | None = None
     """(B, T, K) in {0, 1}, where the label head is trained."""
+    judged: Tensor | None = None
+    """(B, n) int64, which frames of each story D_I judges; None: all T."""
     lesson: Lesson | None = None
     """What the teacher says of frames drawn for these stories, where there is one."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return Batch(self.X.to(device), self.S.to(device), labels, self.lesson)
+        labels, judged = (None if part is None else part.to(device) for part in (self.labels, self.judged))
+        return Batch(self.X.to(device), self.S.to(device), labels, judged, self.lesson)
+
+    def of_judged(self, parts: Tensor) -> Tensor:
+        """What belongs to the frames that D_I judges: (B, T, ...) -> (B, n, ...)."""
+        if self.judged is None:
+            return parts
+        return parts[torch.arange(len(parts), device=parts.device)[:, None], self.judged]
+
+    def over_story(self, L_image: Tensor) -> Tensor:
+        """A sum over the n judged frames, as that over all T that it stands for."""
+        return L_image if self.judged is None else L_image * (self.S.shape[1] / self.judged.shape[1])
 
 
 @dataclass
@@ -75,9 +87,9 @@ class Generated:
 
 
 def conditions(S: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
-    """`s_t` and `h_0` of every frame, (B*T, 128) each; `h_0` is detached (DESIGN: it learns through images and KL)."""
-    T = S.shape[1]
-    return S.flatten(0, 1), h_0.detach().repeat_interleave(T, dim=0)
+    """`s_t` (B, n, 128) and `h_0` of every frame, (B*n, 128) each; `h_0` is detached (DESIGN: it learns through images
+    and KL)."""
+    return S.flatten(0, 1), h_0.detach().repeat_interleave(S.shape[1], dim=0)
 
 
 def other_story(fabric: Any, condition: Tensor) -> Tensor:
@@ -117,21 +129,22 @@ def _r1_now(config: LossConfig, iteration: int) -> bool:
 def update_image_discriminator(
     fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig, k: int
 ) -> Metrics:
-    """Step 2, D_I: one Adam step on B*T real and generated (image, sentence, h_0) triples of iteration `k`."""
-    D_I, (B, T) = networks.D_I, batch.S.shape[:2]
-    x = frames(batch.X).requires_grad_(_r1_now(config, k))
-    matched = conditions(batch.S, fake.h_0)
+    """Step 2, D_I: one Adam step on B*n real and generated (image, sentence, h_0) triples of iteration `k`."""
+    D_I, S = networks.D_I, batch.of_judged(batch.S)
+    B, n = S.shape[:2]
+    x = frames(batch.of_judged(batch.X)).requires_grad_(_r1_now(config, k))
+    matched = conditions(S, fake.h_0)
     if config.mismatched:
-        (real, wrong), labels = D_I(x, matched, conditions(other_story(fabric, batch.S), other_story(fabric, fake.h_0)))
-        mismatched = wrong.view(B, T)
+        (real, wrong), labels = D_I(x, matched, conditions(other_story(fabric, S), other_story(fabric, fake.h_0)))
+        mismatched = wrong.view(B, n)
     else:
         ((real,), labels), mismatched = D_I(x, matched), None
-    (generated,), _ = D_I(frames(fake.X_hat.detach()), matched)
-    L_image = losses.real_loss(real.view(B, T)) + _fake_terms(generated.view(B, T), mismatched)
+    (generated,), _ = D_I(frames(batch.of_judged(fake.X_hat.detach())), matched)
+    L_image = batch.over_story(losses.real_loss(real.view(B, n)) + _fake_terms(generated.view(B, n), mismatched))
     loss = config.alpha * _with_r1(L_image, real, x, config)
     metrics = {"D_I": L_image.detach(), "D_I_real": real.detach().mean(), "D_I_fake": generated.detach().mean()}
     if labels is not None and batch.labels is not None:
-        L_label = losses.label_loss(labels, batch.labels.flatten(0, 1))
+        L_label = losses.label_loss(labels, batch.of_judged(batch.labels).flatten(0, 1))
         loss = loss + config.label * L_label
         metrics["D_label"] = L_label.detach()
     _step(fabric, optimizers.D_I, loss)
@@ -161,14 +174,14 @@ def update_generator(
     fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig
 ) -> Metrics:
     """Step 3: one Adam step of story encoder, context encoder and image generator, both discriminators frozen."""
-    (B, T), (D_I, D_S) = batch.S.shape[:2], (networks.D_I, networks.D_S)
+    S, (D_I, D_S) = batch.of_judged(batch.S), (networks.D_I, networks.D_S)
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
     error = losses.squared_error(fake.X_hat, batch.X)
     metrics = {"KL": L_KL.detach(), "squared_error": error.detach()}
     taught = config.teacher * _taught(batch, fake, metrics)
     with frozen(D_I), frozen(D_S):
-        (logits,), labels = D_I(frames(fake.X_hat), conditions(batch.S, fake.h_0))
-        L_image = losses.generator_loss(logits.view(B, T), config.saturating)
+        (logits,), labels = D_I(frames(batch.of_judged(fake.X_hat)), conditions(S, fake.h_0))
+        L_image = batch.over_story(losses.generator_loss(logits.view(S.shape[:2]), config.saturating))
         loss = config.alpha * L_image + config.kl * L_KL + config.squared_error * error + taught
         metrics["G_image"] = L_image.detach()
         if D_S is not None:
@@ -177,7 +190,7 @@ def update_generator(
             loss = loss + config.beta * L_story
             metrics["G_story"] = L_story.detach()
         if labels is not None and batch.labels is not None:
-            L_label = losses.label_loss(labels, batch.labels.flatten(0, 1))
+            L_label = losses.label_loss(labels, batch.of_judged(batch.labels).flatten(0, 1))
             loss = loss + config.label * L_label
             metrics["G_label"] = L_label.detach()
         _step(fabric, optimizers.G, loss)

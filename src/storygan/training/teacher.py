@@ -1,17 +1,18 @@
-"""A teacher: a frozen recognizer that looks at what the generator draws, and whether it shows what the story tells.
+"""A teacher: a frozen recognizer that looks at what the generator draws, and whether it shows what the story tells:
+of CLEVR-SV, what is at each place; of any other labelled stories, the labels of each frame.
 
 Not in the paper. It knows real frames only, and it must not be the recognizer that judges the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from storygan.data.clevr.places import ask, in_picture, read_stories
+from storygan.data.dataset import StoryDataset
+from storygan.losses import label_loss
 from storygan.models.recognizer import Recognizer, reading_loss
 from storygan.types import UsageError
 
@@ -21,21 +22,24 @@ class Teacher:
 
     Args:
         folder: a recognizer's, trained by `storygan train-recognizer`.
-        stories: the N stories of the training set, T sentences each.
+        dataset: the training set, N stories of T sentences.
 
     Raises:
-        UsageError: where the recognizer knows no places, or a sentence is not CLEVR-SV's.
+        UsageError: where the recognizer knows places and a sentence is not CLEVR-SV's, or it knows none and the data
+            set has other labels than it, or none.
     """
 
-    def __init__(self, folder: str, stories: Sequence[Sequence[str]]) -> None:
+    def __init__(self, folder: str, dataset: StoryDataset) -> None:
         self.recognizer = Recognizer.load(folder).requires_grad_(False)
-        if not self.recognizer.knows_places:
-            raise UsageError(f"the recognizer in {folder} cannot teach: it was not trained on CLEVR-SV stories")
-        self.words, self.floor = read_stories(stories)  # (N, T, 4), (N, T, 2)
+        self.labels = dataset.labels  # (N, T, K)
+        if self.recognizer.knows_places:
+            self.words, self.floor = read_stories(dataset.sentences)  # (N, T, 4), (N, T, 2)
+        elif not self.recognizer.labels or self.recognizer.labels != dataset.label_names:
+            raise UsageError(f"the recognizer in {folder} cannot teach: it knows other labels than these stories have")
 
     def loss(self, X_hat: Tensor, chosen: np.ndarray, rng: np.random.Generator, part: slice = slice(None)) -> Tensor:
-        """Cross-entropy of what is read in drawn frames, of stories `chosen` (B,): is each object there, and with its
-        words; is nothing anywhere else.
+        """Cross-entropy of what is read in drawn frames, of stories `chosen` (B,): of places, whether each object is
+        there, with its words, and nothing anywhere else; of labels, which a frame has, summed over them.
 
         Args:
             X_hat: (B, T, 3, 64, 64) in [-1, 1].
@@ -49,8 +53,11 @@ class Teacher:
         T = X_hat.shape[1]
         n = np.repeat(chosen, T)
         rows = np.arange(len(n)).reshape(-1, T)[part].flatten()
+        maps, labels, _ = self.recognizer(X_hat.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        if not self.recognizer.knows_places:
+            assert self.labels is not None
+            return label_loss(labels, torch.from_numpy(self.labels[chosen][part]).flatten(0, 1).to(labels))
         asked = ask(self.floor[n], np.tile(np.arange(T), len(chosen)), rng)
-        maps, *_ = self.recognizer(X_hat.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         parts = (in_picture(asked.floor), asked.there, asked.counts, self.words[n])
         L_there, L_words = reading_loss(maps, *(torch.from_numpy(one[rows]).to(X_hat.device) for one in parts))
         return L_there + L_words
