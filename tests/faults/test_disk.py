@@ -12,6 +12,7 @@ from tests.faults.processes import run
 from tests.faults.tally import fault
 from tests.tiny_clevr_sv import main as write_tiny_clevr_sv
 
+from storygan.data.clevr.blender import render_python
 from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.training.checkpoint import newest_checkpoint
@@ -78,6 +79,27 @@ def test_a_full_disk_while_stories_are_drawn(tmp_path: Path, disk: SmallDisk) ->
         assert files(folder) == ["render.json"]
         disk.remount("size=2m")
         assert run(arguments, tmp_path / "log")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_full_disk_while_blender_renders(tmp_path: Path, disk: SmallDisk) -> None:
+    try:
+        render_python()
+    except StoryganError:
+        pytest.skip("no render environment: make render-env")
+    folder = disk.mount("64k") / "clevr"
+    arguments = ["data", "render-clevr", str(folder), "--train=4", "--workers=2"]
+    with fault("a full disk while Blender renders"):
+        code, said = run(arguments, tmp_path / "log")
+        assert code == 1, said
+        assert said[-1].startswith("storygan: ")
+        assert ".png cannot be written: No space left on device" in said[-1]
+        kept = files(folder)
+        assert len(kept) < 1 + 4
+        assert not [name for name in kept if name.endswith(".tmp")]
+        disk.remount("size=2m")
+        assert run(arguments, tmp_path / "log")[0] == 0
+        assert len(open_split(folder, "train")) == 4
 
 
 def test_a_full_disk_while_stories_are_imported(tmp_path: Path, disk: SmallDisk) -> None:
