@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"  # and other things to look at; CI keeps them
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -35,6 +38,16 @@ def is_local(url: str) -> bool:
     """Whether a request to the address stays on this machine."""
     parts = urlsplit(url)
     return parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost")
+
+
+def told(calls: list[tuple[str, str]]) -> str:
+    """A browser's calls, (method, address), as text: how many went where, and how often each was made."""
+    plain = [
+        (method, f"{urlsplit(url).scheme}:..." if url.startswith(("data:", "blob:")) else url) for method, url in calls
+    ]
+    hosts = Counter(urlsplit(url).hostname or "(in the page itself)" for _, url in plain)
+    lines = [f"{count} to {host}" for host, count in hosts.most_common()]
+    return "\n".join([*lines, "", *(f"{n:5} {method} {url}" for (method, url), n in sorted(Counter(plain).items()))])
 
 
 def illegible(page: Any) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+from tests.demo.browser import SCREENSHOTS
 from tests.demo.conftest import STORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -54,6 +55,7 @@ def memory(process: subprocess.Popen[str]) -> float:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
 def test_200_requests_leave_it_alive_and_flat(server: tuple[subprocess.Popen[str], str]) -> None:
     process, address = server
+    before = memory(process)
     for text in BAD:
         assert "problem" in draw(address, "clevr-sv", text, 1, 7)
     for number in (0, 9, 1e9, None):
@@ -64,6 +66,10 @@ def test_200_requests_leave_it_alive_and_flat(server: tuple[subprocess.Popen[str
     for n in range(ROUNDS):
         assert "data:image/png" in draw(address, "clevr-sv", GOOD, 1, n)
         sizes.append(memory(process))
-    print(f"MB after 1, {WARM_UP}, {ROUNDS} draws: {sizes[0]:.0f} {sizes[WARM_UP]:.0f} {sizes[-1]:.0f}")
+    after = ", ".join(f"{sizes[n - 1]:.0f} after {n}" for n in (1, 50, WARM_UP, 150, ROUNDS))
+    told = f"MB that the server has resident: {before:.0f} before the first draw, {after}"
+    print(told)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    (SCREENSHOTS / "memory.txt").write_text(f"{told}\n")
     assert sizes[-1] - sizes[WARM_UP] < GROWTH, sizes[::20]
     assert process.poll() is None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.demo.conftest import STORY
 
-from storygan.demo.checking import MAX_CHARACTERS, MAX_SHOWN, check_story, grammar_of, whole_number
+from storygan.demo.checking import MAX_CHARACTERS, MAX_SHOWN, check_story, grammar_of, text_of_file, whole_number
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import parse_sentence
 from storygan.types import UsageError
@@ -53,6 +53,19 @@ def test_each_sentence_of_a_long_story_is_looked_at() -> None:
 def test_a_model_of_plain_english_takes_any_words(model: StoryGAN) -> None:
     assert check_story("Once upon a time.\nThe end.", 2, None).problem == ""
     assert grammar_of(model) is parse_sentence
+
+
+def test_a_story_file_is_read_however_it_was_saved() -> None:
+    text = "\n".join(STORY)
+    for data in (text.encode(), text.encode("utf-8-sig"), (text.replace("\n", "\r\n\r\n") + "\r\n").encode()):
+        assert text_of_file(data) == text
+    assert text_of_file(b"") == ""
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"MZ\0\0", "Ein Bär.".encode("latin-1"), b"x" * 10_000])
+def test_what_is_no_story_file(data: bytes) -> None:
+    with pytest.raises(UsageError, match=r"plain text|10000 characters; 3600 is the most"):
+        text_of_file(data)
 
 
 @given(st.text(max_size=2000))

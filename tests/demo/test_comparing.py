@@ -1,5 +1,7 @@
 """What an edit changed is said in words and shown where it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.demo.conftest import STORY
@@ -20,6 +22,17 @@ def test_a_changed_sentence(model: StoryGAN) -> None:
     assert np.array_equal(rows[1].frames, after.frames[0])
     assert rows[2].captions[:2] == ["nothing", "nothing"]
     assert rows[2].captions[2] != "nothing"
+
+
+def test_how_much_more_changed_where_it_was_called_for(model: StoryGAN) -> None:
+    before = editing.draw(model, STORY, seed=7)
+    frames, place = before.frames.copy(), np.zeros((64, 64), bool)
+    place[:, :32] = True
+    frames[0, 2, :, :32] ^= 128
+    frames[0, 2, :, 32:] ^= 32
+    words, _ = compare(before, replace(before, frames=frames), place)
+    assert words.endswith("Picture 3 changed. Where the old and the new thing stand, 4.0 times as much as elsewhere.")
+    assert "elsewhere" not in compare(before, replace(before, frames=frames), ~place)[0]
 
 
 def test_one_more_picture_and_nothing_changed(model: StoryGAN) -> None:

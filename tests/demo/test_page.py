@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.demo.browser import CHROMIUM, chromium, illegible, is_local
+from tests.demo.browser import CHROMIUM, SCREENSHOTS, chromium, illegible, is_local, told
 from tests.demo.conftest import STORY
 
 from storygan.config import ModelConfig
@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
     pytest.mark.filterwarnings(r"ignore::DeprecationWarning:gradio\.queueing"),  # what it asks of pandas
 ]
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 PATIENCE = 120_000  # milliseconds: the machine may be busy
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
 
@@ -84,8 +83,18 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def calls(called: list[str]) -> Iterator[list[tuple[str, str]]]:
+    """Method and address of every call of every page; in the end all are written beside the screenshots."""
+    calls: list[tuple[str, str]] = []
+    yield calls
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    outside = f"{len(called)} calls of the server itself to another host {called}"
+    (SCREENSHOTS / "calls.txt").write_text(f"{outside}\n{len(calls)} calls of the browser\n{told(calls)}\n")
+
+
 @pytest.fixture
-def visit(browser: Any, address: str, called: list[str]) -> Iterator[Callable[..., Any]]:
+def visit(browser: Any, address: str, called: list[str], calls: list[tuple[str, str]]) -> Iterator[Callable[..., Any]]:
     """A function that opens the page; at the end, no page has erred and nothing has left this machine."""
     requests: list[str] = []
     errors: list[str] = []
@@ -98,6 +107,7 @@ def visit(browser: Any, address: str, called: list[str]) -> Iterator[Callable[..
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
+        page.on("request", lambda request: calls.append((request.method, request.url)))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
         page.wait_for_selector("#story textarea")
@@ -172,7 +182,7 @@ def test_a_mistake_is_named_while_typing_and_nothing_is_drawn(visit: Callable[..
     assert "pink" in page.inner_text("#pictures .problem")
     assert shown(page) == []
     picture(page, f"{width}-3-mistake")
-    for text, words in (("", "Write 4 sentences"), ("y" * 3500, "3500 characters")):
+    for text, words in (("", "Write 4 sentences"), ("y" * 10_000, "00 characters; 300 is the most")):
         tell(page, text)
         page.wait_for_selector(f"#check :text('{words}')")
         page.click("#draw")
@@ -221,7 +231,8 @@ def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -
     page.wait_for_selector("#comparison .drawing:nth-of-type(2) img")
     after = shown(page)
     assert shown(page, "#comparison")[:8] == [*first[4:], *after[4:]]  # before, after
-    assert "Pictures 1 and 2 stayed exactly as they were. Pictures 3 and 4 changed." in page.inner_text("#comparison")
+    said = page.inner_text("#comparison .said")
+    assert said.startswith("Pictures 1 and 2 stayed exactly as they were. Pictures 3 and 4 changed. Where the old and")
     assert after[:6] == first[:6]  # the other drawing, and what was told before, are as they were
     assert after[6] != first[6]
     picture(page, "desk-5-changed")
@@ -340,7 +351,14 @@ def test_words_can_be_read(visit: Callable[..., Any], width: str, colours: str) 
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_each_file_is_saved(visit: Callable[..., Any], tmp_path: Path) -> None:
+def open_file(page: Any, path: Path) -> None:
+    """Give the page a story file."""
+    with page.expect_file_chooser() as chooser:
+        page.click("#open")
+    chooser.value.set_files(path)
+
+
+def test_each_file_is_saved_and_the_story_given_back(visit: Callable[..., Any], tmp_path: Path) -> None:
     page = visit()
     tell(page, *STORY)
     draw(page, samples=2)
@@ -354,6 +372,14 @@ def test_each_file_is_saved(visit: Callable[..., Any], tmp_path: Path) -> None:
         download.value.save_as(files[label])
     assert [path.name for path in files.values()] == ["story.png", "story.gif", "comic.png", "comic.pdf", "story.txt"]
     assert files["Story"].read_text().splitlines() == list(STORY)
+    tell(page, "another one")
+    page.wait_for_selector("#check .todo")
+    open_file(page, files["Story"])
+    page.wait_for_selector("#check .ready")
+    assert page.input_value("#story textarea").splitlines() == list(STORY)
+    open_file(page, files["Picture"])
+    page.wait_for_selector("#check .problem:has-text('plain text')")
+    assert page.input_value("#story textarea").splitlines() == list(STORY)
     assert files["Comic page (PDF)"].read_bytes().startswith(b"%PDF-")
     with Image.open(files["Moving picture"]) as animation:
         assert animation.n_frames == 4
@@ -363,6 +389,34 @@ def test_each_file_is_saved(visit: Callable[..., Any], tmp_path: Path) -> None:
     with Image.open(files["Picture"]) as strip:
         saved = np.asarray(strip)[:256, :256][::4, ::4]
     assert np.abs(saved.astype(int) - frames[1, 0]).max() <= 1
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_progress_is_seen(visit: Callable[..., Any], width: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from storygan.demo.page import starting
+
+    go_on, plain = threading.Event(), starting.draw
+
+    def halting(*arguments: Any) -> Iterator[Any]:
+        sheets = plain(*arguments)
+        yield next(sheets)
+        assert go_on.wait(300)
+        yield from sheets
+
+    monkeypatch.setattr(starting, "draw", halting)
+    page = visit(width)
+    try:
+        page.fill("#samples input[type=number]", "3")
+        page.keyboard.press("Tab")
+        page.click("#draw")
+        page.wait_for_selector("#pictures .bar:has-text('1 of 3 drawn')")
+        assert page.eval_on_selector("#pictures progress", "bar => [bar.value, bar.max]") == [1, 3]
+        assert len(shown(page)) == 4  # what is drawn is seen at once
+        picture(page, f"{width}-11-progress")
+    finally:
+        go_on.set()
+    page.wait_for_selector("#pictures .drawing:nth-of-type(3) img")
+    assert page.locator("#pictures progress").count() == 0
 
 
 def test_typing_does_not_wait_for_anyones_drawing(visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

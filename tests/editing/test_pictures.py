@@ -1,5 +1,7 @@
 """Rows of pictures with their words."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from storygan import editing
@@ -13,11 +15,24 @@ def test_before_and_after(storygan: StoryGAN, story: list[str]) -> None:
     before = editing.draw(storygan, story, seed=7, samples=2)
     after = editing.change_sentence(storygan, before, 3, NEW)
     rows = editing.before_and_after(before, after)
-    assert [row.label for row in rows] == ["before 1", "after 1", "before 2", "after 2"]
+    assert [row.label for row in rows] == [
+        f"{name} {k}" for k in (1, 2) for name in ("before", "after", "where it changed")
+    ]
     assert list(rows[0].captions) == story
     assert list(rows[1].captions) == ["", "", NEW, ""]
-    assert np.array_equal(rows[2].frames, before.frames[1])
-    assert np.array_equal(rows[3].frames, after.frames[1])
+    assert np.array_equal(rows[3].frames, before.frames[1])
+    assert np.array_equal(rows[4].frames, after.frames[1])
+
+
+def test_where_it_changed_glows_there_alone(storygan: StoryGAN, story: list[str]) -> None:
+    before = editing.draw(storygan, story, seed=7)
+    frames = before.frames.copy()
+    frames[0, 2, 10:20, 30:40] ^= 128
+    row = editing.before_and_after(before, replace(before, frames=frames))[2]
+    assert list(row.captions) == ["0.00", "0.00", f"{128 * 100 / 64**2:.2f}", "0.00"]
+    bright = row.frames.max(-1) > 127  # the frames themselves are darkened to half
+    assert bright[2, 10:20, 30:40].all()
+    assert bright.sum() == 100
 
 
 def test_a_continued_story_is_told_whole(storygan: StoryGAN, story: list[str]) -> None:

@@ -13,6 +13,7 @@ MAX_SAMPLES = 8
 MAX_SEED = 2**31 - 1
 MAX_CHARACTERS = 300  # of a sentence
 MAX_SHOWN = 12  # sentences of a story that are looked at one by one, or as many as it needs
+MAX_TEXT = MAX_SHOWN * MAX_CHARACTERS  # of a story, in characters
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,19 @@ class Report:
 def sentences_of(text: str) -> list[str]:
     """One sentence a line; empty lines are left out."""
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def text_of_file(data: bytes) -> str:
+    """The story in a file that a visitor gives back, one sentence a line; UsageError where it holds none."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError("This file is not a story: a story is plain text, one sentence on each line.")
+    if len(text) > MAX_TEXT:
+        raise UsageError(f"This file has {len(text)} characters; {MAX_TEXT} is the most.")
+    return "\n".join(sentences_of(text))
 
 
 def grammar_of(model: StoryGAN) -> Callable[[str], object] | None:

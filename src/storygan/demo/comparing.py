@@ -7,21 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from storygan.editing import Drawing, effect
-from storygan.editing.pictures import brightest, heat
+from storygan.editing.pictures import where_changed
 from storygan.viz import Row
 
 LITTLE, MUCH = 0.25, 1.0
 """Mean change of a picture, of 255: below the one hardly anyone sees it, from the other on everyone does."""
 
 
-def compare(before: Drawing, after: Drawing) -> tuple[str, list[Row]]:
+def compare(before: Drawing, after: Drawing, place: np.ndarray | None = None) -> tuple[str, list[Row]]:
     """Two single drawings of a story, one of which may be longer -> which pictures changed; before, after, and where.
 
-    The last row glows where pixels changed.
+    The last row glows where pixels changed. `place` (H, W), bool, is where a change was called for: then the words say
+    how much more changed there than elsewhere.
     """
     n = min(len(before.story), len(after.story))
     old, new = before.frames[0], after.frames[0]
-    amounts = effect(before.frames, after.frames).everywhere
+    change = effect(before.frames, after.frames, place)
+    amounts = change.everywhere
     changed = [t for t in range(1, n + 1) if not np.array_equal(old[t - 1], new[t - 1])]
     same = [t for t in range(1, n + 1) if t not in changed]
     parts = []
@@ -33,10 +35,12 @@ def compare(before: Drawing, after: Drawing) -> tuple[str, list[Row]]:
         parts.append(f"{numbered(changed)} changed, but so little that it is hard to see.")
     elif changed:
         parts.append(f"{numbered(changed)} changed.")
+        inside, outside = (float(x[[t - 1 for t in changed]].mean()) for x in (change.inside, change.outside))
+        if inside > outside > 0:
+            parts.append(f"Where the old and the new thing stand, {inside / outside:.1f} times as much as elsewhere.")
     rows = [Row("Before", old, before.story), Row("After", new, after.story)]
     if changed:
-        where = np.abs(old[:n].astype(np.int16) - new[:n]).mean(-1)  # (n, H, W)
-        glow = heat(new[:n], where / brightest(where))
+        glow = where_changed(old[:n], new[:n])
         rows.append(Row("What changed: it glows there", glow, [in_words(amount) for amount in amounts]))
     return " ".join(parts), rows
 

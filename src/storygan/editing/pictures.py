@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from storygan.editing.drawing import Drawing
+from storygan.editing.effects import effect
 from storygan.editing.influences import Influence
 from storygan.viz import Row
 
@@ -18,13 +19,25 @@ def told(drawing: Drawing) -> list[Row]:
 
 
 def before_and_after(before: Drawing, after: Drawing) -> list[Row]:
-    """The rows of a sheet: each drawing over its sentences, then as it is after the edit, over those that are new."""
+    """The rows of a sheet: each drawing over its sentences; after the edit, over those that are new; where it changed.
+
+    The last row's captions are the mean change of each frame, in levels of 0 to 255.
+    """
     new = ["" if s == old else s for s, old in zip(after.story, before.story, strict=True)]
     rows = []
     for k in range(len(before)):
         rows.append(Row(label("before", before, k), before.frames[k], before.story))
         rows.append(Row(label("after", before, k), after.frames[k], new))
+        amounts = effect(before.frames[k : k + 1], after.frames[k : k + 1]).everywhere
+        glow = where_changed(before.frames[k], after.frames[k])
+        rows.append(Row(label("where it changed", before, k), glow, [f"{amount:.2f}" for amount in amounts]))
     return rows
+
+
+def where_changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Two strips uint8 (n, H, W, 3) -> the second, darkened, with heat where it differs from the first; alike."""
+    changes = np.abs(after.astype(np.int16) - before).mean(-1)  # (n, H, W)
+    return heat(after, changes / brightest(changes))
 
 
 def label(name: str, drawing: Drawing, k: int) -> str:

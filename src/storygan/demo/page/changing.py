@@ -153,11 +153,13 @@ class Changing:
             if sheet is None:
                 raise UsageError("Draw a story first.")
             old = sheet.pick(liked)
-            new = change(self.models[sheet.model], old)
+            model = self.models[sheet.model]
+            new = change(model, old)
         except StoryganError as error:
             return gr.skip(), gr.skip(), problem_html(str(error))
         sheet = sheet.with_edit(liked, new) if len(new) == 1 else sheet.with_way(new)
-        words, rows = compare(old, new[-1])
+        said = {s for pair in zip(old.story, new.story, strict=False) if pair[0] != pair[1] for s in pair}
+        words, rows = compare(old, new[-1], editing.place_of(*said) if said and grammar_of(model) else None)
         return sheet_html(sheet), sheet, f'<p class="said" role="status">{words}</p>{rows_html(rows)}'
 
 

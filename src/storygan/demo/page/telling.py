@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from storygan.demo.checking import MAX_CHARACTERS, MAX_SEED, check_story, grammar_of
+from storygan.demo.checking import MAX_SEED, MAX_TEXT, check_story, grammar_of, text_of_file
 from storygan.demo.examples import EXAMPLES, example, kind_of, surprise
 from storygan.demo.floor import draw_plan
 from storygan.demo.page.calls import QUICK
-from storygan.demo.pictures import check_html
+from storygan.demo.pictures import check_html, problem_html
 from storygan.models.storygan import StoryGAN
+from storygan.types import UsageError
 
 
 class Telling:
@@ -25,12 +26,15 @@ class Telling:
         with gr.Row(equal_height=True, elem_id="examples"):
             self.examples = [gr.Button(title, size="md", min_width=110) for title in EXAMPLES[kind_of(first)]]
             self.surprise = gr.Button("Surprise me!", size="md", min_width=110)
+            self.file = gr.UploadButton(
+                "⬆ Open a saved story", type="binary", file_types=[".txt"], size="md", min_width=110, elem_id="open"
+            )
         self.text = gr.Textbox(
             start,
             label=label(first),
             lines=T,
             max_lines=12,
-            max_length=12 * MAX_CHARACTERS,
+            max_length=MAX_TEXT,
             elem_id="story",
         )
         self.check = gr.HTML(check_html(check_story(start, T, grammar)), elem_id="check")
@@ -40,6 +44,7 @@ class Telling:
         for number, button in enumerate(self.examples):
             button.click(lambda name, number=number: self.example(name, number), model, self.text, **QUICK)
         self.surprise.click(self.a_surprise, model, self.text, **QUICK)
+        self.file.upload(self.open_file, [model, self.file], [self.text, self.check], **QUICK)
         gr.on([self.text.change, model.change], self.look, [model, self.text], [self.check, plan], **QUICK)
         model.change(self.change_model, model, [floor, self.heading, self.text, *self.examples], **QUICK)
 
@@ -51,6 +56,14 @@ class Telling:
     def a_surprise(self, name: str) -> str:
         """A made-up story for the model."""
         return surprise(kind_of(self.models[name]), self.models[name].config.T, secrets.randbelow(MAX_SEED))
+
+    def open_file(self, name: str, data: bytes | None) -> tuple[Any, str]:
+        """The text of a story file, and its check; or what is wrong with the file, and the text stays."""
+        try:
+            text = text_of_file(data or b"")
+        except UsageError as error:
+            return gr.skip(), problem_html(str(error))
+        return text, self.look(name, text)[0]
 
     def look(self, name: str, text: str) -> tuple[str, str]:
         """Check the story as it is typed, and draw its plan. No model runs."""
