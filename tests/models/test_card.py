@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from storygan.config import DataConfig, ModelConfig, TrainConfig
 from storygan.models.card import add_results, make_card
+from storygan.models.model_folder import SHIPPED, shipped_models
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.types import StoryganError
@@ -49,6 +50,18 @@ def test_a_card_says_what_is_known() -> None:
     assert "variant: svc" not in card.split("```yaml")[0]
     assert "path: clevr\n" in card
     assert "/home/me" not in card
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_the_card_of_what_ships_is_complete(name: str) -> None:
+    text = (SHIPPED / name / "README.md").read_text()
+    told = front_matter(text)
+    assert {
+        name for name in ("language", "license", "library_name", "pipeline_tag", "tags") if not told.get(name)
+    } == set()
+    assert told["license"] != "other"
+    for heading in ("## What it was trained on, and for how long", "## How good it is", "## How good it is not"):
+        assert heading in text
 
 
 def test_a_card_without_a_licence_says_so() -> None:
