@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from storygan.data.clevr import blender, render
@@ -48,6 +49,28 @@ def test_a_folder_holds_what_was_asked_for(tmp_path: Path) -> None:
     assert len(list(read_stories(tmp_path, "test"))) == 2
     assert "pretty_name" in (tmp_path / "README.md").read_text()
     assert not (tmp_path / ".partial").exists()
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_process_that_has_drawn_enough_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blender, "STORIES", 2)
+    scenes = [sample_scene(0, number) for number in range(5)]
+    pids, frames = set(), []
+    with Blender(16) as worker:
+        for scene in scenes:
+            frames.append(worker.render(scene))
+            pids.add(worker.pid)
+    assert len(pids) == 3
+    with Blender(16) as another:
+        assert np.array_equal(another.render(scenes[4]), frames[4])
+
+
+@pytest.mark.usefixtures("fake")
+def test_two_processes_do_not_render_the_same_shards(tmp_path: Path) -> None:
+    (tmp_path / ".partial").mkdir()
+    with FileLock(tmp_path / ".partial/1-of-2.lock"), pytest.raises(StoryganError, match=r"another process .* 1/2"):
+        render_clevr(tmp_path, train=2, size=16, shard=(1, 2))
+    assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).made == 2
 
 
 @pytest.mark.usefixtures("fake")

@@ -14,12 +14,13 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm import tqdm
 
@@ -83,7 +84,7 @@ def render_clevr(
 
     `workers` Blender processes of one thread each (default: one a core). `shard` (i, n), 1 <= i <= n: only every n-th
     Parquet file, for n jobs that share `out` or fill a folder each (then `merge_clevr`). Raises StoryganError when the
-    render environment is missing, when `out` holds another plan or when Blender dies.
+    render environment is missing, when `out` holds another plan or another process is at it, or when Blender dies.
     """
     plan = ClevrPlan(train, validation, test, seed, T, size)
     require_sound(plan, FIRST["validation"], (1, MAX_OBJECTS), SIZES)
@@ -92,6 +93,25 @@ def render_clevr(
     render_python()
     out = Path(out)
     keep_plan(out, plan)
+    with _alone(out, shard):
+        return _render_missing(out, plan, workers or _cores(), shard)
+
+
+@contextmanager
+def _alone(out: Path, shard: tuple[int, int]) -> Iterator[None]:
+    """One process a job; StoryganError where another is at it."""
+    lock = out / ".partial" / f"{shard[0]}-of-{shard[1]}.lock"
+    lock.parent.mkdir(exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise StoryganError(
+            f"another process renders shard {shard[0]}/{shard[1]} of {out}: wait for it, or end it"
+        ) from error
+
+
+def _render_missing(out: Path, plan: ClevrPlan, workers: int, shard: tuple[int, int]) -> Summary:
     started, (i, n) = time.monotonic(), shard
     mine = list(plan.shards())[i - 1 :: n]
     missing = [s for s in mine if not (out / s.name).exists()]
@@ -101,10 +121,10 @@ def render_clevr(
         _strip_path(out, s, 0).parent.mkdir(parents=True, exist_ok=True)
         _finish(out, s, plan)  # a kill may fall between a shard's last story and its file
     kept = len(tasks) - len(todo)
-    with tqdm(total=len(tasks) * T, initial=kept * T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
-        for s, _ in _render(out, plan, todo, workers or _cores()):
+    with tqdm(total=len(tasks) * plan.T, initial=kept * plan.T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
+        for s, _ in _render(out, plan, todo, workers):
             _finish(out, s, plan)
-            bar.update(T)
+            bar.update(plan.T)
     if n == 1:
         _complete(out, plan)
     return Summary(len(todo), sum(len(s.numbers) for s in mine) - len(todo), time.monotonic() - started)
