@@ -214,7 +214,7 @@ def bomb() -> bytes:
 
 
 def _pictures(folder: Path) -> Iterator[bytes]:
-    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+    for mode in ("RGB", "1", "L", "LA", "P", "RGBA", "I;16"):
         yield picture(mode)
     yield from (picture(format="WEBP", lossless=True), picture("RGBA", format="WEBP"), picture(size=(1, 500)))
     for other in ("JPEG", "GIF", "BMP", "TIFF", "PPM", "ICO"):

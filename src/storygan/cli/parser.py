@@ -38,7 +38,7 @@ def plain_yaml(text: str) -> Any:
         raise yaml.YAMLError(reason(error)) from error
 
 
-set_loader("yaml", plain_yaml)
+set_loader("yaml", plain_yaml, (yaml.YAMLError,))
 
 
 class Parser(ArgumentParser):
