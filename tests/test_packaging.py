@@ -120,6 +120,21 @@ def test_constraints_pin_everything_that_is_declared(file: str) -> None:
     assert not [line for line in lines if "+" in line.split("#")[0]], "a local version exists on one machine alone"
 
 
+def test_hashed_constraints_pin_the_same() -> None:
+    def pins(name: str) -> dict[str, tuple[str, list[str]]]:
+        text = (ROOT / name).read_text().replace("\\\n", "")
+        found = re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;\n]+)(.*)$", text, re.MULTILINE)
+        return {
+            re.sub(r"[-_.]+", "-", name).lower(): (version, re.findall(r"--hash=sha256:[0-9a-f]{64}\b", rest))
+            for name, version, rest in found
+        }
+
+    hashed = pins("constraints-hashed.txt")
+    wanted = {name: version for name, (version, _) in pins("constraints.txt").items()}
+    assert {name: version for name, (version, _) in hashed.items()} == wanted, "run `make lock`"
+    assert [name for name, (_, hashes) in hashed.items() if not hashes] == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_fresh_clone_draws_a_story_with_the_base_install(tmp_path: Path) -> None:
