@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
+from storygan.demo.guard import Guard
 from storygan.demo.models import load_models
 from storygan.types import UsageError
 
@@ -36,6 +37,8 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
     models = load_models(names)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
+        from starlette.middleware import Middleware
+
         from storygan.demo.page import STYLE, THEME, build_page
 
         page = build_page(models)
@@ -52,6 +55,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
                     footer_links=[],
                     run_history=False,
                     max_file_size="1mb",
+                    app_kwargs={"middleware": [Middleware(Guard)]},
                     state_session_capacity=MAX_VISITORS,
                     theme=THEME,
                     css_paths=STYLE,

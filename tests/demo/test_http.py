@@ -1,0 +1,79 @@
+"""The page's HTTP interface: it gives no file away, bounds what is sent, and has headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from storygan.demo.server import running
+from storygan.models.model_folder import SHIPPED
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of Gradio's queue and of what reads its forms
+]
+SECRETS = (b"root:x:0:0", b"from __future__", b"imagegan")  # of /etc/passwd, of the source, of a model's folder
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A server with the shipped model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gradio.networking.url_ok", lambda url: False)  # as on a machine too busy to answer at once
+        with running(["clevr-sv"], "127.0.0.1", 0) as address:
+            yield address.rstrip("/")
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        yield client
+
+
+def beginning(client: httpx.Client, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+    """Status and up to 4 kB of the answer; a stream that goes on is left."""
+    with client.stream(method, path, **request) as answer:
+        if "event-stream" in answer.headers.get("content-type", ""):
+            return answer.status_code, b""
+        return answer.status_code, next(answer.iter_bytes(4096), b"")
+
+
+def test_no_file_outside_its_folder_is_given(client: httpx.Client, tmp_path: Path) -> None:
+    own = tmp_path / "secret.txt"
+    own.write_text("root:x:0:0")
+    places = ["/etc/passwd", str(own), str(SHIPPED / "clevr-sv/config.json"), str(Path(__file__)), "pyproject.toml"]
+    places += ["file:///etc/passwd", "../" * 12 + "etc/passwd", "%2e%2e/" * 12 + "etc/passwd", "/proc/self/environ"]
+    places += ["http://127.0.0.1:1/x", "/dev/zero", ".", "~/.bashrc"]
+    served = []
+    for place in places:
+        for route in ("/gradio_api/file=", "/gradio_api/file/", "/file=", "/gradio_api/proxy=", "/static/", "/assets/"):
+            status, told = beginning(client, "GET", f"{route}{place}")
+            if status < 300 or any(secret in told for secret in SECRETS):
+                served.append((route, place, status, told[:80]))
+    assert served == []
+
+
+def test_what_is_sent_is_bounded(client: httpx.Client) -> None:
+    """A story file has 1 MB at most; any other body, too."""
+    large = b"x" * 3_000_000
+    assert client.post("/gradio_api/upload", files={"files": ("a.txt", large)}).status_code == 413
+    body = json.dumps({"data": ["clevr-sv", "x" * 3_000_000, 1, 7]}).encode()
+    answer = client.post("/gradio_api/call/draw", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+    told = client.post("/gradio_api/call/draw", content=iter([body]), headers={"content-type": "application/json"})
+    assert told.status_code == 411
+
+
+def test_headers(client: httpx.Client) -> None:
+    for path in ("/", "/config", "/gradio_api/info", "/theme.css", "/no-such-page"):
+        headers = client.get(path, headers={"Origin": "https://elsewhere.example"}).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["content-security-policy"] == "frame-ancestors 'self'"
+        assert headers.get("access-control-allow-origin") in (None, client.base_url)
