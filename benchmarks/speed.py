@@ -263,7 +263,10 @@ def against(commit: str, iterations: int = 12) -> dict[str, object]:
                 )
                 for label, tree in (("before", folder / "tree"), ("after", root))
             }
-            gflop = {label: float(process.stdout.readline()) for label, process in processes.items() if process.stdout}
+            first = {label: process.stdout.readline() for label, process in processes.items() if process.stdout}
+            if not all(first.values()):
+                raise SystemExit(f"no training loop of this form in {commit} (b1e8816 has the first)")
+            gflop = {label: float(line) for label, line in first.items()}
             lines: dict[str, list[list[str]]] = {label: [] for label in processes}
             for _ in range(iterations):
                 for label, process in processes.items():

@@ -60,11 +60,16 @@ def test_generate_writes_the_same_picture_for_the_same_seed(model: str, tmp_path
 def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\n".join(STORY) + "\n\n"
     (tmp_path / "story.txt").write_text(text)
-    outs = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    outs = [tmp_path / name for name in ("a.png", "b.png", "c.png", "d.png")]
     assert main(["generate", *STORY, "--model", model, "--out", str(outs[0])]) == 0
     assert main(["generate", "--file", str(tmp_path / "story.txt"), "--model", model, "--out", str(outs[1])]) == 0
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert main(["generate", "--model", model, "--out", str(outs[2])]) == 0
+    read, write = os.pipe()  # as `--file <(...)` gives
+    os.write(write, text.encode())
+    os.close(write)
+    assert main(["generate", "--file", f"/dev/fd/{read}", "--model", model, "--out", str(outs[3])]) == 0
+    os.close(read)
     pictures = [np.asarray(Image.open(out)) for out in outs]
     assert all(np.array_equal(pictures[0], picture) for picture in pictures)
 

@@ -68,6 +68,16 @@ def test_frames_sentences_and_labels_line_up(tmp_path: Path, form: str) -> None:
     assert np.array_equal(batch, wanted[[3, 0, 3]])
 
 
+def test_a_shard_of_several_row_groups(tmp_path: Path) -> None:
+    """64 stories are one; Arrow cannot read nested texts as dictionaries across two."""
+    stories = [story(number) for number in range(130)]
+    dataset = open_split(write(tmp_path, stories), "train")
+    assert [row[2] for row in dataset.sentences] == [f"sentence 2 of {number}" for number in range(130)]
+    assert dataset.labels is not None
+    assert dataset.labels[:, 0, 1].tolist() == [number % 2 for number in range(130)]
+    assert np.array_equal(dataset.frames[129, 2], pixels(12902))
+
+
 def test_without_labels(tmp_path: Path) -> None:
     dataset = open_split(write(tmp_path, [story(1, labels=False)], labels=False), "train")
     assert dataset.labels is None

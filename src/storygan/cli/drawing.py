@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.parser import threads_option
-from storygan.files import MOST_TEXT, read_text
+from storygan.files import MOST_TEXT
 from storygan.types import UsageError
 
 SHIPPED_MODEL = "clevr-sv"
@@ -55,7 +56,8 @@ def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
     if sentences:
         return list(sentences)
     try:
-        text = read_text(Path(file)) if file else "" if sys.stdin.isatty() else sys.stdin.read(MOST_TEXT)
+        with Path(file).open(encoding="utf-8-sig") if file else nullcontext(sys.stdin) as source:
+            text = "" if source.isatty() else source.read(MOST_TEXT)  # a pipe may be one: --file <(...)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the story in {file or 'standard input'}: {error}") from error
     story = [line.strip() for line in text.splitlines() if line.strip()]

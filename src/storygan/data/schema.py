@@ -188,7 +188,8 @@ def label_names(path: Path) -> tuple[str, ...] | None:
 def read_rows(
     path: Path, columns: Sequence[str] = ("story_id", "sentences", "frames", "labels"), batch_size: int = ROWS_PER_GROUP
 ) -> Iterator[dict]:
-    """The rows of one shard as they stand, unchecked, `batch_size` in memory at a time; those columns that it has."""
+    """The rows of one shard as they stand, unchecked, those columns that it has. In memory are `batch_size` rows at a
+    time, of one row group: across two, whose dictionaries differ, Arrow cannot read them."""
     with (
         open_shard(path) as shard,
         pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts_and_pictures(shard.schema)) as same,
@@ -196,10 +197,11 @@ def read_rows(
         there = [name for name in columns if name in shard.schema_arrow.names]
         rows = 0
         try:
-            for batch in same.iter_batches(batch_size=batch_size, columns=there):
-                rows += batch.num_rows
-                require_small(batch)
-                yield from batch.to_pylist()
+            for group in range(same.num_row_groups):
+                for batch in same.iter_batches(batch_size, row_groups=[group], columns=there):
+                    rows += batch.num_rows
+                    require_small(batch)
+                    yield from batch.to_pylist()
         except UNREADABLE as error:
             raise StoryganError(f"{path} is damaged ({reason(error)}): delete it and make it again") from error
         if rows != shard.metadata.num_rows:

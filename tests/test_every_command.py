@@ -1,0 +1,111 @@
+"""What holds for every command: the same call gives the same bytes, and nobody outside this machine is asked.
+
+The commands run twice, in two processes whose hashes of text differ; each process notes every address that Python is
+asked to look up or to reach (`sys.addaudithook`, which no library can go around but those that are no Python).
+Rendering with Blender has its test in tests/data/clevr/test_render.py, the page in tests/demo/test_page.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+STORY = [
+    "large red rubber cube at (-1.8, 1.5)",
+    "small blue metal cylinder at (1.2, 1.9)",
+    "large green metal sphere at (0.4, -1.1)",
+    "small yellow rubber sphere at (2.3, -0.6)",
+]
+TRAIN = ["train", "--data.path", "sample", "--iterations", "3", "--batch_size", "2", "--checkpoint_every", "2"]
+TRAIN += ["--sample_every", "2", "--log_every", "1"]
+COMPARE = ["compare", "--data.path", "sample", "--iterations", "1", "--batch_size", "2", "--variants", "svc", "svfn"]
+COMMANDS = [
+    ["data", "sample", "sample"],
+    ["data", "check", "sample"],
+    ["data", "render-toon", "toon", "--train", "2", "--test", "3", "--workers", "2"],
+    [*TRAIN, "--run", "one", "--threads", "1"],
+    [*TRAIN, "--run", "two", "--threads", "2"],
+    ["generate", *STORY, "--seed", "7", "--samples", "2", "--out", "shipped.png"],
+    ["generate", *STORY, "--model", "one/model", "--threads", "2", "--out", "trained.gif"],
+    ["edit", "sentence", *STORY, "--at", "2", "--to", STORY[0], "--out", "edited.png", "--json"],
+    ["evaluate", "--model", "two/model", "--data", "sample", "--stories", "8", "--seed", "3", "--json"],
+    ["train-recognizer", "--data", "sample", "--out", "recognizer", "--epochs", "1"],
+    ["check-recognizer", "--recognizer", "recognizer", "--data", "sample", "--json"],
+    [*COMPARE, "--out", "compared"],
+    ["export", "one/model", "--onnx", "--out", "story.onnx"],
+]
+RUN = """
+import io, json, sys
+from contextlib import redirect_stdout
+
+asked = []
+
+def note(event, args):
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        if isinstance(args[1], tuple):  # not a file's name, as sockets of this machine alone have
+            asked.append([event, str(args[1][0])])
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        asked.append([event, str(args[0])])
+
+sys.addaudithook(note)
+from storygan.cli import main
+said = []
+if __name__ == "__main__":
+    for command in json.loads(sys.argv[1]):
+        with redirect_stdout(io.StringIO()) as out:
+            code = main(command)
+        said.append([command, code, out.getvalue()])
+    print(json.dumps({"said": said, "asked": asked}))
+"""
+TIMED = ("events", "compare")  # files with the hour, or with seconds, in them
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict[str, Any]]]:
+    """(folder, what was said and asked) of two processes."""
+    runs = []
+    for hashes in ("1", "2"):
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "run.py").write_text(RUN)  # a file, which the processes that render can import
+        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        call = [sys.executable, "-W", "ignore", "run.py", json.dumps(COMMANDS)]
+        done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=700)
+        assert done.returncode == 0, done.stderr
+        runs.append((folder, json.loads(done.stdout.splitlines()[-1])))
+    return runs
+
+
+def test_every_command_works(runs: list[tuple[Path, dict[str, Any]]]) -> None:
+    for _, told in runs:
+        assert [(command, code) for command, code, _ in told["said"] if code] == []
+
+
+def test_nobody_outside_this_machine_is_asked(runs: list[tuple[Path, dict[str, Any]]]) -> None:
+    own = ("127.", "::1", "localhost", "None")
+    for _, told in runs:
+        assert [host for _, host in told["asked"] if not host.startswith(own)] == []
+
+
+def test_the_same_call_gives_the_same_bytes(runs: list[tuple[Path, dict[str, Any]]]) -> None:
+    """Data drawn, training with 1 and with 2 threads, drawing, editing, measuring, exporting."""
+    (one, said), (two, again) = ((folder, told["said"]) for folder, told in runs)
+    names = [
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts}
+        for folder in (one, two)
+    ]
+    compared = {name for name in names[0] if not any(part.startswith(TIMED) for part in name.parts)}
+    assert compared == {name for name in names[1] if not any(part.startswith(TIMED) for part in name.parts)}
+    assert [str(name) for name in sorted(compared) if (one / name).read_bytes() != (two / name).read_bytes()] == []
+    for name in ("one/model/model.safetensors", "two/model/model.safetensors", "one/metrics.jsonl", "shipped.png"):
+        assert Path(name) in compared
+    measured = [[text for command, _, text in told if command[0] == "evaluate"] for told in (said, again)]
+    assert json.loads(measured[0][0])["rows"]["model"]
+    assert measured[0] == measured[1]
