@@ -236,12 +236,13 @@ from storygan.training.loop import Trainer
 config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
 trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
 with FlopCounterMode(display=False) as counter:
-    trainer.iteration()
-print(counter.get_total_flops() / 1e9, flush=True)
+    metrics = trainer.iteration()
+losses = [f"{name}={value.item():.6f}" for name, value in metrics.items()]
+print(counter.get_total_flops() / 1e9, *losses, flush=True)
 for line in sys.stdin:
     start = time.perf_counter()
-    metrics = trainer.iteration()
-    print(time.perf_counter() - start, *(f"{name}={value.item():.6f}" for name, value in metrics.items()), flush=True)
+    trainer.iteration()
+    print(time.perf_counter() - start, flush=True)
 """
 
 
@@ -266,29 +267,26 @@ def against(commit: str, iterations: int = 12) -> dict[str, object]:
             first = {label: process.stdout.readline() for label, process in processes.items() if process.stdout}
             if not all(first.values()):
                 raise SystemExit(f"no training loop of this form in {commit} (b1e8816 has the first)")
-            gflop = {label: float(line) for label, line in first.items()}
-            lines: dict[str, list[list[str]]] = {label: [] for label in processes}
+            seconds: dict[str, list[float]] = {label: [] for label in processes}
             for _ in range(iterations):
                 for label, process in processes.items():
                     assert process.stdin is not None
                     assert process.stdout is not None
                     process.stdin.write("\n")
                     process.stdin.flush()
-                    lines[label].append(process.stdout.readline().split())
+                    seconds[label].append(float(process.stdout.readline()))
             for process in processes.values():
                 process.kill()
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", folder / "tree"], cwd=root, check=True)
-    medians = {label: statistics.median(float(line[0]) for line in rows[2:]) for label, rows in lines.items()}
+    before, after = (statistics.median(seconds[label][2:]) for label in ("before", "after"))
+    told = {label: line.split() for label, line in first.items()}
     return {
         "commit": commit,
-        "before_s": medians["before"],
-        "after_s": medians["after"],
-        "before_gflop": gflop["before"],
-        "after_gflop": gflop["after"],
-        "ratio": medians["before"] / medians["after"],
-        "losses_before": lines["before"][2][1:],
-        "losses_after": lines["after"][2][1:],
+        "ratio": before / after,
+        "seconds": {"before": before, "after": after},
+        "gflop": {label: float(words[0]) for label, words in told.items()},
+        "losses of the first iteration": {label: words[1:] for label, words in told.items()},
     }
 
 
