@@ -250,7 +250,7 @@ def _object_meshes() -> dict[tuple[str, str, str], Any]:
 
 
 def _solid(bevel: float, add: Callable[[], Any]) -> Any:
-    """The mesh of a primitive, smooth, its edges rounded over `bevel`."""
+    """The mesh of a primitive around the origin, smooth, its edges rounded over `bevel`; without, it is a sphere."""
     add()
     bpy.ops.object.shade_smooth()
     thing = bpy.context.object
@@ -260,6 +260,10 @@ def _solid(bevel: float, add: Callable[[], Any]) -> Any:
         modifier.harden_normals = True
     mesh = bpy.data.meshes.new_from_object(thing.evaluated_get(bpy.context.evaluated_depsgraph_get()))
     bpy.data.objects.remove(thing)
+    if not bevel:  # Blender adds up the normals of faces in an order that varies, and so do their last bits
+        places = np.empty(3 * len(mesh.vertices), np.float32)
+        mesh.vertices.foreach_get("co", places)
+        mesh.attributes.new("custom_normal", "FLOAT_VECTOR", "POINT").data.foreach_set("vector", places)
     return mesh
 
 
