@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
@@ -13,6 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 from tests.demo.browser import SCREENSHOTS
 from tests.demo.conftest import STORY
+from tests.demo.serving import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 GOOD = "\n".join(STORY)
@@ -24,15 +24,8 @@ OPEN = build_opener(ProxyHandler({})).open  # straight to the server
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`storygan demo` as a user starts it."""
-    command = [sys.executable, "-m", "storygan.cli", "demo", "--model", "clevr-sv", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        assert process.stdout is not None
-        match = re.search(r"http://\S+", process.stdout.readline())
-        assert match is not None
-        yield process, match.group()
-        process.terminate()
-        assert process.wait(60) == 130
+    with serving(tmp_path) as server:
+        yield server
 
 
 def draw(address: str, *data: object) -> str:

@@ -9,25 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.demo.serving import serving
 
-from storygan.demo.server import running
 from storygan.models.model_folder import SHIPPED
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of Gradio's queue and of what reads its forms
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SECRETS = (b"root:x:0:0", b"from __future__", b"imagegan")  # of /etc/passwd, of the source, of a model's folder
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A server with the shipped model."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gradio.networking.url_ok", lambda url: False)  # as on a machine too busy to answer at once
-        with running(["clevr-sv"], "127.0.0.1", 0) as address:
-            yield address.rstrip("/")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("here")) as (_, address):
+        yield address.rstrip("/")
 
 
 @pytest.fixture(scope="module")
