@@ -87,7 +87,7 @@ def test_a_full_disk_while_blender_renders(tmp_path: Path, disk: SmallDisk) -> N
         render_python()
     except StoryganError:
         pytest.skip("no render environment: make render-env")
-    folder = disk.mount("64k") / "clevr"
+    folder = disk.mount("32k") / "clevr"
     arguments = ["data", "render-clevr", str(folder), "--train=4", "--workers=2"]
     with fault("a full disk while Blender renders"):
         code, said = run(arguments, tmp_path / "log")
