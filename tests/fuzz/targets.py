@@ -551,7 +551,7 @@ def tensors(arrays: dict[str, np.ndarray]) -> Iterator[bytes]:
     for text in (b"[" * 100_000, b"null", b"[]", b"\xff\xff"):
         yield len(text).to_bytes(8, "little") + text + data
     yield (2**63).to_bytes(8, "little")
-    yield save_tensors({name: np.full_like(array, np.nan) for name, array in arrays.items()})
+    yield save_tensors({n: np.full_like(a, np.nan) if a.dtype.kind == "f" else a for n, a in arrays.items()})
     yield save_tensors({name: np.zeros_like(array) for name, array in arrays.items()})
     yield save_tensors({name: array[None] for name, array in arrays.items()})
     yield save_tensors({name: array.astype(np.int8) for name, array in arrays.items()})
