@@ -51,7 +51,8 @@ def complaints(said: list[list[str]]) -> list[str]:
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
 def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path], tmp_path: Path, number: int) -> None:
-    """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding."""
+    """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding. What is left of
+    rounding is a ReLU that opens in one sum and not in the other: 7e-4 of the largest gradient with 4 processes."""
     config = tiny(
         make_dataset(stories=B, T=2),
         model=ModelConfig(T=2),
@@ -69,7 +70,13 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
         assert many["gradients"].keys() == one["gradients"].keys()
         for name, gradient in one["gradients"].items():
             scale = gradient.abs().max().clamp(min=1e-6)
-            torch.testing.assert_close(many["gradients"][name] / scale, gradient / scale, atol=1e-4, rtol=0, msg=name)
+            torch.testing.assert_close(
+                many["gradients"][name] / scale,
+                gradient / scale,
+                atol=1e-4,
+                rtol=0,
+                msg=lambda told, name=name: f"{name}: {told}",
+            )
         for name, value in one["metrics"][0].items():
             torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-4, rtol=1e-4, msg=name)
 
