@@ -134,6 +134,9 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
+    start: str = ""
+    """A model (a shipped one's name, a folder or a hub id) whose weights and sentence encoder the generator starts with;
+    none in the paper's configuration."""
     teacher: str = ""
     """Folder of a recognizer that also teaches the generator; none in the paper's configuration. It must not be the one
     that judges."""

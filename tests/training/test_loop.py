@@ -147,6 +147,20 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_model_is_mended(
     assert (run / "model/model.safetensors").read_bytes() == weights
 
 
+def test_a_run_starts_with_another_models_weights(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
+    start = str(whole_run / "model")
+    config = tiny_config(tiny_dataset, tmp_path / "run", start=start, iterations=1, ema=0.0)
+    config.warm_up = WarmUpConfig(iterations=1, lr=0.0)
+    train(config)  # one iteration that moves nothing
+    was, now = (dict(StoryGAN.from_pretrained(path).named_parameters()) for path in (start, tmp_path / "run/model"))
+    assert all(torch.equal(value, now[name]) for name, value in was.items())
+    other = tiny_config(tiny_dataset, tmp_path / "other", start=start)
+    other.model.noise_dim = 7
+    with pytest.raises(UsageError, match=r"start: .* noise_dim=10.* noise_dim=7"):
+        train(other)
+    assert not (tmp_path / "other/config.yaml").exists()
+
+
 def test_a_torn_checkpoint_is_passed_over(
     tiny_dataset: Path, whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

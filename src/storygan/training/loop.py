@@ -20,6 +20,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialize import initialize_weights
+from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.encoder import fit_sentence_encoder
@@ -61,6 +62,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path | None:
         with processes.together():
             if checkpoint:
                 trainer.load_state_dict(checkpoint)
+            elif config.start:
+                trainer.start_from(config.start)
             run.begin()
             if checkpoint:  # a process that was killed after its last checkpoint left the model before it
                 run.save_model(trainer.k, trainer.drawn_with())
@@ -156,7 +159,10 @@ class Trainer:
         """Everything at its start, from `config.seed`."""
         processes = processes or Processes(config)
         fabric = processes.fabric
-        sentence_encoder = fit_sentence_encoder(config.sentence_encoder, dataset.sentences, Path(config.run) / MODEL)
+        saved = Path(config.run) / MODEL
+        if config.start and not saved.exists():
+            saved = resolve_model(config.start)
+        sentence_encoder = fit_sentence_encoder(config.sentence_encoder, dataset.sentences, saved)
         torch.manual_seed(config.seed)
         model = StoryGAN(config.model, sentence_encoder)
         n_labels = len(dataset.label_names or ()) if config.discriminator.label_head else 0
@@ -183,6 +189,13 @@ class Trainer:
             rng=torch.Generator().manual_seed(config.seed),
             teacher=Teacher(config.teacher, dataset) if config.teacher else None,
         )
+
+    def start_from(self, name: str) -> None:
+        """Take the weights of another model (`StoryGAN.from_pretrained`). UsageError where it is of another shape."""
+        start = StoryGAN.from_pretrained(name)
+        if start.config != self.config.model:
+            raise UsageError(f"start: {name} is {start.config}, and this run's model {self.config.model}")
+        self.model.load_state_dict(start.state_dict())
 
     def iteration(self) -> steps.Metrics:
         """One iteration on one batch of stories: the warm-up's, the discriminators' or the paper's.

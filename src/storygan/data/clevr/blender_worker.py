@@ -65,7 +65,7 @@ class Settings:
     """Size and quality, in Cycles' own terms; benchmarks/clevr_render_speed.py measures them."""
 
     size: int = 128  # pixels a side
-    samples: int = 3
+    samples: int = 2
     denoise: str = "FAST"  # a key of denoiser.QUALITY; "" for none
     bounces: int = 2
     adaptive_threshold: float = 0.0  # 0: the same number of samples everywhere

@@ -35,7 +35,7 @@ from storygan.types import StoryganError, UsageError
 
 STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64; 64 MB are the limit
 FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # story numbers: no split can run into another
-RENDERER = 6  # raise it when the pixels change, so that one folder never mixes two renderers
+RENDERER = 7  # raise it when the pixels change, so that one folder never mixes two renderers
 SIZES = (16, 512)
 
 
