@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def looked_up(python: str, service: str) -> list[dict[str, Any]]:
-    """The pins as pip-audit reports them: one that the service does not know has no `vulns`. None where it is silent."""
+    """The pins as pip-audit reports them, those that the service does not know without `vulns`; [] if it is silent."""
     command = ["pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "-f", "json"]
     command += ["-s", service, *(part for lock in LOCKS for part in ("-r", str(ROOT / lock)))]
     try:

@@ -101,6 +101,9 @@ class WarmUpConfig:
     """After it, the discriminators alone, so that the generator meets trained ones."""
     lr: float = 1e-3
     beta1: float = 0.9
+    drawings: int = 1
+    """Drawings of each story, of which the one nearest to the real frames learns (IMLE: Li & Malik, 2018), so that the
+    noise may stand for what no sentence tells; 1 is no choice."""
     kl: float = 0.01
     """Weight of L_KL here, against a squared error that is a mean over pixels in [-1, 1]."""
     teacher: float = 0.003
@@ -135,7 +138,7 @@ class TrainConfig:
     adam: AdamConfig = field(default_factory=AdamConfig)
     warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
     start: str = ""
-    """A model (a shipped one's name, a folder or a hub id) whose weights and sentence encoder the generator starts with;
+    """A model (a shipped one's name, a folder, a hub id) whose weights and sentence encoder the generator starts with;
     none in the paper's configuration."""
     teacher: str = ""
     """Folder of a recognizer that also teaches the generator; none in the paper's configuration. It must not be the one
@@ -163,6 +166,8 @@ class TrainConfig:
         for name in ("iterations", "timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.warm_up.drawings < 1:
+            raise UsageError(f"warm_up.drawings is {self.warm_up.drawings}: it must be at least 1")
         if not 0.0 <= self.ema < 1.0:
             raise UsageError(f"ema is {self.ema}: it must be in [0, 1)")
 

@@ -196,3 +196,18 @@ def test_overfit_on_four_stories() -> None:
     assert errors[-1] < 0.25 * errors[0]
     metrics = steps.update_generator(s.fabric, s.networks, s.optimizers, s.batch, s.fake(), config)
     assert metrics["squared_error"].item() < 0.3 * errors[0]
+
+
+def test_the_noise_nearest_to_the_real_frames_is_picked_story_by_story() -> None:
+    s = setting()
+    draws = [Noise.draw(B, s.config, torch.Generator().manual_seed(seed)) for seed in (1, 2, 3)]
+    before = s.state()
+    picked = steps.nearest_noise(s.networks.G, s.batch, draws)
+    assert not s.changed(before)  # no running mean either
+    with torch.no_grad(), steps.frozen(s.networks.G):
+        drawn = [steps.generate(s.networks.G, s.batch.S, noise).X_hat for noise in draws]
+    for b in range(B):
+        errors = [float(((X_hat[b] - s.batch.X[b]) ** 2).mean()) for X_hat in drawn]
+        best = draws[errors.index(min(errors))]
+        for name, part in vars(picked).items():
+            assert torch.equal(part[b], getattr(best, name)[b])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,14 @@ class Noise:
             for _ in range(B)
         ]
         return cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
+
+    @classmethod
+    def pick(cls, draws: Sequence[Noise], chosen: Tensor) -> Noise:
+        """Of several draws for the same B stories, each story's from the one that `chosen` (B,) int64 names."""
+        rows = torch.arange(len(chosen), device=chosen.device)
+        return cls(
+            *(torch.stack(parts)[chosen, rows] for parts in zip(*(vars(d).values() for d in draws), strict=True))
+        )
 
     def to(self, device: torch.device) -> Noise:
         """The same noise on another device."""

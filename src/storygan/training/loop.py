@@ -212,9 +212,12 @@ class Trainer:
         if n := config.discriminator.frames:
             judged = judged_frames(config.batch_size, config.model.T, n, config.seed, k)[part]
             batch.judged = torch.from_numpy(judged).to(fabric.device)
-        noise = Noise.draw(config.batch_size, config.model, self.rng)[part].to(fabric.device)
+        draws = [
+            Noise.draw(config.batch_size, config.model, self.rng)[part].to(fabric.device)
+            for _ in range(config.warm_up.drawings if k < config.warm_up.iterations else 1)
+        ]
         self._set_rates()
-        fake = steps.generate(nets.G, batch.S, noise)
+        fake = steps.generate(nets.G, batch.S, steps.nearest_noise(nets.G, batch, draws))
         adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations
         if k < config.warm_up.iterations:
             metrics = steps.warm_up_generator(fabric, adams, batch, fake, config.warm_up)

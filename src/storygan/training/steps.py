@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +107,16 @@ def frames(X: Tensor) -> Tensor:
 def generate(G: nn.Module, S: Tensor, noise: Noise) -> Generated:
     """Step 1: `X^ = G(S, noise)`."""
     return Generated(*G(S, noise))
+
+
+def nearest_noise(G: nn.Module, batch: Batch, draws: Sequence[Noise]) -> Noise:
+    """Before step 1, where the warm-up asks for it: of several draws of noise, each story's with the least
+    `|X^ - X|^2`."""
+    if len(draws) == 1:
+        return draws[0]
+    with torch.no_grad(), frozen(G):
+        errors = [(generate(G, batch.S, noise).X_hat - batch.X).square().flatten(1).mean(1) for noise in draws]
+    return Noise.pick(draws, torch.stack(errors).argmin(0))
 
 
 def _fake_terms(generated: Tensor, mismatched: Tensor | None) -> Tensor:
