@@ -27,6 +27,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument("--sheet", type=Path, help="also a picture of good and bad stories, chosen by rank")
     parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -40,7 +41,7 @@ def evaluate(args: Namespace) -> None:
     from storygan.models.recognizer import SHIPPED
 
     judge = args.recognizer or SHIPPED
-    report = measure(args.model, args.data, args.split, args.stories, args.seed, judge, args.only)
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, judge, args.only, args.sheet)
     if args.card:
         from storygan.files import write_whole
         from storygan.models.card import add_results

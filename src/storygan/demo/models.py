@@ -8,15 +8,23 @@ from pathlib import Path
 from storygan.models.folding import fold
 from storygan.models.model_folder import shipped_models
 from storygan.models.storygan import StoryGAN
+from storygan.types import UsageError
 
 
-def load_models(names: Sequence[str]) -> dict[str, StoryGAN]:
+class Models(dict[str, StoryGAN]):
+    """Models by what the page calls them; UsageError for another name, which a visitor may send."""
+
+    def __missing__(self, name: object) -> StoryGAN:
+        raise UsageError("Choose who draws.")
+
+
+def load_models(names: Sequence[str]) -> Models:
     """Load shipped models, model folders or hub ids; none named: all shipped ones. By what the page calls them.
 
     Raises:
         StoryganError: where one does not load.
     """
-    models: dict[str, StoryGAN] = {}
+    models = Models()
     for name in names or shipped_models():
         shown = _shown(name)
         others = [other for other in models if other.split(" (")[0] == shown]

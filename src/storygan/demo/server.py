@@ -42,7 +42,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         from storygan.demo.page import STYLE, THEME, build_page
 
         page = build_page(models)
-        page.queue(max_size=MAX_VISITORS)
+        page.queue(max_size=MAX_VISITORS, api_open=False)  # nobody draws past those who wait
         try:
             try:
                 page.launch(

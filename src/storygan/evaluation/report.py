@@ -18,12 +18,14 @@ from storygan.evaluation.lessons import Lessons, lessons
 from storygan.evaluation.lines import distances, label_metrics, object_metrics, pixel_metrics
 from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
 from storygan.evaluation.seeing import look
+from storygan.evaluation.sheet import ranked_rows
 from storygan.evaluation.variety import variety
 from storygan.models.folding import fold
 from storygan.models.noise import Noise
 from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError
+from storygan.viz import check_out, save_sheet
 
 BATCH = 64
 """Stories that are drawn at a time."""
@@ -75,10 +77,12 @@ def evaluate(
     seed: int = 0,
     recognizer: str | Path = SHIPPED,
     only: str = "",
+    sheet: Path | None = None,
 ) -> Report:
     """Evaluate a model, or a trivial row under its name, on the first `stories` stories of a split (0: all).
 
-    `only`: how the ids of the stories that count begin, for data sets whose parts differ in their ids.
+    `only`: how the ids of the stories that count begin, for data sets whose parts differ in their ids. `sheet`: where
+    to save a picture of good and bad stories (`evaluation.sheet`).
 
     Raises:
         UsageError: the model does not fit the data, or there are fewer than 2 stories.
@@ -86,6 +90,8 @@ def evaluate(
     """
     if stories < 0:
         raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
+    if sheet:
+        check_out(sheet)
     torch.set_flush_denormal(True)
     whole = open_split(data, split)
     dataset = _chosen(whole, only, stories)
@@ -106,6 +112,8 @@ def evaluate(
             values |= label_metrics(looked.labels[index], known.labels.astype(bool), known.label_names)
         values |= pixel_metrics(pool, name)
         rows[name] = {metric: estimate(value, seed) for metric, value in values.items()}
+        if sheet and name == MODEL:
+            save_sheet(ranked_rows(values, dataset.frames, pool.show(MODEL), told), sheet)
     for name, line in distances(pool, looked.features if sees_places or sees_labels else None, seed).items():
         rows[name] |= line
     if network:

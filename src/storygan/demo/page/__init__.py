@@ -14,6 +14,7 @@ import gradio as gr
 
 from storygan.demo.checking import grammar_of
 from storygan.demo.examples import EXAMPLES, example, kind_of
+from storygan.demo.page.blocks import Page
 from storygan.demo.page.calls import AFTERWARDS, QUICK, scroll_to
 from storygan.demo.page.changing import Changing
 from storygan.demo.page.choosing import Choosing
@@ -31,12 +32,12 @@ __all__ = ["STYLE", "THEME", "build_page"]
 HEADING = '<h1>Tell a story, see it drawn</h1><p class="lead">Each sentence becomes one picture.</p>'
 
 
-def build_page(models: dict[str, StoryGAN]) -> gr.Blocks:
+def build_page(models: dict[str, StoryGAN]) -> Page:
     """The page for these models; the first is chosen."""
     name, first = next(iter(models.items()))
     kind, T = kind_of(first), first.config.T
     start = example(kind, next(iter(EXAMPLES[kind])), T)
-    with gr.Blocks(title="storygan", delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS)) as blocks:
+    with Page(title="storygan", delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS)) as blocks:
         gr.HTML(HEADING, elem_id="heading")
         model = gr.Dropdown(list(models), value=name, label="Who draws?", visible=len(models) > 1, elem_id="model")
         with gr.Row(elem_id="tell"):
