@@ -101,6 +101,8 @@ class WarmUpConfig:
     """After it, the discriminators alone, so that the generator meets trained ones."""
     lr: float = 1e-3
     beta1: float = 0.9
+    frames: int = 0
+    """Frames of each story that are drawn, anew in each iteration, rather late ones, which show the most; 0: all T."""
     drawings: int = 1
     """Drawings of each story, of which the one nearest to the real frames learns (IMLE: Li & Malik, 2018), so that the
     noise may stand for what no sentence tells; 1 is no choice."""

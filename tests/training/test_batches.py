@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from storygan.training.batches import indices, iterations_per_epoch, judged_frames, to_images
+from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, to_images
 
 
 def test_an_epoch_sees_every_story_once() -> None:
@@ -26,6 +26,20 @@ def test_judged_frames_are_different_ones_and_every_frame_has_its_turn() -> None
             seen[story, frames] += 1
     assert (abs(seen - 150) < 45).all()  # five standard deviations
     assert (judged_frames(3, 4, 2, 0, 7) == judged_frames(3, 4, 2, 0, 7)).all()
+
+
+def test_drawn_frames_are_different_ones_and_rather_late_ones() -> None:
+    seen, alone = np.zeros(4), np.zeros(4)
+    for k in range(100):
+        drawn = drawn_frames(10, 4, 2, seed=0, k=k)
+        assert (np.diff(drawn, axis=1) > 0).all()
+        seen += np.bincount(drawn.flatten(), minlength=4)
+        alone += np.bincount(drawn_frames(10, 4, 1, seed=0, k=k).flatten(), minlength=4)
+    # t of 1 + 2 + 3 + 4 comes first; second comes u of what is left: for frame 1, 0.1 + sum of t/10 * 1/(10 - t)
+    assert (abs(alone / 1000 - np.array([0.1, 0.2, 0.3, 0.4])) < 0.08).all()
+    assert abs(seen[0] / 1000 - (0.1 + 0.2 / 8 + 0.3 / 7 + 0.4 / 6)) < 0.07
+    assert (drawn_frames(3, 4, 4, 0, 7) == np.arange(4)).all()
+    assert (drawn_frames(3, 4, 2, 0, 7) == drawn_frames(3, 4, 2, 0, 7)).all()
 
 
 def test_to_images_spans_minus_one_to_one() -> None:

@@ -38,7 +38,7 @@ def tiny_config(dataset: Path, run: Path, **changes: object) -> TrainConfig:
         discriminator=DiscriminatorConfig(spectral_norm=True, label_head=True),
         loss=LossConfig(mismatched=True, squared_error=1.0, r1=1.0, r1_every=2),
         adam=AdamConfig(halve_every_epochs=1),
-        warm_up=WarmUpConfig(iterations=2, discriminator_iterations=2, drawings=2),
+        warm_up=WarmUpConfig(iterations=2, discriminator_iterations=2, frames=1, drawings=2),
         iterations=8,
         batch_size=2,
         ema=0.5,

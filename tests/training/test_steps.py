@@ -198,6 +198,18 @@ def test_overfit_on_four_stories() -> None:
     assert metrics["squared_error"].item() < 0.3 * errors[0]
 
 
+def test_some_frames_are_drawn_as_they_are_among_all() -> None:
+    s = setting()
+    noise, drawn = Noise.draw(B, s.config, torch.Generator().manual_seed(1)), torch.tensor([[1], [0], [1], [0]])
+    model = s.networks.G.eval()
+    some, every = steps.generate(model, s.batch.S, noise, drawn), steps.generate(model, s.batch.S, noise)
+    rows = torch.arange(B)[:, None]
+    torch.testing.assert_close(some.X_hat, every.X_hat[rows, drawn])
+    of_drawn = s.batch.of_drawn(drawn)
+    assert torch.equal(of_drawn.X, s.batch.X[rows, drawn])
+    assert of_drawn.S is s.batch.S
+
+
 def test_the_noise_nearest_to_the_real_frames_is_picked_story_by_story() -> None:
     s = setting()
     draws = [Noise.draw(B, s.config, torch.Generator().manual_seed(seed)) for seed in (1, 2, 3)]

@@ -19,6 +19,7 @@ from storygan.types import UsageError
 
 B = 4
 CHOSEN = np.arange(B)
+SHOWN = np.tile(np.arange(4), (B, 1))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def teacher(data: Path) -> Teacher:
 
 
 def said(teacher: Teacher, X: torch.Tensor) -> torch.Tensor:
-    return teacher.loss(X, CHOSEN, np.random.default_rng(0))
+    return teacher.loss(X, CHOSEN, SHOWN, np.random.default_rng(0))
 
 
 def test_real_frames_please_it_most(teacher: Teacher, frames: torch.Tensor) -> None:
@@ -93,7 +94,7 @@ def test_of_labels_alone(data: Path, frames: torch.Tensor, tmp_path: Path) -> No
     Recognizer(dataset.label_names, {"places": False}).save(tmp_path)
     teacher = Teacher(str(tmp_path), dataset)
     X_hat = frames[2:].clone().requires_grad_()
-    loss = teacher.loss(X_hat, CHOSEN, np.random.default_rng(0), slice(2, 4))
+    loss = teacher.loss(X_hat, CHOSEN, SHOWN, np.random.default_rng(0), slice(2, 4))
     logits = teacher.recognizer(X_hat.flatten(0, 1))[1]
     labels = torch.from_numpy(dataset.labels[2:4]).flatten(0, 1).float()
     p = logits.sigmoid()
@@ -108,3 +109,11 @@ def test_a_recognizer_of_other_labels_cannot_teach(data: Path, tmp_path: Path) -
     Recognizer(("cat", "dog"), {"places": False}).save(tmp_path)
     with pytest.raises(UsageError, match="cannot teach: it knows other labels"):
         Teacher(str(tmp_path), open_split(data, "train"))
+
+
+def test_some_frames_are_asked_what_they_show(teacher: Teacher, frames: torch.Tensor) -> None:
+    rows, shown = np.arange(B)[:, None], np.array([[1, 3]] * B)
+    some = frames[rows, shown]
+    right = teacher.loss(some, CHOSEN, shown, np.random.default_rng(0)).item()
+    wrong = teacher.loss(some, CHOSEN, shown - 1, np.random.default_rng(0)).item()
+    assert right < 0.3 < wrong

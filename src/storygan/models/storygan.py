@@ -76,19 +76,22 @@ class StoryGAN(nn.Module, ModelHubMixin):
         self.image_generator = ImageGenerator()
         initialize_weights(self)
 
-    def forward(self, S: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, S: Tensor, noise: Noise, drawn: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw stories.
 
         Args:
             S: (B, T, 128) sentence vectors.
             noise: for B stories.
+            drawn: (B, n) int64, from 0, which n frames of each story are drawn; None: all T.
 
         Returns:
-            `X_hat` (B, T, 3, 64, 64) in [-1, 1], and `h_0`, `mu`, `log_sigma2`, each (B, 128).
+            `X_hat` (B, n, 3, 64, 64) in [-1, 1], and `h_0`, `mu`, `log_sigma2`, each (B, 128).
         """
         h_0, mu, log_sigma2 = self.story_encoder(S, noise.eps_0)
         o = self.context_encoder(S, noise.eps, h_0, noise.g_0)  # (B, T, 128, 4, 4)
-        X_hat = self.image_generator(o.flatten(0, 1)).unflatten(0, S.shape[:2])
+        if drawn is not None:
+            o = o[torch.arange(len(o), device=o.device)[:, None], drawn]
+        X_hat = self.image_generator(o.flatten(0, 1)).unflatten(0, o.shape[:2])
         return X_hat, h_0, mu, log_sigma2
 
     @torch.no_grad()

@@ -34,6 +34,13 @@ def judged_frames(batch_size: int, T: int, n: int, seed: int, k: int) -> np.ndar
     return rng.permuted(np.tile(np.arange(T), (batch_size, 1)), axis=1)[:, :n]
 
 
+def drawn_frames(batch_size: int, T: int, n: int, seed: int, k: int) -> np.ndarray:
+    """Which n of the T frames of each story the warm-up draws in iteration `k`: (B, n), no frame twice, in order.
+    They are drawn one by one, frame t with weight t (Efraimidis and Spirakis, 2006: the n largest u^(1/t))."""
+    u = np.random.default_rng((seed, k, n, T)).random((batch_size, T))
+    return np.sort(np.argsort(u ** (1 / np.arange(1, T + 1)), axis=1)[:, T - n :], axis=1)
+
+
 def to_images(frames: np.ndarray) -> torch.Tensor:
     """uint8 (B, T, H, W, 3) -> float32 (B, T, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(frames).movedim(-1, 2).float().div_(127.5).sub_(1)

@@ -25,7 +25,7 @@ from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
-from storygan.training.batches import indices, iterations_per_epoch, judged_frames, load_batch
+from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, load_batch
 from storygan.training.memory import told_when_out_of_memory
 from storygan.training.processes import Processes, running_statistics
 from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
@@ -98,8 +98,9 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
         raise UsageError(f"model.T is {config.model.T}, but the stories of {config.data.path} have {dataset.T} frames")
     if dataset.size != 64:
         raise UsageError(f"the model draws 64x64 frames, but those of {config.data.path} are {dataset.size} wide")
-    if not 0 <= config.discriminator.frames <= dataset.T:
-        raise UsageError(f"discriminator.frames is {config.discriminator.frames}: a story has {dataset.T} frames")
+    for name, n in {"discriminator": config.discriminator.frames, "warm_up": config.warm_up.frames}.items():
+        if not 0 <= n <= dataset.T:
+            raise UsageError(f"{name}.frames is {n}: a story has {dataset.T} frames")
     if len(dataset) < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size}, but {config.data.path} has {len(dataset)} stories")
     if config.batch_size % processes or config.batch_size < 2 * processes:
@@ -206,20 +207,24 @@ class Trainer:
         part = self.processes.part(config.batch_size)
         chosen = indices(len(self.dataset), config.batch_size, config.seed, k)
         batch = load_batch(self.dataset, self.S, chosen[part], config.discriminator.label_head).to(fabric.device)
+        warming, shown = k < config.warm_up.iterations, np.tile(np.arange(config.model.T), (config.batch_size, 1))
+        if warming and (n := config.warm_up.frames):
+            shown = drawn_frames(config.batch_size, config.model.T, n, config.seed, k)
+            batch = batch.of_drawn(torch.from_numpy(shown[part]).to(fabric.device))
         if self.teacher is not None:
             rng = np.random.default_rng((config.seed, k))
-            batch.lesson = partial(self.teacher.loss, chosen=chosen, rng=rng, part=part)
+            batch.lesson = partial(self.teacher.loss, chosen=chosen, shown=shown, rng=rng, part=part)
         if n := config.discriminator.frames:
             judged = judged_frames(config.batch_size, config.model.T, n, config.seed, k)[part]
             batch.judged = torch.from_numpy(judged).to(fabric.device)
         draws = [
             Noise.draw(config.batch_size, config.model, self.rng)[part].to(fabric.device)
-            for _ in range(config.warm_up.drawings if k < config.warm_up.iterations else 1)
+            for _ in range(config.warm_up.drawings if warming else 1)
         ]
         self._set_rates()
-        fake = steps.generate(nets.G, batch.S, steps.nearest_noise(nets.G, batch, draws))
+        fake = steps.generate(nets.G, batch.S, steps.nearest_noise(nets.G, batch, draws), batch.drawn)
         adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations
-        if k < config.warm_up.iterations:
+        if warming:
             metrics = steps.warm_up_generator(fabric, adams, batch, fake, config.warm_up)
         else:
             metrics = steps.update_image_discriminator(fabric, nets, adams, batch, fake, config.loss, k)

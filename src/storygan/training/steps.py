@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,20 +30,26 @@ class Batch:
     """B stories."""
 
     X: Tensor
-    """(B, T, 3, 64, 64) real frames in [-1, 1]."""
+    """(B, T, 3, 64, 64) real frames in [-1, 1]; (B, n, ...) where only n are drawn."""
     S: Tensor
     """(B, T, 128) sentence vectors."""
     labels: Tensor | None = None
     """(B, T, K) in {0, 1}, where the label head is trained."""
     judged: Tensor | None = None
     """(B, n) int64, which frames of each story D_I judges; None: all T."""
+    drawn: Tensor | None = None
+    """(B, n) int64, which frames of each story are drawn, in the warm-up; None: all T."""
     lesson: Lesson | None = None
     """What the teacher says of frames drawn for these stories, where there is one."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        labels, judged = (None if part is None else part.to(device) for part in (self.labels, self.judged))
-        return Batch(self.X.to(device), self.S.to(device), labels, judged, self.lesson)
+        return replace(self, **{name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)})
+
+    def of_drawn(self, drawn: Tensor) -> Batch:
+        """The same stories, of which only the frames `drawn` (B, n) are drawn."""
+        rows = torch.arange(len(drawn), device=drawn.device)[:, None]
+        return replace(self, X=self.X[rows, drawn], drawn=drawn)
 
     def of_judged(self, parts: Tensor) -> Tensor:
         """What belongs to the frames that D_I judges: (B, T, ...) -> (B, n, ...)."""
@@ -104,9 +110,9 @@ def frames(X: Tensor) -> Tensor:
     return X.flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
-def generate(G: nn.Module, S: Tensor, noise: Noise) -> Generated:
-    """Step 1: `X^ = G(S, noise)`."""
-    return Generated(*G(S, noise))
+def generate(G: nn.Module, S: Tensor, noise: Noise, drawn: Tensor | None = None) -> Generated:
+    """Step 1: `X^ = G(S, noise)`; of the frames `drawn` alone, where it is given."""
+    return Generated(*G(S, noise, drawn))
 
 
 def nearest_noise(G: nn.Module, batch: Batch, draws: Sequence[Noise]) -> Noise:
@@ -115,7 +121,9 @@ def nearest_noise(G: nn.Module, batch: Batch, draws: Sequence[Noise]) -> Noise:
     if len(draws) == 1:
         return draws[0]
     with torch.no_grad(), frozen(G):
-        errors = [(generate(G, batch.S, noise).X_hat - batch.X).square().flatten(1).mean(1) for noise in draws]
+        errors = [
+            (generate(G, batch.S, noise, batch.drawn).X_hat - batch.X).square().flatten(1).mean(1) for noise in draws
+        ]
     return Noise.pick(draws, torch.stack(errors).argmin(0))
 
 

@@ -37,27 +37,34 @@ class Teacher:
         elif not self.recognizer.labels or self.recognizer.labels != dataset.label_names:
             raise UsageError(f"the recognizer in {folder} cannot teach: it knows other labels than these stories have")
 
-    def loss(self, X_hat: Tensor, chosen: np.ndarray, rng: np.random.Generator, part: slice = slice(None)) -> Tensor:
+    def loss(
+        self,
+        X_hat: Tensor,
+        chosen: np.ndarray,
+        shown: np.ndarray,
+        rng: np.random.Generator,
+        part: slice = slice(None),
+    ) -> Tensor:
         """Cross-entropy of what is read in drawn frames, of stories `chosen` (B,): of places, whether each object is
         there, with its words, and nothing anywhere else; of labels, which a frame has, summed over them.
 
         Args:
-            X_hat: (B, T, 3, 64, 64) in [-1, 1].
+            X_hat: (B, n, 3, 64, 64) in [-1, 1].
             chosen: which of the N stories are the batch.
+            shown: (batch, n), from 0, which of their frames are drawn.
             rng: of the empty places, which are drawn for the whole batch.
             part: the B of them that these are.
 
         Returns:
             Scalar >= 0 with a graph.
         """
-        T = X_hat.shape[1]
-        n = np.repeat(chosen, T)
-        rows = np.arange(len(n)).reshape(-1, T)[part].flatten()
+        n, t = np.repeat(chosen, shown.shape[1]), shown.flatten()
+        rows = np.arange(len(n)).reshape(shown.shape)[part].flatten()
         maps, labels, _ = self.recognizer(X_hat.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         if not self.recognizer.knows_places:
             assert self.labels is not None
-            return label_loss(labels, torch.from_numpy(self.labels[chosen][part]).flatten(0, 1).to(labels))
-        asked = ask(self.floor[n], np.tile(np.arange(T), len(chosen)), rng)
+            return label_loss(labels, torch.from_numpy(self.labels[n, t][rows]).to(labels))
+        asked = ask(self.floor[n], t, rng)
         parts = (in_picture(asked.floor), asked.there, asked.counts, self.words[n])
         L_there, L_words = reading_loss(maps, *(torch.from_numpy(one[rows]).to(X_hat.device) for one in parts))
         return L_there + L_words
