@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from tests.demo.browser import SCREENSHOTS
 from tests.demo.conftest import STORY
-from tests.demo.serving import serving
+from tests.demo.serving import draw, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 GOOD = "\n".join(STORY)
 BAD = ["", "x" * 10_000, "\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), "a\n" * 5000]
 ROUNDS, WARM_UP = 200, 110  # the drawings of the last 100 visitors are kept, so memory grows until then
 GROWTH = 15.0  # MB from there: what the allocator keeps
-OPEN = build_opener(ProxyHandler({})).open  # straight to the server
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with serving(tmp_path) as server:
         yield server
-
-
-def draw(address: str, *data: object) -> str:
-    """What the page shows in the end."""
-    body = json.dumps({"data": data}).encode()
-    request = Request(f"{address}gradio_api/call/draw", body, {"Content-Type": "application/json"})
-    with OPEN(request, timeout=120) as answer:
-        event = json.load(answer)["event_id"]
-    with OPEN(f"{address}gradio_api/call/draw/{event}", timeout=120) as stream:
-        return str(stream.read().decode())
 
 
 def memory(process: subprocess.Popen[str]) -> float:

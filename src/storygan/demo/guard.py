@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextvars import ContextVar
 from traceback import extract_tb, walk_tb
-from types import FrameType
 from typing import Any
 
 from storygan.types import UsageError, printable
@@ -22,6 +21,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"frame-ancestors 'self'"),
 )
+MACHINES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
 UNREADABLE = b"The page cannot read this request.\n"
 _LOG = logging.getLogger(__name__)
 _BLAMED: ContextVar[dict[str, bool]] = ContextVar("_BLAMED")
@@ -34,6 +34,7 @@ class Guard:
     Gradio answers 500 to much that it cannot read: bytes that are no text, a function that does not exist, too few
     values. Here that becomes 400, and a line in the log: the blame is the sender's (`senders_fault`), who must not be
     told that the server failed. What fails in drawing, or in any other code of ours, stays a 500 and is logged whole.
+    Of what is drawn in its turn nothing changes: its errors come in the stream of its events.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
@@ -86,22 +87,23 @@ def senders_fault(error: Exception) -> bool:
 
     It is where our code says so (UsageError), and where Gradio and what it stands on fail before any code of ours is
     called: all that they work on until then is the request. What is raised below our code is ours, whatever raised
-    it; a full disk or memory is the machine's.
+    it; a full disk or memory is the machine's. A sound request that Gradio fails at is taken for the sender's fault.
     """
     if isinstance(error, UsageError):
         return True
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG):
+    led = list(_led_to(error))
+    if any(isinstance(one, MemoryError) or getattr(one, "errno", None) in MACHINES for one in led):
         return False
-    return not any(frame.f_globals.get("__name__", "").startswith("storygan.") for frame in _below(error))
+    below = [error.__traceback__ and error.__traceback__.tb_next, *(one.__traceback__ for one in led[1:])]
+    names = (frame.f_globals.get("__name__", "") for tb in below for frame, _ in walk_tb(tb))
+    return not any(name.startswith("storygan.") for name in names)
 
 
-def _below(error: BaseException) -> Iterator[FrameType]:
-    """The frames of an error, and of those that led to it, below the one that caught it."""
-    assert error.__traceback__ is not None
-    yield from (frame for frame, _ in walk_tb(error.__traceback__.tb_next))
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-        yield from (frame for frame, _ in walk_tb(error.__traceback__))
+def _led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from or in the handling of, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _refused(headers: dict[bytes, bytes]) -> int:

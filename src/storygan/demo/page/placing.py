@@ -8,6 +8,7 @@ from storygan.demo.floor import draw_plan, place, take_back
 from storygan.demo.page.calls import QUICK
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject
+from storygan.types import UsageError
 
 # Where a click falls, in the coordinates of the plan.
 CLICK = """
@@ -45,14 +46,18 @@ class Placing:
     def connect(self, model: gr.Dropdown, text: gr.Textbox) -> None:
         """The plan writes the story's text."""
         self.plan.click(self.place, [model, text, *self.words], [text, self.plan], **QUICK)
-        self.back.click(take_back, text, text, **QUICK)
+        self.back.click(lambda text: take_back(text or ""), text, text, **QUICK)
         self.clear.click(lambda: "", None, text, **QUICK)
 
     def place(
         self, name: str, text: str, colour: str, shape: str, size: str, material: str, event: gr.EventData
     ) -> tuple[str, str]:
-        """Put a thing where the plan was clicked."""
+        """Put a thing where the plan was clicked. UsageError where the click says no place."""
         T = self.models[name].config.T
         thing = ClevrObject(shape, colour, material, size, 0.0, 0.0)
-        text, note = place(text or "", thing, float(event.u), float(event.v), T)
+        try:
+            u, v = float(event.u), float(event.v)
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            raise UsageError("Click on the floor.") from error
+        text, note = place(text or "", thing, u, v, T)
         return text, draw_plan(text, T, note)

@@ -56,9 +56,9 @@ class Starting:
 
     def draw(self, name: str, text: str, samples: Any, seed: Any, old: Sheet | None) -> Iterator[tuple[str, Any]]:
         """Draw the story: (HTML, sheet) after each drawing, or what is wrong. The old sheet can be come back to."""
-        model = self.models[name]
         shown = sheet_html(old) if old else ""
         try:
+            model = self.models[name]
             report = check_story(text or "", model.config.T, grammar_of(model))
             if report.problem:
                 mistakes = [f"Sentence {n}: {line.problem}." for n, line in enumerate(report.lines, 1) if line.problem]
