@@ -68,6 +68,7 @@ class Recognizer(nn.Module):
             *_block(64, 64),
             *_block(64, 64, dilation=2),
         )
+        self.around = nn.Sequential(*_block(64, 64, dilation=4))  # a large object is wider than what the trunk sees
         self.places = nn.Sequential(nn.Conv2d(64 + 2, 128, 1), nn.ReLU(), nn.Conv2d(128, sum(SPLITS), 1))
         self.frame = nn.Sequential(*_block(64, FEATURES, stride=2))
         self.label_head = nn.Linear(FEATURES, len(self.labels))
@@ -90,6 +91,7 @@ class Recognizer(nn.Module):
         """
         where = self.where.expand(len(x), -1, -1, -1)
         h = self.trunk(torch.cat([x, where], 1))  # (B, 64, 32, 32)
+        h = h + self.around(h)
         maps = self.places(torch.cat([h, F.avg_pool2d(where, 2)], 1))
         f = self.frame(h)  # (B, 96, 16, 16)
         return maps, self.label_head(f.amax((2, 3))), f.mean((2, 3))
