@@ -81,6 +81,15 @@ def test_rows_rank_and_a_trivial_row_may_be_the_model(sample: Path) -> None:
     assert rows["mean_image"]["ssim_01_gauss11"]["mean"] > 0.7, "which is why SSIM says little"
 
 
+def test_the_shipped_model_draws_what_is_told(sample: Path) -> None:
+    """The 16 test stories of the sample; on 3,000 it is in docs/results/clevr-sv.md."""
+    rows = evaluate("clevr-sv", sample).to_dict()["rows"]["model"]
+    found = {name: rows[name]["mean"] for name in ("object_accuracy", "story_consistency", "nothing_extra")}
+    assert found["object_accuracy"] > 0.6, found
+    assert found["story_consistency"] > 0.4, found
+    assert found["nothing_extra"] > 0.9, found
+
+
 def test_the_table_for_people(sample: Path, capsys: Output) -> None:
     assert main(["evaluate", "--model", "real frames", "--data", str(sample), "--stories", "4"]) == 0
     lines_ = capsys.readouterr().out.splitlines()
