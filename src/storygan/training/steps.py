@@ -44,7 +44,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return replace(self, **{name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)})
+        moved: dict[str, Any] = {n: part.to(device) for n, part in vars(self).items() if isinstance(part, Tensor)}
+        return replace(self, **moved)
 
     def of_drawn(self, drawn: Tensor) -> Batch:
         """The same stories, of which only the frames `drawn` (B, n) are drawn."""
