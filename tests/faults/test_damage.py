@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import tiny_story
-from tests.faults.conftest import assert_same_run, same
+from tests.faults.conftest import assert_same_run
 from tests.faults.processes import run
 from tests.faults.tally import fault
+from tests.run_folders import same
 
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,15 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from PIL import Image
-from tests.faults.conftest import assert_same_run, new_run, steps_logged
+from tests.faults.conftest import assert_same_run, new_run
 from tests.faults.processes import FRESH, Command, run, until
 from tests.faults.tally import fault
+from tests.run_folders import no_torn_file, steps_logged
 
 from storygan.data.dataset import open_split
-from storygan.models.storygan import StoryGAN
-from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
+from storygan.training.checkpoint import checkpoint_paths, step_of
 
 KILLS = int(os.environ.get("STORYGAN_KILLS", "20"))
 
@@ -74,21 +71,6 @@ def test_one_run_one_process(data: Path, tmp_path: Path) -> None:
         assert str(first.process.pid) in (folder / ".lock").read_text()
         code, said = run([*resume, "--iterations=1"], tmp_path / "third")
         assert code == 0, said
-
-
-def no_torn_file(folder: Path) -> list[int]:
-    """The iterations that have a checkpoint, after every file of a run folder that has its own name was read."""
-    checkpoints = checkpoint_paths(folder / "checkpoints")
-    assert [load_checkpoint(path)["step"] for path in checkpoints] == [step_of(path) for path in checkpoints]
-    if (folder / "config.yaml").exists():
-        assert yaml.safe_load((folder / "config.yaml").read_text())["run"] == str(folder)
-    for line in (folder / "metrics.jsonl").read_text().split("\n")[:-1] if (folder / "metrics.jsonl").exists() else []:
-        json.loads(line)
-    for sample in (folder / "samples").glob("step-*.png"):
-        np.asarray(Image.open(sample))
-    if (folder / "model/config.json").exists():
-        StoryGAN.from_pretrained(folder / "model")
-    return [step_of(path) for path in checkpoints]
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import new_run, same, steps_logged
+from tests.faults.conftest import new_run
+from tests.run_folders import same, steps_logged
 from tests.training.ranks import command, run_all
 
 from storygan.models.storygan import StoryGAN

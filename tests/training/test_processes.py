@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.faults.conftest import new_run, same, steps_logged
+from tests.faults.conftest import new_run
 from tests.faults.processes import run
+from tests.run_folders import same, steps_logged
 from tests.training.ranks import SECONDS, command, iterate, poisoned, run_all, start
 
 from storygan.config import AdamConfig, DataConfig, DiscriminatorConfig, LossConfig, ModelConfig, TrainConfig

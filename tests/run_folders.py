@@ -1,0 +1,59 @@
+"""Reading a run folder: whether its files are whole, and whether two runs ended alike. For tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+
+from storygan.models.storygan import StoryGAN
+from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
+
+
+def steps_logged(run: Path) -> list[int]:
+    """The iterations in metrics.jsonl; a last line that is being written does not count."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [json.loads(line)["step"] for line in lines]
+
+
+def no_torn_file(folder: Path) -> list[int]:
+    """The iterations that have a checkpoint, after every file of a run folder that has its own name was read."""
+    checkpoints = checkpoint_paths(folder / "checkpoints")
+    assert [load_checkpoint(path)["step"] for path in checkpoints] == [step_of(path) for path in checkpoints]
+    if (folder / "config.yaml").exists():
+        assert yaml.safe_load((folder / "config.yaml").read_text())["run"] == str(folder)
+    steps_logged(folder)
+    for sample in (folder / "samples").glob("step-*.png"):
+        np.asarray(Image.open(sample))
+    if (folder / "model/config.json").exists():
+        StoryGAN.from_pretrained(folder / "model")
+    return [step_of(path) for path in checkpoints]
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two nested states hold the same bits."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(one, two) for one, two in zip(a, b, strict=True))
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    return a == b
+
+
+def differences(run: Path, whole: Path, step: int) -> list[str]:
+    """What is not alike, bit for bit, in two runs that ended with iteration `step`; their names may differ."""
+    checkpoint = f"checkpoints/step-{step:08d}.pt"
+    one, two = (load_checkpoint(folder / checkpoint) for folder in (run, whole))
+    for state in (one, two):
+        state["config"]["run"] = ""
+    files = ("metrics.jsonl", "model/model.safetensors")
+    found = [] if same(one, two) else [checkpoint]
+    return found + [file for file in files if (run / file).read_bytes() != (whole / file).read_bytes()]
