@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -228,6 +229,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments, and of the training")
     parser.add_argument("--json", action="store_true", help="the figures as a last line of JSON")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no training stays behind
     print(str(__doc__).split("\n\n", 1)[1])
     print(f"{os.cpu_count()} CPUs, {arguments}")
     with tempfile.TemporaryDirectory() as folder:
