@@ -80,7 +80,7 @@ LEGIBILITY = """() => {
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         const element = node.parentElement, words = node.textContent.trim();
         if (!words || !element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
-        if (element.closest('svg, style, script')) continue;
+        if (element.closest('svg, style, script, .sr-only')) continue;  // Gradio's words for screen readers: 1 pixel
         const range = document.createRange();
         range.selectNodeContents(node);
         const box = range.getBoundingClientRect();
