@@ -1,13 +1,14 @@
 """Settings for every test, and a tiny data set."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported, as the command line does
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -17,6 +18,13 @@ from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, Clevr
 
 settings.register_profile("storygan", deadline=None)  # a machine at work is not a failure
 settings.load_profile("storygan")
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Training and evaluating flush them for the whole process; Hypothesis, which may come next, wants them."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 def tiny_story(number: int, T: int = 4) -> Story:

@@ -131,8 +131,13 @@ def draw(page: Any, samples: int = 1) -> None:
     """Press Draw and wait for the pictures and all that comes with them."""
     page.fill("#samples input[type=number]", str(samples))
     page.keyboard.press("Tab")
+    page.evaluate("document.querySelectorAll('#pictures .drawing').forEach(old => old.classList.add('old'))")
     page.click("#draw")
-    page.wait_for_selector(f"#pictures .drawing:nth-of-type({samples}) img")
+    page.wait_for_function(
+        """samples => !document.querySelector('#pictures :is(.old, progress)')
+            && document.querySelectorAll('#pictures .drawing').length === samples""",
+        arg=samples,
+    )
     page.wait_for_selector("#keep button:has-text('Story')")
     page.wait_for_function("() => document.querySelector('#more :is(textarea, input)').value")
 

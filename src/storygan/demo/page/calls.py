@@ -21,4 +21,4 @@ BUSY = """() => '<p class="bar" role="status"><progress></progress> Drawing ...<
 
 def scroll_to(place: str) -> str:
     """What brings the component of that id into sight, in the browser."""
-    return f"() => document.getElementById('{place}').scrollIntoView({{behavior: 'smooth', block: 'nearest'}})"
+    return f"() => document.getElementById('{place}').scrollIntoView({{behavior: 'smooth', block: 'start'}})"
