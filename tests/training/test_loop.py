@@ -161,6 +161,20 @@ def test_a_run_starts_with_another_models_weights(tiny_dataset: Path, whole_run:
     assert not (tmp_path / "other/config.yaml").exists()
 
 
+def test_networks_start_as_the_configuration_says(tiny_dataset: Path, tmp_path: Path) -> None:
+    for initialization, std in (("dcgan", 0.02), ("layers", (3 * 128) ** -0.5)):
+        plain = DiscriminatorConfig()  # spectral norm divides a weight's size away
+        config = tiny_config(tiny_dataset, tmp_path, initialization=initialization, discriminator=plain)
+        trainer = loop.Trainer.build(config, loop.open_split(config.data.path, "train"))
+        networks = trainer.networks
+        assert trainer.model.context_encoder.text2gist.U_z.weight.std().item() == pytest.approx(std, rel=0.05)
+        for D in (networks.D_I, networks.D_S):
+            last = [weight for weight in D.parameters() if weight.dim() > 1][-1]
+            inputs = last[0].numel()
+            expected = 0.02 if initialization == "dcgan" else (3 * inputs) ** -0.5
+            assert last.std().item() == pytest.approx(expected, rel=0.2)
+
+
 def test_a_torn_checkpoint_is_passed_over(
     tiny_dataset: Path, whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

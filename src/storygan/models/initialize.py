@@ -24,3 +24,15 @@ def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.weight.normal_(1.0, std)
             module.bias.zero_()
+
+
+@torch.no_grad()
+def layers_own_weights(network: nn.Module) -> None:
+    """Each layer's own start, as PyTorch has it: uniform, the wider the fewer its inputs. In place."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.GRUCell | nn.BatchNorm1d | nn.BatchNorm2d):
+            module.reset_parameters()
+
+
+STARTS = {"dcgan": initialize_weights, "layers": layers_own_weights}
+"""By the name in the configuration."""

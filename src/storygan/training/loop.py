@@ -19,7 +19,7 @@ from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
-from storygan.models.initialize import initialize_weights
+from storygan.models.initialize import STARTS
 from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
@@ -170,9 +170,9 @@ class Trainer:
         D_I = ImageDiscriminator(config.discriminator, n_labels)
         has_story = HAS_STORY_DISCRIMINATOR[config.model.variant]
         D_S = StoryDiscriminator(config.model.T, config.discriminator) if has_story else None
-        for discriminator in (D_I, D_S):
-            if discriminator is not None:
-                initialize_weights(discriminator)
+        for network in (D_I, D_S, model if config.initialization != "dcgan" else None):  # which the model has already
+            if network is not None:
+                STARTS[config.initialization](network)
         G_, G_adam = _setup(fabric, model, config.adam.lr_generator, config)
         D_I_, D_I_adam = _setup(fabric, D_I, config.adam.lr_discriminator, config)
         D_S_, D_S_adam = (None, None) if D_S is None else _setup(fabric, D_S, config.adam.lr_discriminator, config)

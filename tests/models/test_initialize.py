@@ -1,0 +1,44 @@
+"""The two starts of a network: DCGAN's, and each layer's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from storygan.models.initialize import STARTS
+
+
+@pytest.fixture
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(400, 300), nn.BatchNorm1d(300), nn.GRUCell(300, 200), nn.Conv2d(40, 50, 3))
+
+
+def test_dcgan(network: nn.Sequential) -> None:
+    linear, norm, gru, convolution = network
+    STARTS["dcgan"](network)
+    for weight in (linear.weight, gru.weight_ih, gru.weight_hh, convolution.weight):
+        assert weight.mean().item() == pytest.approx(0, abs=1e-3)
+        assert weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert norm.weight.mean().item() == pytest.approx(1, abs=5e-3)
+    assert norm.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    for bias in (linear.bias, norm.bias, gru.bias_ih, gru.bias_hh, convolution.bias):
+        assert bias.abs().max().item() == 0
+
+
+def test_layers(network: nn.Sequential) -> None:
+    """Uniform within one over the root of a layer's inputs (of a GRU: of its state), as its own constructor has it."""
+    linear, norm, gru, convolution = network
+    STARTS["dcgan"](network)
+    STARTS["layers"](network)
+    for weight, inputs in (
+        (linear.weight, 400),
+        (gru.weight_ih, 200),
+        (gru.weight_hh, 200),
+        (convolution.weight, 40 * 9),
+    ):
+        assert weight.abs().max().item() == pytest.approx(inputs**-0.5, rel=1e-3)
+        assert weight.std().item() == pytest.approx((3 * inputs) ** -0.5, rel=0.02)
+    assert norm.weight.unique().tolist() == [1]
+    assert norm.bias.unique().tolist() == [0]
