@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from storygan.config import DiscriminatorConfig
+from storygan.models import winograd
 from storygan.models.story_encoder import D
 
 SLOPE = 0.2
@@ -18,13 +18,24 @@ STORY_FEATURES = 32 * 4
 """Features of a frame in the story discriminator: 32 maps of 2x2."""
 
 
+class HalvingConv(nn.Conv2d):
+    """Conv4x4 with stride 2: half the size."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 4, stride=2, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, 2H, 2W) -> (N, outputs, H, W)."""
+        return winograd.conv2d(x, self.weight, stride=2)
+
+
 def ladder() -> nn.Sequential:
     """Four Conv4x4 stride 2 + BN + LeakyReLU: (N, 3, 64, 64) -> (N, 512, 4, 4)."""
     channels = (3, 64, 128, 256, 512)
     return nn.Sequential(
         *(
             nn.Sequential(
-                nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False),
+                HalvingConv(inputs, outputs),
                 nn.BatchNorm2d(outputs),
                 nn.LeakyReLU(SLOPE, inplace=True),
             )
@@ -57,7 +68,7 @@ class JoinConv(nn.Conv2d):
     def forward(self, x: Tensor, conditions: tuple[Tensor, ...]) -> list[Tensor]:  # type: ignore[override]
         """(N, maps, H, W) and conditions (N, condition) each -> (N, outputs, H, W) for each; H, W >= 2."""
         W_x, W_c = self.weight.split(self.split, dim=1)
-        image = F.conv2d(x, W_x, padding=1)
+        image = winograd.conv2d(x, W_x, stride=1)
         inside = W_c.new_tensor(self.TAPS_INSIDE)
         kinds = torch.einsum("oclm,rl,sm->cors", W_c, inside, inside)  # (condition, outputs, 3, 3)
         rows, columns = (torch.tensor([0] + [1] * (n - 2) + [2], device=x.device) for n in x.shape[2:])

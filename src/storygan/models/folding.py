@@ -6,9 +6,10 @@ from copy import deepcopy
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from storygan.models import winograd
 from storygan.models.image_generator import UpsampleConv, doubling_kernel
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -35,9 +36,17 @@ def fold(network: Network) -> Network:
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
 
-def plain(layer: UpsampleConv) -> nn.ConvTranspose2d:
-    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once. The layer has a bias: its own, or batch norm's."""
-    same = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+class FoldedUpsampleConv(nn.ConvTranspose2d):
+    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
+        return winograd.conv_transpose2d(x, self.weight, self.bias)
+
+
+def plain(layer: UpsampleConv) -> FoldedUpsampleConv:
+    """The same layer with its kernel worked out. It has a bias: its own, or batch norm's."""
+    same = FoldedUpsampleConv(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
     same.weight.copy_(doubling_kernel(layer.weight))
     assert same.bias is not None
     assert layer.bias is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from storygan.models import winograd
 from storygan.models.story_encoder import D
 
 
@@ -33,7 +34,7 @@ class UpsampleConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
-        return F.conv_transpose2d(x, doubling_kernel(self.weight), self.bias, stride=2, padding=1)
+        return winograd.conv_transpose2d(x, doubling_kernel(self.weight), self.bias)
 
 
 def upsample_conv_bn_relu(inputs: int, outputs: int) -> nn.Sequential:

@@ -122,7 +122,7 @@ class StoryGAN(nn.Module, ModelHubMixin):
         return self.draw(S, noise)
 
     @torch.no_grad()
-    def draw(self, S: Tensor, noise: Noise, batch: int = 64) -> np.ndarray:
+    def draw(self, S: Tensor, noise: Noise, batch: int = 16) -> np.ndarray:
         """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode."""
         training, device = self.training, next(self.parameters()).device
         self.eval()
