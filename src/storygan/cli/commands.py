@@ -20,6 +20,7 @@ from storygan.cli.measuring import (
     train_recognizer_options,
 )
 from storygan.cli.parser import Parser, subcommand, use_threads
+from storygan.cli.signals import Ended, ended_by_signals
 from storygan.cli.training import compare, compare_options, train, train_options
 from storygan.types import StoryganError, ToldElsewhere
 
@@ -52,7 +53,7 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage)."""
+    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C), 143 (SIGTERM)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
     arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
     parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
@@ -61,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_options(subcommand(commands, name, description))
     args = parser.parse_args(arguments)
     try:
-        use_threads(innermost(args).get("threads", 0))
-        COMMANDS[args.command][1](args[args.command])
+        with ended_by_signals():
+            use_threads(innermost(args).get("threads", 0))
+            COMMANDS[args.command][1](args[args.command])
     except StoryganError as error:
         if not isinstance(error, ToldElsewhere):
             print(f"storygan: {error}", file=sys.stderr)
@@ -79,8 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except Ended as error:
+        print(f"storygan: stopped by {error.name}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 

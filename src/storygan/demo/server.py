@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,6 @@ def serve(names: Sequence[str], host: str, port: int) -> None:
     """Serve the page for the models, and say where, until the process is interrupted or terminated."""
     with running(names, host, port) as address:
         print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         threading.Event().wait()
 
 
