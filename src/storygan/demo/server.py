@@ -11,8 +11,10 @@ from tempfile import TemporaryDirectory
 
 from storygan.demo.guard import Guard
 from storygan.demo.models import load_models
+from storygan.text.embedding_cache import MEMORY
 from storygan.types import UsageError
 
+MOST_EMBEDDINGS = 2000  # of sentences in plain English: those of the visitors are not written to the disk
 MAX_VISITORS = 100  # whose drawings are kept; the ones not seen for longest are forgotten
 
 
@@ -32,6 +34,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         UsageError: where the address cannot be served.
     """
     port = free_port(host, port)
+    MEMORY.use(MOST_EMBEDDINGS)
     models = load_models(names)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
