@@ -105,6 +105,6 @@ def test_no_memory_to_draw(tmp_path: Path) -> None:
     sentences = ["small red metal cube at (0, 0)"] * 4
     with fault("out of memory while drawing"):
         arguments = ["generate", *sentences, "--samples=64", "--threads=1", f"--out={tmp_path / 'story.png'}"]
-        code, said = run(arguments, tmp_path / "log", room=250_000_000)
+        code, said = run(arguments, tmp_path / "log", room=120_000_000)
         assert (code, said) == (1, ["storygan: out of memory: ask for less at a time, or close other programs"])
         assert not (tmp_path / "story.png").exists()
