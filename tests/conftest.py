@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+from tests.faults.tally import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 
 from storygan.data.images import encode_png
 from storygan.data.schema import Story, shard_name, write_shard

@@ -1,5 +1,6 @@
 """The command line: what it prints, writes and returns. `main` is called in this process, for speed."""
 
+import ast
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from storygan.cli import main
+from storygan.cli import commands, main
 from storygan.config import ModelConfig
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
@@ -22,6 +23,9 @@ STORY = [
     "large green metal sphere at (0.4, -1.1)",
     "small yellow rubber sphere at (2.3, -0.6)",
 ]
+BASE = {"storygan", "huggingface_hub", "jsonargparse", "numpy", "PIL", "yaml", "safetensors", "torch", "tqdm"}
+STANDALONE = ("blender_worker", "denoiser")
+"""Another Python runs them."""
 Errors = pytest.CaptureFixture[str]
 
 
@@ -91,6 +95,96 @@ def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeyp
 )
 def test_bad_usage_is_one_line_and_exit_2(model: str, capsys: Errors, arguments: list[str], message: str) -> None:
     assert message in fails(capsys, 2, "generate", "--model", model, *arguments)
+
+
+HUGE = str(2**63)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", *STORY, "--seed", HUGE], "seed 9223372036854775808: use 0 to 9223372036854775807"),
+        (["generate", *STORY, "--seed=-1"], "seed -1"),
+        (["generate", *STORY, "--samples", "10001"], "samples is 10001: it must be at most 10,000"),
+        (["edit", "redraw", *STORY, "--new-seed", HUGE], "seed 9"),
+        (["edit", "influence", *STORY, "--samples", "2"], "--samples"),
+        (["edit", "sentence", *STORY, "--at", "1", "--to", STORY[1], "--samples", "10001"], "samples is 10001"),
+        (["edit", "interpolate", *STORY, "--new-seed", "1", "--steps", "10001"], "steps is 10001"),
+        (["edit", "continue", *STORY, "--seed", HUGE, "--add", STORY[0]], "seed 9"),
+        (["train", "--data.path", "x", "--seed", HUGE], "seed 9"),
+        (["compare", "--data.path", "x", "--out", "y", "--seed", HUGE], "seed 9"),
+        (["evaluate", "--data", "x", "--seed", HUGE], "seed 9"),
+        (["train-recognizer", "--data", "x", "--out", "y", "--seed", HUGE], "seed 9"),
+        (["data", "render-toon", "x", "--train", "1", "--seed", HUGE], "seed 9"),
+        (["data", "render-clevr", "x", "--train", "1", "--seed", HUGE], "seed 9"),
+    ],
+)
+def test_numbers_out_of_their_range(
+    capsys: Errors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    """Before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(capsys, 2, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", *STORY, "--out", ""],
+        ["generate", "--file", ""],
+        ["edit", "redraw", *STORY, "--new-seed", "1", "--out", " "],
+        ["data", "check", ""],
+        ["data", "merge", "x", ""],
+        ["data", "import", "stories", "", "x"],
+        ["evaluate", "--data", ""],
+        ["export", "clevr-sv", "--onnx", "--out", ""],
+        ["train", "--data.path", "x", "--run", ""],
+        ["train", "--resume", ""],
+        ["compare", "--data.path", "x", "--out", ""],
+        ["demo", "--model", ""],
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    capsys: Errors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "is empty: name a" in fails(capsys, 2, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["edit", "sentence", *STORY, "--at", "3"], "give --to (see storygan edit sentence --help)"),
+        (["edit", "redraw", *STORY], "give --new-seed (see storygan edit redraw --help)"),
+        (["evaluate"], "give --data (see storygan evaluate --help)"),
+        (["data", "import", "stories", "x"], "give OUT (see storygan data import stories --help)"),
+        (["data", "import"], "clevr-sv, pororo-sv, flintstones-sv, stories (see storygan data import --help)"),
+    ],
+)
+def test_what_is_lacking_has_the_name_that_a_user_knows(capsys: Errors, arguments: list[str], message: str) -> None:
+    assert message in fails(capsys, 2, *arguments)
+
+
+def test_every_package_of_an_extra_is_known_to_be_one() -> None:
+    """What the package imports and the base install lacks has its line in EXTRAS, for the hint where it is missing."""
+    source = Path(commands.__file__).parents[1]
+    trees = [ast.parse(path.read_text()) for path in source.rglob("*.py") if path.stem not in STANDALONE]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    others = {name.split(".")[0] for name in names} - sys.stdlib_module_names - BASE
+    assert others <= set(commands.EXTRAS), others - set(commands.EXTRAS)
+
+
+def test_a_missing_module_of_an_extra_is_one_line(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(_: object) -> None:
+        raise ModuleNotFoundError("No module named 'sentence_transformers'", name="sentence_transformers.models")
+
+    options, _, description = commands.COMMANDS["data"]
+    monkeypatch.setitem(commands.COMMANDS, "data", (options, lacking, description))
+    assert "pip install 'storygan[sentence]'" in fails(capsys, 1, "data", "check", "x")
 
 
 def test_a_missing_model_is_exit_1(capsys: Errors) -> None:

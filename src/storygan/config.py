@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from storygan.types import UsageError
+from storygan.types import UsageError, require_seed
 
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -172,6 +172,9 @@ class TrainConfig:
                 raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 1")
         if self.warm_up.drawings < 1:
             raise UsageError(f"warm_up.drawings is {self.warm_up.drawings}: it must be at least 1")
+        require_seed(self.seed)
+        if not self.run:
+            raise UsageError("run is empty: name a folder")
         if not 0.0 <= self.ema < 1.0:
             raise UsageError(f"ema is {self.ema}: it must be in [0, 1)")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 MOST_SHOWN = 2000
 """Characters of an error's line."""
+NO_MEMORY = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to allocate")
+MOST_SEED = 2**63 - 1
+"""What every generator of random numbers takes."""
 
 
 class StoryganError(Exception):
@@ -51,3 +54,20 @@ def printable(text: str, most: int = 0) -> str:
 def reason(error: BaseException) -> str:
     """The first line of what an error says; its kind where it says nothing."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def require_whole(name: str, value: int, low: int, high: int) -> None:
+    """UsageError unless the number is from `low` to `high`."""
+    if not low <= value <= high:
+        raise UsageError(f"{name} is {value}: it must be at {f'least {low}' if value < low else f'most {high:,}'}")
+
+
+def require_seed(seed: int) -> None:
+    """UsageError unless a generator takes the seed."""
+    if not 0 <= seed <= MOST_SEED:
+        raise UsageError(f"seed {seed}: use 0 to {MOST_SEED}")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says so, in whatever words: PyTorch's allocators and its libraries have no type for it."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)

@@ -24,7 +24,7 @@ def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         assert match is not None
         yield process, match.group()
         process.terminate()
-        assert process.wait(60) == 130
+        assert process.wait(60) == 143
 
 
 def draw(address: str, *data: object) -> str:

@@ -3,13 +3,15 @@
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from storygan.cli import main
 from storygan.demo.models import load_models
-from storygan.demo.server import free_port
+from storygan.demo.server import MOST_EMBEDDINGS, free_port, running
 from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError
+from storygan.text import embedding_cache
+from storygan.types import StoryganError, UsageError
 
 
 def test_shipped_models_are_offered_by_name() -> None:
@@ -26,6 +28,18 @@ def test_own_models_are_offered_without_their_path(model: StoryGAN, tmp_path: Pa
 def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--model", "nothing", "--port", "0"]) == 1
     assert capsys.readouterr().err.startswith("storygan: no model 'nothing'")
+
+
+def test_no_sentence_of_a_visitor_is_written_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_cache, "MEMORY", embedding_cache.Memory())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(StoryganError), running(["nothing"], "127.0.0.1", 0):
+        pass
+    cache = embedding_cache.EmbeddingCache("one")
+    for n in range(MOST_EMBEDDINGS + 9):
+        cache.put({str(n): np.ones(384, np.float16)})
+    assert len(embedding_cache.MEMORY) == MOST_EMBEDDINGS
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_port_that_is_taken_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:

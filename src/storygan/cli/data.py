@@ -7,13 +7,13 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from storygan.cli.parser import subcommand
+from storygan.cli.parser import named_path, subcommand
 from storygan.types import StoryganError, UsageError
 
 
 def data_set_options(parser: ArgumentParser, T: int) -> None:
     """What every renderer of a data set takes; T frames a story unless told otherwise."""
-    parser.add_argument("out", type=str, help="folder of the data set; a run that was stopped goes on")
+    parser.add_argument("out", type=named_path, help="folder of the data set; a run that was stopped goes on")
     for split in ("train", "validation", "test"):
         parser.add_argument(f"--{split}", type=int, default=0, help=f"stories of the {split} split")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
@@ -39,31 +39,31 @@ def data_options(parser: ArgumentParser) -> None:
     toon = subcommand(commands, "render-toon", "draw Toon-SV, cartoon stories told in English")
     data_set_options(toon, T=5)
     merge = subcommand(commands, "merge", "bring the parts of `render-clevr --shard i/n` together")
-    merge.add_argument("out", type=str, help="folder of the data set")
-    merge.add_argument("parts", nargs="*", help="folders of the jobs, where they did not share OUT")
+    merge.add_argument("out", type=named_path, help="folder of the data set")
+    merge.add_argument("parts", type=named_path, nargs="*", help="folders of the jobs, where they did not share OUT")
     sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
-    sample.add_argument("out", type=str, help="folder of the new data set")
+    sample.add_argument("out", type=named_path, help="folder of the new data set")
     check = subcommand(commands, "check", "validate a data set and describe it")
-    check.add_argument("folder", type=str, help="folder of the data set")
+    check.add_argument("folder", type=named_path, help="folder of the data set")
     check.add_argument("--json", action="store_true", help="one JSON object")
     imports = subcommand(commands, "import", "bring a public data set into the canonical form")
     layouts = imports.add_subcommands(dest="layout")
     clevr = subcommand(layouts, "clevr-sv", "the original CLEVR-SV: CLEVR_dict.npy and images/")
-    clevr.add_argument("root", type=str, help="folder of the original")
-    clevr.add_argument("out", type=str, help="folder of the new data set")
+    clevr.add_argument("root", type=named_path, help="folder of the original")
+    clevr.add_argument("out", type=named_path, help="folder of the new data set")
     clevr.add_argument(
         "--train-below", type=int, default=0, help="story numbers below go to train (full release: 10000)"
     )
     pororo = subcommand(layouts, "pororo-sv", "Pororo-SV: SEASON/EPISODE/N.png, descriptions.csv, *.npy")
-    pororo.add_argument("root", type=str, help="folder of the original")
-    pororo.add_argument("out", type=str, help="folder of the new data set")
+    pororo.add_argument("root", type=named_path, help="folder of the original")
+    pororo.add_argument("out", type=named_path, help="folder of the new data set")
     pororo.add_argument("--ids", type=str, default="", help="file of the split; none: train_seen_unseen_ids.npy first")
     flintstones = subcommand(layouts, "flintstones-sv", "Flintstones-SV: annotations, split, video_frames_sampled/")
-    flintstones.add_argument("root", type=str, help="folder of the original")
-    flintstones.add_argument("out", type=str, help="folder of the new data set")
+    flintstones.add_argument("root", type=named_path, help="folder of the original")
+    flintstones.add_argument("out", type=named_path, help="folder of the new data set")
     stories = subcommand(layouts, "stories", "your own: pictures and a stories.csv or stories.jsonl")
-    stories.add_argument("root", type=str, help="folder of the pictures and the list")
-    stories.add_argument("out", type=str, help="folder of the new data set")
+    stories.add_argument("root", type=named_path, help="folder of the pictures and the list")
+    stories.add_argument("out", type=named_path, help="folder of the new data set")
     stories.add_argument("--frames", type=int, default=0, help="T: frames of a story; 0: the most frequent length")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from storygan.cli.parser import threads_option
+from storygan.cli.parser import named_path, threads_option
 from storygan.files import MOST_TEXT
 from storygan.types import UsageError
 
@@ -19,11 +19,13 @@ SHIPPED_MODEL = "clevr-sv"
 def story_options(parser: ArgumentParser, out: str) -> None:
     """What every command takes that draws a story; `out` is the default of --out."""
     parser.add_argument("sentences", nargs="*", help="the story, one sentence an argument; none: --file or stdin")
-    parser.add_argument("--file", type=str, help="a text file, one sentence a line")
-    parser.add_argument("--model", type=str, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id")
+    parser.add_argument("--file", type=named_path, help="a text file, one sentence a line")
+    parser.add_argument(
+        "--model", type=named_path, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same picture")
     threads_option(parser)
-    parser.add_argument("--out", type=str, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
+    parser.add_argument("--out", type=named_path, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
     parser.add_argument("--scale", type=int, default=2, help="how many times larger a pixel is drawn (not in a folder)")
 
 
@@ -67,9 +69,9 @@ def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
 
 
 def export_options(parser: ArgumentParser) -> None:
-    parser.add_argument("model", type=str, help="a shipped model, a model folder or a hub id")
+    parser.add_argument("model", type=named_path, help="a shipped model, a model folder or a hub id")
     parser.add_argument("--onnx", action="store_true", help="as one ONNX graph, checked against PyTorch")
-    parser.add_argument("--out", type=str, default="", help="the file to write; without it, MODEL.onnx right here")
+    parser.add_argument("--out", type=named_path, help="the file to write; without it, MODEL.onnx right here")
 
 
 def export(args: Namespace) -> None:
@@ -90,7 +92,11 @@ def export(args: Namespace) -> None:
 
 def demo_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--model", type=str, nargs="+", default=[], help="shipped models, model folders or hub ids; none: all shipped"
+        "--model",
+        type=named_path,
+        nargs="+",
+        default=[],
+        help="shipped models, model folders or hub ids; none: all shipped",
     )
     parser.add_argument("--host", type=str, default="127.0.0.1", help="0.0.0.0 lets other machines in")
     parser.add_argument("--port", type=int, default=7860, help="0: any free one")

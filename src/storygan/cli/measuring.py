@@ -8,26 +8,28 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.drawing import SHIPPED_MODEL
-from storygan.cli.parser import threads_option
+from storygan.cli.parser import named_path, threads_option
 from storygan.types import UsageError
 
 
 def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        type=str,
+        type=named_path,
         default=SHIPPED_MODEL,
         help="a shipped model, a model folder, a hub id, or a row: real-frames, mean-image, previous-real-frame, "
         "another-story",
     )
-    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test")
     parser.add_argument("--only", type=str, default="", help="only stories whose ids begin so, as toon-test-wording")
     parser.add_argument("--stories", type=int, default=0, help="only so many of them; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
-    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
-    parser.add_argument("--sheet", type=Path, help="also a picture of good and bad stories, chosen by rank")
+    parser.add_argument(
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)"
+    )
+    parser.add_argument("--sheet", type=named_path, help="also a picture of good and bad stories, chosen by rank")
     parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -40,8 +42,8 @@ def evaluate(args: Namespace) -> None:
     from storygan.evaluation.report import evaluate as measure
     from storygan.models.recognizer import SHIPPED
 
-    judge = args.recognizer or SHIPPED
-    report = measure(args.model, args.data, args.split, args.stories, args.seed, judge, args.only, args.sheet)
+    judge, sheet = args.recognizer or SHIPPED, Path(args.sheet) if args.sheet else None
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, judge, args.only, sheet)
     if args.card:
         from storygan.files import write_whole
         from storygan.models.card import add_results
@@ -51,10 +53,10 @@ def evaluate(args: Namespace) -> None:
 
 
 def train_recognizer_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
-    parser.add_argument("--out", type=str, required=True, help="folder of the recognizer")
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
+    parser.add_argument("--out", type=named_path, required=True, help="folder of the recognizer")
     parser.add_argument("--split", type=str, default="train", help="what it learns from")
-    parser.add_argument("--start", type=str, help="folder of a recognizer to go on from")
+    parser.add_argument("--start", type=named_path, help="folder of a recognizer to go on from")
     parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
     parser.add_argument("--seed", type=int, default=0)
     threads_option(parser)
@@ -71,9 +73,11 @@ def train_recognizer(args: Namespace) -> None:
 
 
 def check_recognizer_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--data", type=str, required=True, help="folder of the data set")
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test")
-    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument(
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

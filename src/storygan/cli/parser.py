@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from argparse import ArgumentTypeError
 from typing import Any, NoReturn
 
 import yaml
@@ -53,8 +55,30 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
-        command = self.prog.replace(" [options]", "")
+        message, parser = _lacking(self, message)
+        command = parser.prog.replace(" [options]", "")
         self.exit(2, f"storygan: {printable(' '.join(message.split()), 2000)} (see {command} --help)\n")
+
+
+def _lacking(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]:
+    """What the library says is lacking, in a user's words, and the parser of the subcommand that lacks it.
+
+    The library speaks of keys: `edit.sentence.to` for the option `--to` of `storygan edit sentence`.
+    """
+    if found := re.fullmatch(r"the following arguments are required: (.*)", message):
+        named = [_find(parser, key) for key in found[1].split(", ")]
+        return f"give {', '.join(name for name, _ in named)}", named[0][1]
+    if found := re.fullmatch(r'expected "([^"]*)" to be one of \{(.*)\}, but it was not provided\.', message):
+        return f"say which: {', '.join(re.split(r', ?', found[2]))}", _find(parser, found[1])[1]
+    return message, parser
+
+
+def _find(parser: ArgumentParser, key: str) -> tuple[str, ArgumentParser]:
+    """What a user calls a key, and the parser that has it."""
+    while (commands := parser._subcommands_action) and (name := key.split(".")[0]) in commands.choices:
+        parser, key = commands.choices[name], key.removeprefix(f"{name}.")
+    actions = [action for action in parser._actions if action.dest == key]
+    return next((action.option_strings[0] for action in actions if action.option_strings), key.upper()), parser
 
 
 def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
@@ -62,6 +86,13 @@ def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
     parser = Parser(description=description[0].upper() + description[1:] + ".")
     commands.add_subcommand(name, parser, help=description)
     return parser
+
+
+def named_path(text: str) -> str:
+    """The path in an argument; empty, as from a variable that is not set, it would be the current folder."""
+    if not text.strip():
+        raise ArgumentTypeError("it is empty: name a file or a folder")
+    return text
 
 
 def threads_option(parser: ArgumentParser) -> None:

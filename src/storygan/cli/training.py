@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from storygan.cli.parser import plain_yaml
+from storygan.cli.parser import named_path, plain_yaml
 from storygan.config import VARIANTS, TrainConfig
 from storygan.files import read_text
 from storygan.types import UsageError
@@ -41,14 +41,18 @@ def training_config(values: dict[str, Any]) -> TrainConfig:
 
 def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=str, required=True, help="folder of the comparison; the same call goes on with it"
+        "--out", type=named_path, required=True, help="folder of the comparison; the same call goes on with it"
     )
     parser.add_argument("--variants", type=str, nargs="+", default=list(VARIANTS), help="the first against the others")
-    parser.add_argument("--contenders", type=str, help="in place of variants, a YAML file: name: {dotted field: value}")
+    parser.add_argument(
+        "--contenders", type=named_path, help="in place of variants, a YAML file: name: {dotted field: value}"
+    )
     parser.add_argument("--minutes", type=float, default=0.0, help="of training each; 0: --iterations")
     parser.add_argument("--split", type=str, default="test", help="what is measured")
     parser.add_argument("--shown", type=int, default=8, help="stories on the page")
-    parser.add_argument("--recognizer", type=str, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)")
+    parser.add_argument(
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)"
+    )
     parser.add_argument("--config", action="config", help="a YAML file of the fields below, which all share")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 

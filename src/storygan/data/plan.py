@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from storygan.data.schema import SPLITS
 from storygan.files import parse_json, read_text, write_whole
-from storygan.types import StoryganError, UsageError
+from storygan.types import MOST_SEED, StoryganError, UsageError, require_seed
 
 FILE = "render.json"
-MOST_OF_A_NUMBER = 10_000_000_000  # in a plan: stories, pixels, a seed
+MOST_OF_A_NUMBER = 10_000_000_000  # in a plan: stories, pixels; not the seed
 _BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
 
 
@@ -54,8 +54,7 @@ def require_sound(plan: Plan, most: int, T: tuple[int, int], size: tuple[int, in
         raise UsageError("no story to make: give a positive number of stories")
     if max(plan.counts.values()) > most:
         raise UsageError(f"at most {most:,} stories a split")
-    if plan.seed < 0:
-        raise UsageError(f"seed {plan.seed}: use 0 or more")
+    require_seed(plan.seed)
     if not T[0] <= plan.T <= T[1]:
         raise UsageError(f"{plan.T} frames: use {T[0]} to {T[1]}")
     if not size[0] <= plan.size <= size[1]:
@@ -66,7 +65,8 @@ def read_plan(out: Path, kind: type[MadePlan]) -> MadePlan:
     """The plan kept in a folder; StoryganError where there is none."""
     try:
         values = parse_json(read_text(out / FILE))
-        if any(type(value) is not int or not 0 <= value <= MOST_OF_A_NUMBER for value in values.values()):
+        most = {name: MOST_SEED if name == "seed" else MOST_OF_A_NUMBER for name in values}
+        if any(type(value) is not int or not 0 <= value <= most[name] for name, value in values.items()):
             raise ValueError("what it plans are no numbers")
         return kind(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,8 +11,10 @@ from tempfile import TemporaryDirectory
 
 from storygan.demo.guard import Guard
 from storygan.demo.models import load_models
+from storygan.text import embedding_cache
 from storygan.types import UsageError
 
+MOST_EMBEDDINGS = 2000  # of sentences in plain English: those of the visitors are not written to the disk
 MAX_VISITORS = 100  # whose drawings are kept; the ones not seen for longest are forgotten
 
 
@@ -21,7 +22,6 @@ def serve(names: Sequence[str], host: str, port: int) -> None:
     """Serve the page for the models, and say where, until the process is interrupted or terminated."""
     with running(names, host, port) as address:
         print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         threading.Event().wait()
 
 
@@ -34,6 +34,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         UsageError: where the address cannot be served.
     """
     port = free_port(host, port)
+    embedding_cache.MEMORY.use(MOST_EMBEDDINGS)
     models = load_models(names)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder

@@ -17,13 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from storygan.models.baselines import ImageGANContext
+from storygan.models.batches import BATCH, batches, with_bar
 from storygan.models.context_encoder import ContextEncoder
-from storygan.models.noise import Noise
-from storygan.models.storygan import Story, StoryGAN, to_uint8
-from storygan.types import UsageError
-
-BATCH = 64
-"""Drawings that are drawn at once, as in `StoryGAN.draw`: the same batches give the same pixels."""
+from storygan.models.noise import Noise, seeded
+from storygan.models.storygan import MOST_SAMPLES, Story, StoryGAN, to_uint8
+from storygan.types import UsageError, require_whole
 
 
 @dataclass(frozen=True)
@@ -74,24 +72,24 @@ def draw(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> Draw
     """Draw a story so that it can be edited. The frames are those of `model.generate(story, samples, seed)`.
 
     Raises:
-        UsageError: where the story has not T sentences, or the sentence encoder does not know a word.
+        UsageError: where the story has not T sentences, the sentence encoder does not know a word, or a number is out
+            of its range.
     """
     T = model.config.T
     if isinstance(story, str) or len(story) != T:
         told = "is a string" if isinstance(story, str) else f"has {len(story)}"
         raise UsageError(f"this model draws stories of {T} sentences; this one {told}")
-    if samples < 1:
-        raise UsageError(f"samples is {samples}: it must be at least 1")
+    require_whole("samples", samples, 1, MOST_SAMPLES)
     device = next(model.parameters()).device
     S = torch.from_numpy(model.encode([story])).to(device).repeat_interleave(samples, dim=0)
-    noise = Noise.draw(samples, model.config, torch.Generator().manual_seed(seed)).to(device)
+    noise = Noise.draw(samples, model.config, seeded(seed)).to(device)
     return tell(model, tuple(story), S, S, noise)
 
 
 def tell(model: StoryGAN, story: tuple[str, ...], S: Tensor, S_0: Tensor, noise: Noise) -> Drawing:
     """Draw the whole story with this noise: `h_0 = mu(S_0) + sigma(S_0) * eps_0`, then frame after frame."""
     with evaluation_mode(model):
-        h_0 = torch.cat([model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S))])
+        h_0 = torch.cat([model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S), BATCH)])
     frames = np.empty((len(S), 0, 64, 64, 3), np.uint8)
     return draw_anew(model, Drawing(frames, story, S, S_0, noise, noise.g_0[:, None], h_0[:, None]), 1, len(story))
 
@@ -104,7 +102,7 @@ def draw_anew(model: StoryGAN, drawing: Drawing, first: int, last: int) -> Drawi
     a, b = first - 1, last  # as slices from 0
     pixels, g_after, h_after = [], [], []
     with evaluation_mode(model):
-        for rows in batches(len(drawing.S)):
+        for rows in with_bar(batches(len(drawing.S), BATCH), "batch"):
             inputs = drawing.S[rows, a:b], drawing.noise.eps[rows, a:b]
             g, h = drawing.g[rows, a], drawing.h[rows, a]
             o = model.context_encoder(*inputs, h, g)  # (N, last - first + 1, 128, 4, 4)
@@ -143,8 +141,3 @@ def states(context: nn.Module, S: Tensor, eps: Tensor, g: Tensor, h: Tensor) -> 
             h = context.text2gist.cell(i[:, t], h)
         memory.append(h)
     return i, torch.stack(memory, dim=1)
-
-
-def batches(N: int) -> list[slice]:
-    """The rows 0 .. N - 1, BATCH at a time."""
-    return [slice(n, n + BATCH) for n in range(0, N, BATCH)]

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from storygan.editing.drawing import Drawing, draw_anew, say, tell
-from storygan.models.noise import Noise
-from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError
+from storygan.models.batches import BATCH, with_bar
+from storygan.models.noise import Noise, seeded
+from storygan.models.storygan import MOST_SAMPLES, StoryGAN
+from storygan.types import UsageError, require_whole
+
+MOST_SENTENCES = 1000
+"""Of a story that is continued."""
 
 
 def change_sentence(model: StoryGAN, drawing: Drawing, t: int, sentence: str, keep_context: bool = False) -> Drawing:
@@ -94,22 +98,22 @@ def interpolate(model: StoryGAN, drawing: Drawing, seed: int, steps: int) -> Dra
         model: what the drawing was drawn with.
         drawing: one; take `drawing[k]` where it holds several.
         seed: whose `h_0` is gone to.
-        steps: 2 or more.
+        steps: 2 or more, the two ends included.
 
     Returns:
         A drawing of the story that holds `steps` of them: frames (steps, n, 64, 64, 3).
 
     Raises:
-        UsageError: where the drawing holds several, or on fewer than 2 steps.
+        UsageError: where the drawing holds several, or a number is out of its range.
     """
     if len(drawing) != 1:
         raise UsageError(f"this holds {len(drawing)} drawings: interpolate from one of them")
-    if steps < 2:
-        raise UsageError(f"steps is {steps}: it must be at least 2, the two ends")
+    require_whole("steps", steps, 2, MOST_SAMPLES)
     end = noise_of(model, drawing, len(drawing.story), seed).eps_0
     path = [slerp(drawing.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
     stories = [
-        tell(model, drawing.story, drawing.S, drawing.S_0, replace(drawing.noise, eps_0=eps_0)) for eps_0 in path
+        tell(model, drawing.story, drawing.S, drawing.S_0, replace(drawing.noise, eps_0=eps_0))
+        for eps_0 in with_bar(path, "step", least=BATCH + 1)
     ]
     noise = Noise(*(torch.cat([getattr(s.noise, name) for s in stories]) for name in ("eps_0", "eps", "g_0")))
     S, S_0, g, h = (torch.cat([getattr(s, name) for s in stories]) for name in ("S", "S_0", "g", "h"))
@@ -140,9 +144,10 @@ def continue_story(model: StoryGAN, drawing: Drawing, sentence: str, seed: int =
         seed: of its noise `eps_t`. With the drawing's own seed it is what that seed has in store for n + 1 sentences.
 
     Raises:
-        UsageError: where the sentence encoder does not know a word.
+        UsageError: where the sentence encoder does not know a word, or the story has MOST_SENTENCES already.
     """
     n = len(drawing.story) + 1
+    require_whole("the number of sentences", n, 1, MOST_SENTENCES)
     s_t = encode(model, sentence, drawing.S).expand(len(drawing), 1, -1)
     eps = torch.cat([drawing.noise.eps, noise_of(model, drawing, n, seed).eps[:, n - 1 :]], dim=1)
     longer = replace(
@@ -162,4 +167,4 @@ def encode(model: StoryGAN, sentence: str, like: Tensor) -> Tensor:
 def noise_of(model: StoryGAN, drawing: Drawing, n: int, seed: int) -> Noise:
     """The noise that a seed gives to the drawings, for n sentences."""
     config = replace(model.config, T=n)
-    return Noise.draw(len(drawing), config, torch.Generator().manual_seed(seed)).to(drawing.S.device)
+    return Noise.draw(len(drawing), config, seeded(seed)).to(drawing.S.device)

@@ -21,14 +21,12 @@ from storygan.evaluation.seeing import look
 from storygan.evaluation.sheet import ranked_rows
 from storygan.evaluation.variety import variety
 from storygan.models.folding import fold
-from storygan.models.noise import Noise
+from storygan.models.noise import Noise, seeded
 from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError
+from storygan.types import UsageError, require_seed
 from storygan.viz import check_out, save_sheet
 
-BATCH = 64
-"""Stories that are drawn at a time."""
 VARIETY_STORIES = 50
 """At most so many stories are drawn over and over."""
 Line = dict[str, Estimate | None]
@@ -92,6 +90,7 @@ def evaluate(
         raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
     if sheet:
         check_out(sheet)
+    require_seed(seed)
     torch.set_flush_denormal(True)
     whole = open_split(data, split)
     dataset = _chosen(whole, only, stories)
@@ -134,9 +133,7 @@ def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:
     if len(stories[0]) != T:
         raise UsageError(f"the model draws stories of {T} sentences; these have {len(stories[0])}")
     S = torch.from_numpy(model.encode(stories))
-    noise = Noise.draw(len(S), model.config, torch.Generator().manual_seed(seed))
-    parts = tqdm(range(0, len(S), BATCH), desc="draw", unit="batch", disable=None)
-    return np.concatenate([model.draw(S[n : n + BATCH], noise[n : n + BATCH]) for n in parts])
+    return model.draw(S, Noise.draw(len(S), model.config, seeded(seed)))
 
 
 def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:

@@ -20,7 +20,7 @@ from storygan.data.clevr.places import ask, in_picture
 from storygan.data.dataset import open_split
 from storygan.evaluation.lessons import Lessons, lessons
 from storygan.models.recognizer import Recognizer, reading_loss, to_input
-from storygan.types import UsageError
+from storygan.types import UsageError, require_seed
 
 
 def train_recognizer(
@@ -37,6 +37,7 @@ def train_recognizer(
     Raises:
         UsageError: where there is nothing to recognize, fewer stories than a batch, or `start` knows other labels.
     """
+    require_seed(seed)
     torch.set_flush_denormal(True)
     known = lessons(open_split(data, split))
     N, T = known.labels.shape[:2]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from storygan.evaluation.bootstrap import PerStory, per_story
-from storygan.models.noise import Noise
+from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN
 
 SAMPLES = 4
@@ -30,7 +30,7 @@ def variety(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerStory]:
         `change_with_eps_0_rms_01`: between two drawings that differ in the noise of h_0 alone.
         `change_with_h_0_rms_01`: the same, but the second drawing's h_0 is another story's (the next one's).
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     noises = [Noise.draw(len(S), model.config, generator) for _ in range(SAMPLES)]
     one, other = noises[0], noises[1]
     h_0, other_h_0 = (model.story_encoder(S, noise.eps_0)[0] for noise in (one, other))

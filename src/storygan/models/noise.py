@@ -10,6 +10,7 @@ from torch import Tensor
 
 from storygan.config import ModelConfig
 from storygan.models.story_encoder import D
+from storygan.types import require_seed
 
 
 @dataclass
@@ -51,3 +52,9 @@ class Noise:
     def __getitem__(self, rows: slice) -> Noise:
         """The noise of some of the stories."""
         return Noise(self.eps_0[rows], self.eps[rows], self.g_0[rows])
+
+
+def seeded(seed: int) -> torch.Generator:
+    """The generator that a user's seed stands for; UsageError where it can be none."""
+    require_seed(seed)
+    return torch.Generator().manual_seed(seed)

@@ -17,20 +17,23 @@ from torch import Tensor, nn
 from storygan.config import ModelConfig
 from storygan.files import parse_json, read_file, read_text, write_whole
 from storygan.models.baselines import CONTEXTS
+from storygan.models.batches import BATCH, batches, with_bar
 from storygan.models.card import make_card
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
 from storygan.models.model_folder import resolve_model
-from storygan.models.noise import Noise
+from storygan.models.noise import Noise, seeded
 from storygan.models.story_encoder import StoryEncoder
 from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
-from storygan.types import StoryganError, UsageError, reason
+from storygan.types import StoryganError, UsageError, reason, require_whole
 
 Story = Sequence[str]
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MOST_WEIGHTS = 2**31
 """Bytes of a file of weights; those of CLEVR-SV have 20 MB."""
+MOST_SAMPLES = 10_000
+"""Drawings of one story; those of 4 frames are 500 MB."""
 
 
 def to_frames(X: Tensor) -> Tensor:
@@ -107,7 +110,8 @@ class StoryGAN(nn.Module, ModelHubMixin):
             uint8 frames (N, T, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
 
         Raises:
-            UsageError: where a story has not T sentences, or the sentence encoder does not know a word.
+            UsageError: where a story has not T sentences, the sentence encoder does not know a word, or a number is
+                out of its range.
         """
         if not stories or isinstance(stories, str):
             raise UsageError("a story is a list of sentences; got none")
@@ -115,20 +119,21 @@ class StoryGAN(nn.Module, ModelHubMixin):
         for story in told:
             if len(story) != self.config.T:
                 raise UsageError(f"this model draws stories of {self.config.T} sentences; this one has {len(story)}")
-        if samples < 1:
-            raise UsageError(f"samples is {samples}: it must be at least 1")
+        require_whole("samples", samples, 1, MOST_SAMPLES)
         S = torch.from_numpy(self.encode(told)).repeat_interleave(samples, dim=0)
-        noise = Noise.draw(len(S), self.config, torch.Generator().manual_seed(seed))
+        noise = Noise.draw(len(S), self.config, seeded(seed))
         return self.draw(S, noise)
 
     @torch.no_grad()
-    def draw(self, S: Tensor, noise: Noise, batch: int = 16) -> np.ndarray:
-        """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode."""
+    def draw(self, S: Tensor, noise: Noise, batch: int = BATCH) -> np.ndarray:
+        """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode.
+
+        With a progress bar where it takes more than one batch.
+        """
         training, device = self.training, next(self.parameters()).device
         self.eval()
         parts = []
-        for n in range(0, len(S), batch):
-            rows = slice(n, n + batch)
+        for rows in with_bar(batches(len(S), batch), "batch"):
             X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
             parts.append(to_uint8(X_hat))
         self.train(training)

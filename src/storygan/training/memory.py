@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storygan.types import StoryganError
-
-SAID = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to allocate")
-"""How PyTorch's allocators, on whatever device, and its libraries call it in a RuntimeError."""
+from storygan.types import StoryganError, out_of_memory
 
 
 @contextmanager
@@ -21,7 +18,6 @@ def told_when_out_of_memory(batch_size: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
-        said = str(error).lower()
-        if isinstance(error, MemoryError) or any(words in said for words in SAID):
+        if out_of_memory(error):
             raise StoryganError(f"out of memory: lower batch_size, it is {batch_size}; the checkpoints stay") from error
         raise

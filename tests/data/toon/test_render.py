@@ -14,7 +14,7 @@ from storygan.data.schema import label_names, read_stories, shard_paths
 from storygan.data.toon import render
 from storygan.data.toon.render import make_story, render_toon
 from storygan.data.toon.world import LABELS
-from storygan.types import StoryganError, UsageError
+from storygan.types import MOST_SEED, StoryganError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,11 @@ def test_a_story_is_the_same_whenever_it_is_made(folder: Path) -> None:
         assert stories[f"toon-{part}-{number:06d}"] == make_story(part, number, seed=3)
     assert make_story("train", 0, seed=4).sentences != make_story("train", 0, seed=3).sentences
     assert len({tuple(story.sentences) for story in stories.values()}) == len(stories)
+
+
+def test_the_largest_seed_can_be_gone_on_with(tmp_path: Path) -> None:
+    assert render_toon(tmp_path, train=1, seed=MOST_SEED, T=1, size=32, workers=1).made == 1
+    assert render_toon(tmp_path, train=1, seed=MOST_SEED, T=1, size=32, workers=1).kept == 1
 
 
 def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path) -> None:

@@ -183,10 +183,11 @@ def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: 
     for task in todo:
         tasks.put(task)
     done: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
+    stop = threading.Event()
 
     def serve(blender: Blender) -> None:
         try:
-            while True:
+            while not stop.is_set():
                 shard, number = tasks.get_nowait()
                 scene = _scene(plan.seed, number, plan.T)
                 frames = blender.render(scene, noise_seed(plan.seed, number))
@@ -198,14 +199,24 @@ def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: 
             done.put(error)
 
     with ExitStack() as stack:
+        threads: list[threading.Thread] = []
+        stack.callback(_join, threads)  # after the ends of their processes: what one is writing, it writes whole
         for _ in range(min(workers, len(todo))):
             blender = stack.enter_context(Blender(plan.size))
-            threading.Thread(target=serve, args=(blender,), daemon=True).start()
+            thread = threading.Thread(target=serve, args=(blender,), daemon=True)
+            thread.start()
+            threads.append(thread)
+        stack.callback(stop.set)
         for _ in todo:
             result = done.get()
             if isinstance(result, BaseException):
                 raise result
             yield result
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
 
 
 def _cores() -> int:

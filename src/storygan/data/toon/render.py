@@ -9,12 +9,15 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -107,22 +110,62 @@ def make_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64
     return Story(f"toon-{part}-{number:06d}", sentences, frames, [scene.labels() for scene in scenes])
 
 
+_stop: Event | None = None
+"""In a worker: set when its parent wants no more of it."""
+
+
 def _write(out: Path, plan: ToonPlan, shard: tuple[str, list[tuple[str, int]]]) -> int:
     name, ids = shard
-    write_shard(out / name, [make_story(*story, plan.seed, plan.T, plan.size) for story in ids], LABELS)
+    stories = []
+    for part, number in ids:
+        if _stop and _stop.is_set():
+            return 0
+        stories.append(make_story(part, number, plan.seed, plan.T, plan.size))
+    write_shard(out / name, stories, LABELS)
     return len(ids)
 
 
 def _each(draw: partial[int], shards: list[tuple[str, list[tuple[str, int]]]], workers: int) -> Iterator[int]:
-    """Draw shards on several processes; yields the stories of each when it is on disk."""
+    """Draw shards on several processes; yields the stories of each when it is on disk.
+
+    Whatever ends this, the workers end within a story, and a shard that one is writing is written.
+    """
     if workers <= 1:
         yield from map(draw, shards)
         return
+    context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        stop = context.Event()
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (stop,))
         stack.callback(pool.shutdown, cancel_futures=True)
-        for done in as_completed([pool.submit(draw, shard) for shard in shards]):
+        stack.callback(stop.set)
+        with _signals_blocked():  # in the workers for good: a signal to all is the parent's to answer
+            drawings = [pool.submit(draw, shard) for shard in shards]
+        for done in as_completed(drawings):
             yield done.result()
+
+
+def _start_worker(stop: Event) -> None:
+    global _stop
+    _stop = stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can tell its workers nothing."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """SIGTERM and Ctrl-C wait until the block ends; in processes that are started in it, for ever."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _png(image: Image.Image) -> bytes:
