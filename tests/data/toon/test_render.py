@@ -121,10 +121,21 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["data", "render-toon", str(tmp_path / "none")]) == 2
 
 
+def test_val_is_short_for_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "toon")
+    assert main(f"data render-toon {out} --train 10 --val 4 --test 4 --seed 0".split()) == 0
+    report = check_dataset(out)
+    assert {name: split.stories for name, split in report.splits.items()} == {"train": 10, "validation": 4, "test": 4}
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["data", "render-toon", "--help"])
+    assert "--val " in capsys.readouterr().out
+
+
 def test_speed() -> None:
+    """By the time of the process, whatever else the machine does; the aim is 200 frames/s on two cores."""
     make_story("train", 0)
-    started, cpu = time.perf_counter(), time.process_time()
+    started = time.process_time()
     for number in range(20):
         make_story("train", number)
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-    print(f"{100 / seconds:.0f} frames/s on one core, {100 / cpu_seconds:.0f} by its own time (the aim is 200 on two)")
+    assert 100 / (time.process_time() - started) > 60

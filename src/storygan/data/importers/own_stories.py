@@ -1,11 +1,12 @@
 """A folder of one's own pictures and a list of stories -> the canonical form.
 
-    ROOT/stories.csv      columns story, frame, sentence and, optionally, labels (several parted by ;)
+    ROOT/stories.csv      columns story, frame, sentence and, optionally, labels (several parted by ;) and split
     ROOT/stories.jsonl    or: one object a line with these names; labels a list of strings
     ROOT/...              the pictures that `frame` names, relative to ROOT, of any size, mode and format Pillow opens
 
 A row is a frame; the rows of a story follow one another in the order in which they are to be told, other stories' rows
-may stand between them. Pictures become frames as `pictures.py` says. All stories of a data set have T frames: a longer
+may stand between them. A story goes to the split that its rows name (train, validation, test), to train where they
+name none. Pictures become frames as `pictures.py` says. All stories of a data set have T frames: a longer
 story is cut into stories of T (NAME, NAME/2, ...), and what remains, like a story shorter than T, is left out.
 """
 
@@ -16,18 +17,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from storygan.data.folders import new_folder
 from storygan.data.importers.pictures import frame_from_file
-from storygan.data.importers.summary import ImportSummary
+from storygan.data.importers.summary import ImportSummary, abbreviated
 from storygan.data.importers.write import write_split
-from storygan.data.schema import Story
+from storygan.data.schema import SPLITS, Story
 from storygan.files import is_file, parse_json
 from storygan.types import StoryganError, UsageError
 
 NEEDED = ("story", "frame", "sentence")
+COLUMNS = (*NEEDED, "labels", "split")
 LONGEST_LINE = 1_000_000  # characters of a .jsonl file's line; a longer one counts as several
 LISTS = ("stories.csv", "stories.jsonl")
 
@@ -41,14 +44,16 @@ class Row:
     frame: bytes
     sentence: str
     labels: list[str]
+    split: str
 
 
 def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportSummary:
-    """Write the stories of ROOT to the split train of the new folder OUT and say what was left out and why.
+    """Write the stories of ROOT, each to its split, to the new folder OUT and say what was left out and why.
 
     T is the number of frames of a story; 0: the most frequent one, the smaller of two. A row that cannot be read (a
     value missing, a picture that is not there or does not open) is listed with file and line; its story is left out.
-    UsageError where T is negative; StoryganError where ROOT has no list of stories, OUT exists, or nothing is left.
+    Columns of other names are not used, and noted. UsageError where T is negative; StoryganError where ROOT has no list
+    of stories, the list cannot be read, OUT exists, or nothing is left.
     """
     if T < 0:
         raise UsageError(f"T is {T}: a story has at least 1 frame")
@@ -61,7 +66,9 @@ def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportS
     rows = [row for story in stories.values() for row in story]
     names = sorted({label for row in rows for label in row.labels})
     with new_folder(out) as partial:
-        write_split(partial, "train", _cut(stories, T, names, summary), names or None, summary)
+        for split in SPLITS:
+            chosen = {name: story for name, story in stories.items() if story[0].split == split}
+            write_split(partial, split, _cut(chosen, T, names, summary), names or None, summary)
         if not summary.stories:
             raise StoryganError(f"{root} holds no story to import\n{summary}".replace("\n", "; "))
     return summary
@@ -75,71 +82,114 @@ def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
     (source,) = there
     stories: dict[str, list[Row]] = {}
     spoilt: dict[str, None] = {}
+    unused: dict[str, None] = {}
     read = _csv_rows if source.suffix == ".csv" else _jsonl_rows
     for line, values in tqdm(read(source), unit="row", desc=source.name, disable=None):
         where = f"{source.name} line {line}"
         try:
             row = _row(where, values, root)
-            stories.setdefault(row.story, []).append(row)
+            rows = stories.setdefault(row.story, [])
+            if rows and row.split != rows[0].split:
+                raise ValueError(f"the split is {row.split}, but {rows[0].split} in an earlier row of the story")
+            rows.append(row)
         except ValueError as error:
             summary.problems.append(f"{where}: {error}")
-            if isinstance(values, dict) and isinstance(values.get("story"), str):
-                spoilt[" ".join(values["story"].split())] = None
+            if name := _text(values.get("story")) if isinstance(values, dict) else "":
+                spoilt[name] = None
+        if isinstance(values, dict):
+            unused |= dict.fromkeys(name for name in values if name and name not in COLUMNS)
     for name in spoilt:
-        if name:
-            summary.skip("stories with a bad row", name)
-            stories.pop(name, None)
+        summary.skip("stories with a bad row", name)
+        stories.pop(name, None)
+    if unused:
+        summary.notes.append(f"columns not used: {abbreviated(list(unused))}")
     return stories
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, object]]:
     """(line, row as a dict, or what is wrong with it as a str)."""
+    rows = csv.reader(_lines(path), strict=True)
+    begins = 1  # the line in which a row begins
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise StoryganError(
-                    f"{path}: the first line must name the columns {', '.join(NEEDED)}; {missing[0]} is missing"
-                )
-            for row in reader:
-                labels = row.get("labels")
-                parted = None if labels is None else [label for label in labels.split(";") if label.strip()]
-                yield reader.line_num, "more values than columns" if None in row else {**row, "labels": parted}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoryganError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+        columns = [name.strip() for name in next(rows, [])]
+        _check_columns(path, columns)
+        begins = rows.line_num + 1
+        for row in rows:
+            if len(row) > len(columns):
+                yield rows.line_num, "more values than columns"
+            elif row:
+                named: dict[str, Any] = dict(zip(columns, row, strict=False))
+                if "labels" in named:
+                    named["labels"] = [label for label in named["labels"].split(";") if label.strip()]
+                yield rows.line_num, named
+            begins = rows.line_num + 1
+    except csv.Error as error:
+        raise StoryganError(
+            f"{path}, line {begins}: the row that begins here is not CSV ({error}): close its quotes"
+        ) from error
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    """StoryganError where one that is needed is missing, or one is there twice."""
+    for name in NEEDED:
+        if name not in columns:
+            raise StoryganError(f"{path}: the first line must name the columns {', '.join(NEEDED)}; {name} is missing")
+    for name, times in Counter(columns).items():
+        if name and times > 1:
+            raise StoryganError(f"{path}: the first line names the column {name} {times} times: keep one")
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, object]]:
     """(line, what the line holds, or what is wrong with it as a str)."""
+    for line, text in enumerate(_lines(path), start=1):
+        if not text.strip():
+            continue
+        try:
+            value = parse_json(text)
+        except ValueError as error:
+            value = f"not JSON ({error})"
+        yield line, value if isinstance(value, dict | str) else "not an object"
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file; StoryganError names the first that is not."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for line, text in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1):
-                if not text.strip():
-                    continue
                 try:
-                    value = parse_json(text)
-                except ValueError as error:
-                    value = f"not JSON ({error})"
-                yield line, value if isinstance(value, dict | str) else "not an object"
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoryganError(f"{path} cannot be read as text in UTF-8: {error}") from error
+                    text.encode()
+                except UnicodeEncodeError as error:
+                    byte = ord(text[error.start]) - 0xDC00
+                    raise StoryganError(
+                        f"{path}, line {line}: the byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
+                    ) from error
+                yield text
+    except OSError as error:
+        raise StoryganError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _text(value: object) -> str:
+    """A text in one line, or a whole number as a text; empty where it is neither."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def _row(where: str, values: object, root: Path) -> Row:
     """The row with its frame; ValueError says what is wrong with it."""
     if not isinstance(values, dict):
         raise ValueError(values)
-    told = {}
+    told = {name: _text(values.get(name)) for name in COLUMNS if name != "labels"}
     for name in NEEDED:
-        value = values.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"no {name}")
-        told[name] = " ".join(value.split())
+        if not told[name]:
+            raise ValueError(f"no {name}" if isinstance(values.get(name), str | None) else f"the {name} must be a text")
     labels = values.get("labels")
     if labels is not None and (not isinstance(labels, list) or any(not isinstance(label, str) for label in labels)):
         raise ValueError("labels must be a list of strings")
-    path = root / values["frame"].strip()
+    split = told["split"] if values.get("split") else SPLITS[0]
+    if split not in SPLITS:
+        raise ValueError(f"the split must be one of {', '.join(SPLITS)}")
+    path = root / str(values["frame"]).strip()
     if not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the picture {told['frame']} is outside the folder")
     if not is_file(path):
@@ -149,7 +199,7 @@ def _row(where: str, values: object, root: Path) -> Row:
     except ValueError as error:
         raise ValueError(f"the picture {told['frame']} does not open: {error}") from error
     named = [" ".join(label.split()) for label in labels or ()]
-    return Row(where, told["story"], frame, told["sentence"], named)
+    return Row(where, told["story"], frame, told["sentence"], named, split)
 
 
 def _cut(stories: dict[str, list[Row]], T: int, names: list[str], summary: ImportSummary) -> Iterator[Story]:

@@ -31,12 +31,12 @@ class ImportSummary:
         lines = [f"wrote {sum(self.stories.values())} stories ({counts}), {self.frames} frames, to {self.out}"]
         lines += [f"note: {note}" for note in self.notes]
         for reason, things in self.skipped.items():
-            lines.append(f"skipped {len(things)}: {reason}: {_abbreviate(things)}")
+            lines.append(f"skipped {len(things)}: {reason}: {abbreviated(things)}")
         lines += [f"bad: {problem}" for problem in self.problems]
         return "\n".join(map(printable, lines))  # names come from the files
 
 
-def _abbreviate(things: list[str], most: int = 8) -> str:
+def abbreviated(things: list[str], most: int = 8) -> str:
     """'148-195' for consecutive numbers, else the names, the first few where there are many."""
     runs: list[list[str]] = []
     for thing in things:
