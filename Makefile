@@ -35,7 +35,7 @@ $(DEV): $(PINS) | $(BIN)/pip
 .PHONY: render-env
 render-env: .render-venv/.installed ## install Blender (bpy) in an environment of its own, .render-venv
 
-.render-venv/.installed: constraints-render.txt scripts/render-env.sh
+.render-venv/.installed: constraints-render-hashed.txt scripts/render-env.sh
 	@scripts/render-env.sh .render-venv
 	@touch $@
 

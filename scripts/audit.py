@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("constraints-hashed.txt", "constraints-cuda-hashed.txt")
+LOCKS = ("constraints-hashed.txt", "constraints-cuda-hashed.txt", "constraints-render-hashed.txt")
 SERVICES = ("pypi", "osv")  # `pip-audit --vulnerability-service`
 MOST = 300  # seconds for each call of a program
 

@@ -5,6 +5,7 @@
 - constraints-hashed.txt: each pin of constraints.txt. `torch` has the hashes of PyPI's files and, where this machine
   offers one by PIP_FIND_LINKS, that of the build for the CPU: either may be installed.
 - constraints-cuda-hashed.txt: what PyPI's torch needs besides on Linux.
+- constraints-render-hashed.txt: each pin of constraints-render.txt, which `make render-env` installs by these hashes.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PINS, HASHED, CUDA = (ROOT / f"constraints{part}.txt" for part in ("", "-hashed", "-cuda-hashed"))
+PARTS = ("", "-hashed", "-cuda-hashed", "-render", "-render-hashed")
+PINS, HASHED, CUDA, RENDER_PINS, RENDER = (ROOT / f"constraints{part}.txt" for part in PARTS)
 EXTRAS = ("dev", "fuzz")
 INSTALL = "pip install --require-hashes --no-deps -r constraints-hashed.txt"
 HEAD = {
     HASHED: f"# Made by scripts/lock_hashes.py from constraints.txt: {INSTALL}\n",
     CUDA: "# Made by scripts/lock_hashes.py: what PyPI's torch needs besides on Linux, installed in the same way.\n",
+    RENDER: "# Made by scripts/lock_hashes.py from constraints-render.txt: make render-env installs these.\n",
 }
 
 Lock = dict[str, tuple[str, list[str]]]
@@ -37,7 +40,9 @@ def main() -> None:
         pip = [f"{scratch}/bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", "uv"]
         subprocess.run(pip, check=True)
         links = os.environ.get("PIP_FIND_LINKS", "")
-        here, everywhere = resolved(Path(scratch), links), resolved(Path(scratch), "")
+        wanted = ["pyproject.toml", "-c", str(PINS), *(part for extra in EXTRAS for part in ("--extra", extra))]
+        here, everywhere = resolved(Path(scratch), wanted, links), resolved(Path(scratch), wanted)
+        write(RENDER, resolved(Path(scratch), ["--no-deps", str(RENDER_PINS)]))
     line, hashes = everywhere["torch"]
     everywhere["torch"] = (line, sorted({*hashes, *here["torch"][1]}))
     pinned = set(read(PINS))
@@ -47,8 +52,10 @@ def main() -> None:
         sys.exit(f"pinned, and not needed: {', '.join(sorted(missing))}: run make lock")
 
 
-def resolved(scratch: Path, links: str) -> Lock:
-    """The pins and all that they need, with hashes."""
+def resolved(scratch: Path, wanted: list[str], links: str = "") -> Lock:
+    """What is wanted and all that it needs, with hashes."""
+    lock = scratch / "lock.txt"
+    lock.unlink(missing_ok=True)  # uv keeps what an old one says
     command = [
         f"{scratch}/bin/uv",
         "pip",
@@ -59,12 +66,11 @@ def resolved(scratch: Path, links: str) -> Lock:
         "--python-version",
         "3.11.7",
     ]
-    command += ["--generate-hashes", "--no-annotate", "--no-header", "-c", str(PINS), "-o", f"{scratch}/lock.txt"]
-    command += [part for extra in EXTRAS for part in ("--extra", extra)]
+    command += ["--generate-hashes", "--no-annotate", "--no-header", "-o", str(lock)]
     command += ["--find-links", links] if links else []
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
-    subprocess.run([*command, "pyproject.toml"], check=True, cwd=ROOT, env=environment)
-    return read(scratch / "lock.txt")
+    subprocess.run([*command, *wanted], check=True, cwd=ROOT, env=environment)
+    return read(lock)
 
 
 def read(path: Path) -> Lock:

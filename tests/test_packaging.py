@@ -120,7 +120,8 @@ def test_constraints_pin_everything_that_is_declared(file: str) -> None:
     assert not [line for line in lines if "+" in line.split("#")[0]], "a local version exists on one machine alone"
 
 
-def test_hashed_constraints_pin_the_same() -> None:
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-render.txt"])
+def test_hashed_constraints_pin_the_same(file: str) -> None:
     def pins(name: str) -> dict[str, tuple[str, list[str]]]:
         text = (ROOT / name).read_text().replace("\\\n", "")
         found = re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;\n]+)(.*)$", text, re.MULTILINE)
@@ -129,8 +130,8 @@ def test_hashed_constraints_pin_the_same() -> None:
             for name, version, rest in found
         }
 
-    hashed = pins("constraints-hashed.txt")
-    wanted = {name: version for name, (version, _) in pins("constraints.txt").items()}
+    hashed = pins(file.replace(".txt", "-hashed.txt"))
+    wanted = {name: version for name, (version, _) in pins(file).items()}
     assert {name: version for name, (version, _) in hashed.items()} == wanted, "run `make lock`"
     assert [name for name, (_, hashes) in hashed.items() if not hashes] == []
 
