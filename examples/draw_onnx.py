@@ -20,10 +20,10 @@ encoder = json.loads(session.get_modelmeta().custom_metadata_map["sentence_encod
 mean, std, projection = (np.array(encoder[name]) for name in ("mean", "std", "projection"))
 
 
-def vector(sentence: str) -> np.ndarray:
-    """The sentence's 17 facts, one-hots and the place on the floor, standardised and lifted to 128 values."""
-    words, place = sentence.lower().split(), re.findall(r"-?\d+\.?\d*", sentence)
-    facts = [word in words for word in encoder["words"]] + [float(x) / encoder["limit"] for x in place]
+def vector(sentence: str) -> np.ndarray:  # its 17 facts, one-hots and the place, standardised and lifted to 128 values
+    words, place = re.findall("[a-z]+", sentence.lower()), re.findall(r"-?\d+\.?\d*", sentence)
+    facts = [words.count(word) for word in encoder["words"]] + [float(x) / encoder["limit"] for x in place]
+    assert [sum(facts[a:b]) for a, b in ((0, 3), (3, 11), (11, 13), (13, 15))] == [1] * 4, f"one of each: {sentence}"
     return (facts - mean) / std @ projection
 
 

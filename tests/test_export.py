@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from storygan.cli import main
 from storygan.config import VARIANTS, ModelConfig, Variant
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
+from storygan.text.clevr import LABELS
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import DIM
 from storygan.text.minilm_encoder import MiniLMEncoder
@@ -170,6 +173,26 @@ def test_the_example_draws_with_numpy_and_onnxruntime_alone(graph: Path, tmp_pat
 def test_the_example_is_twenty_lines() -> None:
     after_docstring = EXAMPLE.read_text().split('"""\n', 2)[-1]
     assert len([line for line in after_docstring.splitlines() if line.strip()]) <= 20
+
+
+@pytest.mark.parametrize("sentence", ["tiny grey rubber cube at (1, 2)", "large red metallic cube at (1, 2)"])
+def test_the_example_takes_one_word_of_each_group(sentence: str) -> None:
+    names = {
+        "re": re,
+        "np": np,
+        "encoder": {"words": LABELS, "limit": 3},
+        "mean": np.zeros(17),
+        "std": 1,
+        "projection": np.eye(17),
+    }
+    tree = ast.parse(EXAMPLE.read_text())
+    (vector,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    exec(compile(ast.Module([vector], []), EXAMPLE, "exec"), names)
+    facts = names["vector"]("Large, red, metal, cube, (1.5, -3)")  # type: ignore[operator]
+    assert [LABELS[n] for n in np.flatnonzero(facts[:15])] == ["cube", "red", "metal", "large"]
+    assert facts[15:].tolist() == [0.5, -1]
+    with pytest.raises(AssertionError, match=re.escape(f"one of each: {sentence}")):
+        names["vector"](sentence)  # type: ignore[operator]
 
 
 @pytest.mark.slow
