@@ -53,7 +53,7 @@ story: $(BASE) ## draw a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types hooks ci docs lock fuzz audit clean
+.PHONY: test slow lint types hooks ci docs pictures lock fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
@@ -75,9 +75,11 @@ ci: ## all that CI runs
 	@bash .ci/run
 
 docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
-	@$(BIN)/python scripts/docs_pictures.py docs/pictures
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "make: open $(CURDIR)/build/site/index.html"
+
+pictures: $(DEV) ## draw docs/pictures anew, after a change of the shipped model
+	@$(BIN)/python scripts/docs_pictures.py
 
 lock: ## renew constraints.txt from a clean install of the newest versions that pyproject.toml admits, and its hashes
 	@sh scripts/lock.sh constraints.txt
@@ -91,5 +93,5 @@ audit: ## look the pins up among the known vulnerabilities, where a service that
 	@python3 scripts/audit.py
 
 clean: ## remove caches and built files; data, runs and environments stay
-	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis story.png docs/pictures
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis story.png
 	@find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +

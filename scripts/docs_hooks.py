@@ -1,7 +1,4 @@
-"""What mkdocs does beside its plugins: the cards of what ships become pages; links out of docs/ stay in the site.
-
-One picture may be missing, that of the web page: see docs_pictures.py.
-"""
+"""What mkdocs does beside its plugins: the cards of what ships become pages; links out of docs/ stay in the site."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "src/storygan/weights"
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 CARD = re.compile(r"\(\.\./src/storygan/weights/([\w-]+)/README\.md\)")
-PAGE = re.compile(r"!\[[^]]*\]\(pictures/page\.png\)(\{[^}]*\})?\n")
 OUTSIDE = re.compile(r"\[([^]]+)\]\(\.\./([^)#]+)[^)]*\)")
 
 
@@ -29,8 +25,6 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Lead links to cards to their pages; of other files of the repository give the path."""
-    if not (ROOT / "docs/pictures/page.png").exists():
-        markdown = PAGE.sub("", markdown)
     if page.file.src_uri.startswith("cards/"):
         return markdown
     return OUTSIDE.sub(r"\1 (`\2` in the repository)", CARD.sub(r"(cards/\1.md)", markdown))

@@ -1,10 +1,13 @@
-"""Draws the pictures of docs/ from what ships: python scripts/docs_pictures.py FOLDER. Part of `make docs`.
+"""Draws the pictures of docs/ and the README anew, from what ships: `make pictures`, after a change of the model.
 
-The page's own picture, page.png, takes chromium; where there is none the documentation does without it.
+    python scripts/docs_pictures.py [FOLDER]     into docs/pictures, or another folder
+
+They are in git, as WebP. That of the page, page.webp, takes chromium; where there is none the old one stays.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
@@ -12,16 +15,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from storygan import StoryGAN, editing
 from storygan.data.images import decode_frame
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories
-from storygan.data.toon.render import make_story
-from storygan.viz import Row, save_image, save_sheet, strips
+from storygan.data.toon.render import render_toon
+from storygan.viz import Row, sheet, strips
 
+FOLDER = Path(__file__).parents[1] / "docs/pictures"
+QUALITY = 80  # of WebP
+TOON_STORIES = 7
+LABELS = 128  # pixels to the left of a sheet's frames, less a margin
 PATIENCE = 300_000  # milliseconds: the machine may be busy
-STORY = [
+STORY = [  # the README's, and that of editing.md
     "small blue metal cylinder at (-1.5, -0.7)",
     "large red rubber cube at (2.2, -2.8)",
     "large yellow metal sphere at (-2.1, 2.4)",
@@ -34,18 +42,29 @@ def frames_of(story: Story) -> np.ndarray:
     return np.stack([decode_frame(frame) for frame in story.frames])
 
 
+def save(picture: np.ndarray, path: Path, lossless: bool = False) -> None:
+    """uint8 (H, W, 3) -> a small file; for cartoons enlarged, the lossless one is smaller."""
+    Image.fromarray(picture).save(path, quality=QUALITY, method=6, lossless=lossless)
+
+
+def draw_story(model: StoryGAN, out: Path) -> None:
+    """The picture of the README: the first drawing of its story."""
+    drawing = model.generate(STORY, samples=4, seed=7)[0]
+    save(sheet([Row("", drawing, STORY)])[:, LABELS:], out / "story.webp")
+
+
 def draw_edits(model: StoryGAN, out: Path) -> None:
     """The pictures of editing.md."""
     before = editing.draw(model, STORY, seed=7)
     redrawn = editing.redraw(model, before, keep=[1, 3], seed=8)
-    save_sheet(editing.before_and_after(before, redrawn), out / "redrawn.png")
-    save_sheet(editing.between(editing.interpolate(model, before, seed=8, steps=5)), out / "way.png")
+    save(sheet(editing.before_and_after(before, redrawn)), out / "redrawn.webp")
+    save(sheet(editing.between(editing.interpolate(model, before, seed=8, steps=5))), out / "way.webp")
     longer = editing.continue_story(model, before, "large cyan rubber sphere at (1.5, 1.5)")
-    save_sheet(editing.told(longer), out / "longer.png")
+    save(sheet(editing.told(longer)), out / "longer.webp")
     after = editing.change_sentence(model, before, 3, "large purple metal cylinder at (-2.1, 2.4)")
-    save_sheet(editing.before_and_after(before, after), out / "changed.png")
+    save(sheet(editing.before_and_after(before, after)), out / "changed.webp")
     grid = editing.gist_grid(model, before)
-    save_sheet(editing.influence_rows(editing.influence(model, before), before, grid), out / "influence.png", scale=1)
+    save(sheet(editing.influence_rows(editing.influence(model, before), before, grid), scale=1), out / "influence.webp")
 
 
 def draw_rows(model: StoryGAN, sample: Path, out: Path) -> None:
@@ -61,14 +80,23 @@ def draw_rows(model: StoryGAN, sample: Path, out: Path) -> None:
         "the model": model.generate(story.sentences, seed=7)[0],
     }
     captions = [story.sentences, *[()] * (len(rows) - 1)]
-    save_sheet([Row(*row) for row in zip(rows, rows.values(), captions, strict=True)], out / "rows.png")
+    save(sheet([Row(*row) for row in zip(rows, rows.values(), captions, strict=True)]), out / "rows.webp")
+
+
+def draw_data_sets(sample: Path, toon: Path, out: Path) -> None:
+    """The pictures of data.md: some stories of each, those of Toon-SV with their sentences."""
+    clevr = list(read_stories(sample, "train"))[:3]
+    save(strips(np.stack([frames_of(story) for story in clevr]), 2), out / "clevr-sv.webp")
+    told = list(read_stories(toon, "train"))
+    rows = [Row(f"story {n}", frames_of(story), story.sentences) for n, story in enumerate(told, 1)]
+    save(sheet(rows, scale=3), out / "toon-sv.webp", lossless=True)
 
 
 def photograph_page(out: Path) -> None:
     """The page of `storygan demo`, a story drawn, down to the pictures."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None or not (find_spec("gradio") and find_spec("playwright")):
-        print("no chromium: no picture of the page")
+        print("no chromium: the picture of the page stays as it is")
         return
     from playwright.sync_api import sync_playwright
 
@@ -87,23 +115,22 @@ def photograph_page(out: Path) -> None:
         box = page.locator("#pictures").bounding_box()
         assert box is not None
         clip = {"x": 0, "y": 0, "width": 1000, "height": box["y"] + box["height"] + 12}
-        page.screenshot(path=out / "page.png", full_page=True, clip=clip)
+        screenshot = page.screenshot(full_page=True, clip=clip)
         browser.close()
+    save(np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB")), out / "page.webp")
 
 
 def main() -> None:
-    out = Path(sys.argv[1])
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     out.mkdir(parents=True, exist_ok=True)
     model = StoryGAN.from_pretrained("clevr-sv")
-    save_image(strips(model.generate(STORY, samples=3, seed=7), 2), out / "drawn.png")
+    draw_story(model, out)
     draw_edits(model, out)
     with tempfile.TemporaryDirectory() as folder:
-        sample = write_sample(f"{folder}/sample")[0].parent
-        stories = list(read_stories(sample, "train"))[:3]
+        sample, toon = write_sample(f"{folder}/sample")[0].parent, Path(folder, "toon")
+        render_toon(toon, train=TOON_STORIES, workers=1)
         draw_rows(model, sample, out)
-    save_image(strips(np.stack([frames_of(story) for story in stories]), 2), out / "clevr-sv.png")
-    toon = [frames_of(make_story("train", number)) for number in (3, 5)]
-    save_image(strips(np.stack(toon), 2), out / "toon-sv.png")
+        draw_data_sets(sample, toon, out)
     photograph_page(out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -54,6 +55,26 @@ def test_every_page_is_in_the_navigation() -> None:
 def test_committed_pictures_are_small() -> None:
     for picture in (ROOT / "docs/images").iterdir():
         assert picture.stat().st_size < 50_000, picture
+    assert sum(picture.stat().st_size for picture in (ROOT / "docs/pictures").iterdir()) < 400_000
+
+
+def test_every_picture_that_is_drawn_is_shown_and_in_git() -> None:
+    """GitHub shows what is in git, and nothing else."""
+    listed = subprocess.check_output(["git", "ls-files", "docs/pictures"], cwd=ROOT, text=True).split()
+    pages = [*DOCS, ROOT / "README.md"]
+    shown = {name for page in pages for name in re.findall(r"\((?:docs/)?pictures/([\w.-]+)\)", page.read_text())}
+    assert {Path(name).name for name in listed} == shown
+
+
+def test_the_first_picture_is_of_the_readme_s_story() -> None:
+    spec = importlib.util.spec_from_file_location("docs_pictures", ROOT / "scripts/docs_pictures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    calls = (ROOT / "README.md").read_text(), (ROOT / "docs/index.md").read_text()
+    for text in calls:
+        assert [sentence for sentence in script.STORY if f'"{sentence}"' not in text] == []
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +82,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built from a copy of what it is made of."""
     root = tmp_path_factory.mktemp("site")
     for name in ("docs", "scripts", "src", "examples"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "pictures"))
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "mkdocs.yml", root)
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(root / "src")}
-    for command in ([str(root / "scripts/docs_pictures.py"), "docs/pictures"], ["-m", "mkdocs", "build", "--strict"]):
+    for command in (["scripts/docs_pictures.py"], ["-m", "mkdocs", "build", "--strict"]):
         done = subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+    drawn = {path.name for path in (root / "docs/pictures").iterdir()}
+    assert drawn == {path.name for path in (ROOT / "docs/pictures").iterdir()}, "make pictures"
     return root / "build/site"
 
 
