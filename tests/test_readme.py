@@ -1,5 +1,7 @@
-"""The README is run, and the pages of docs/ by test_docs.py: every fenced bash and python block, in order, in a working
-copy of the repository.
+"""The README is run: every fenced bash and python block, in order, in a working copy of the repository.
+
+test_docs.py runs the pages of docs/ that are followed step by step in the same way; of all pages, test_site.py asks
+whether the command line understands the commands.
 
 Comments above a block say where it is not run as it stands:
     <!-- ci: slow -->            in the slow tests, not in the fast ones
@@ -119,7 +121,7 @@ def working_copy(folder: Path) -> Path:
     (folder / ".venv").symlink_to(environment)
     if (ROOT / ".render-venv").exists():
         (folder / ".render-venv").symlink_to(ROOT / ".render-venv")
-    for name in ("pyproject.toml", "constraints.txt", "constraints-render.txt", "scripts/render-env.sh"):
+    for name in ("pyproject.toml", "constraints.txt", "constraints-render-hashed.txt", "scripts/render-env.sh"):
         os.utime(folder / name, (0, 0))  # older than the stamps: make must not install into the shared environment
     return folder
 
