@@ -25,10 +25,10 @@ LOADED = re.compile(
 )
 
 
-def calls(page: Path) -> list[str]:
-    """The calls of `storygan` in the page's bash blocks."""
+def calls(page: Path, program: str = "storygan ") -> list[str]:
+    """The calls of a program in the page's bash blocks."""
     code = "\n".join(block.code for block in parse(page.read_text()) if block.language == "bash")
-    return [line for line in code.replace("\\\n", " ").splitlines() if line.startswith("storygan ")]
+    return [line for line in code.replace("\\\n", " ").splitlines() if line.startswith(program)]
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
@@ -43,6 +43,19 @@ def test_every_command_of_a_page_is_understood(page: Path, tmp_path: Path, monke
     for command in calls(page):
         arguments = shlex.split(command, comments=True)[1:]
         assert cli.main(arguments) == 0, command
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/scaling.md"], ids=lambda page: page.stem)
+def test_fabric_run_hands_our_options_on(page: Path) -> None:
+    """They go through torchrun's parser, which takes what it knows, or almost knows, for its own."""
+    from torch.distributed.run import get_args_parser
+
+    found = calls(page, "fabric run")
+    assert len(found) == 2
+    for command in found:
+        script, *options = shlex.split(command.split("--devices 2")[1])
+        read = get_args_parser().parse_args([script, *options])
+        assert (read.training_script, read.training_script_args) == (".venv/bin/storygan", options)
 
 
 def test_every_page_is_in_the_navigation() -> None:
