@@ -6,6 +6,7 @@ with 1 where a pin has a known vulnerability.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("constraints-hashed.txt", "constraints-cuda-hashed.txt", "constraints-render-hashed.txt")
+ENVIRONMENTS = (("constraints-hashed.txt", "constraints-cuda-hashed.txt"), ("constraints-render-hashed.txt",))
+"""Files of one environment: pip-audit takes no two versions of a package at once."""
 SERVICES = ("pypi", "osv")  # `pip-audit --vulnerability-service`
 MOST = 300  # seconds for each call of a program
 
@@ -38,11 +40,12 @@ def main() -> int:
 def looked_up(python: str, service: str) -> list[dict[str, Any]]:
     """The pins as pip-audit reports them, those that the service does not know without `vulns`; [] if it is silent."""
     command = ["pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "-f", "json"]
-    command += ["-s", service, *(part for lock in LOCKS for part in ("-r", str(ROOT / lock)))]
-    try:
-        return json.loads(said(python, *command))["dependencies"]
-    except ValueError:
-        return []
+    pins = []
+    for locks in ENVIRONMENTS:
+        files = [part for lock in locks for part in ("-r", str(ROOT / lock))]
+        with contextlib.suppress(ValueError):
+            pins += json.loads(said(python, *command, "-s", service, *files))["dependencies"]
+    return pins
 
 
 def said(python: str, *module: str) -> str:

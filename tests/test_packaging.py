@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -134,6 +135,15 @@ def test_hashed_constraints_pin_the_same(file: str) -> None:
     wanted = {name: version for name, (version, _) in pins(file).items()}
     assert {name: version for name, (version, _) in hashed.items()} == wanted, "run `make lock`"
     assert [name for name, (_, hashes) in hashed.items() if not hashes] == []
+
+
+def test_the_audit_asks_about_every_pin_and_about_no_package_twice() -> None:
+    environments = runpy.run_path(str(ROOT / "scripts/audit.py"))["ENVIRONMENTS"]
+    assert {name for locks in environments for name in locks} == {path.name for path in ROOT.glob("*-hashed.txt")}
+    for locks in environments:
+        text = "".join((ROOT / name).read_text() for name in locks)
+        names = [name.lower() for name in re.findall(r"^([\w.-]+).*==", text, re.MULTILINE)]
+        assert len(names) == len(set(names)), "pip-audit takes no two versions of a package at once"
 
 
 @pytest.mark.slow
