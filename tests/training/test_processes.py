@@ -53,7 +53,8 @@ def complaints(said: list[list[str]]) -> list[str]:
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
 def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path], tmp_path: Path, number: int) -> None:
     """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding. What is left of
-    rounding is a ReLU that opens in one sum and not in the other: 7e-4 of the largest gradient with 4 processes."""
+    rounding is a ReLU that opens in one sum and not in the other: 2e-3 of the largest gradient with 2 processes, whose
+    halves of the batch take other ways through `models.winograd` than the whole."""
     config = tiny(
         make_dataset(stories=B, T=2),
         model=ModelConfig(T=2),
@@ -74,7 +75,7 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
             torch.testing.assert_close(
                 many["gradients"][name] / scale,
                 gradient / scale,
-                atol=2e-3,
+                atol=1e-2,
                 rtol=0,
                 msg=lambda told, name=name: f"{name}: {told}",
             )
