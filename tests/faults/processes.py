@@ -26,6 +26,11 @@ PATIENCE = 300
 """Seconds for what takes one or two on an idle machine. A process that lives longer says on stderr where it is."""
 
 
+def heed_ctrl_c() -> None:
+    """A shell starts what is in the background, these tests it may be, to ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Command:
     """`storygan ARGUMENTS` in a process of its own.
 
@@ -101,6 +106,7 @@ class Group:
                 stderr=file,
                 env={**os.environ, **environment},
                 start_new_session=True,
+                preexec_fn=heed_ctrl_c,
             )
         self.log = log
 
@@ -129,6 +135,7 @@ class Group:
             if time.monotonic() > end:
                 left = self.members()
                 os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
                 raise AssertionError(f"processes {left} go on: {self.said()}")
             time.sleep(0.05)
         return self.process.wait()
@@ -181,7 +188,7 @@ def _main(
     os.dup2(descriptor, 2)
     faulthandler.enable()
     faulthandler.dump_traceback_later(0.9 * PATIENCE)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
+    heed_ctrl_c()
     if years_back:
         now = time.time
         time.time = lambda: now() - years_back * 365 * 86400

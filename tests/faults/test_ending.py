@@ -19,7 +19,7 @@ from tests.run_folders import no_torn_file, steps_logged
 from storygan.data.dataset import open_split
 from storygan.training.checkpoint import checkpoint_paths, step_of
 
-KILLS = int(os.environ.get("STORYGAN_KILLS", "20"))
+KILLS = int(os.environ.get("STORYGAN_KILLS", "50"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
