@@ -221,8 +221,9 @@ def test_things_are_clicked_onto_the_floor(visit: Callable[..., Any], width: str
     page.wait_for_selector("#check :text('Write 1 more sentence')")
 
 
-def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -> None:
-    page = visit()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any], width: str) -> None:
+    page = visit(width)
     tell(page, *STORY)
     draw(page, samples=2)
     first = shown(page)
@@ -240,7 +241,7 @@ def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -
     assert said.startswith("Pictures 1 and 2 stayed exactly as they were. Pictures 3 and 4 changed. Where the old and")
     assert after[:6] == first[:6]  # the other drawing, and what was told before, are as they were
     assert after[6] != first[6]
-    picture(page, "desk-5-changed")
+    picture(page, f"{width}-5-changed")
 
     page.click("#keep-frames label:has-text('3')")
     page.click("#redraw")
@@ -252,7 +253,7 @@ def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -
     page.wait_for_selector("#influence .drawing:nth-of-type(5) img")
     assert page.locator("#influence .owed").count() == 4
     assert not page.locator("#influence details section").first.is_visible()
-    picture(page, "desk-6-influence")
+    picture(page, f"{width}-6-influence")
 
     page.click("#undo")
     page.wait_for_function("src => document.querySelectorAll('#pictures img')[4].src === src", arg=after[4])
@@ -263,8 +264,9 @@ def test_one_sentence_is_changed_and_others_redrawn(visit: Callable[..., Any]) -
     page.wait_for_function("() => document.querySelector('#influence').innerText.trim() === ''")
 
 
-def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any]) -> None:
-    page = visit()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any], width: str) -> None:
+    page = visit(width)
     tell(page, *STORY)
     draw(page)
     first = shown(page)
@@ -281,7 +283,7 @@ def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any]) 
     assert "large cyan rubber sphere" in page.locator("#pictures figcaption").last.inner_text()
     page.wait_for_selector("#comparison :text('Picture 5 is new.')")
     page.wait_for_selector("#which label:has-text('5')")
-    picture(page, "desk-7-longer")
+    picture(page, f"{width}-7-longer")
 
     page.click("#way")
     page.wait_for_selector("#pictures .drawing:nth-of-type(5) img")
@@ -290,7 +292,7 @@ def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any]) 
     assert way[:5] != way[20:]
     assert page.inner_text("#pictures h3 >> nth=2") == "Drawing 3: 50% of the way"
     page.wait_for_selector("#liked label:has-text('5')")
-    picture(page, "desk-8-way")
+    picture(page, f"{width}-8-way")
     page.click("#undo")
     page.wait_for_function("() => document.querySelectorAll('#pictures img').length === 5")
     assert shown(page) == longer
@@ -305,8 +307,9 @@ def pick(page: Any, model: str) -> None:
     page.click(f"[role=option]:has-text('{model}')")
 
 
-def test_each_model_has_its_examples_its_floor_and_its_check(visit: Callable[..., Any]) -> None:
-    page = visit()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_each_model_has_its_examples_its_floor_and_its_check(visit: Callable[..., Any], width: str) -> None:
+    page = visit(width)
     pick(page, "english")
     page.wait_for_selector("#plan", state="hidden")
     page.wait_for_selector("#examples button:has-text('The carrot')")
@@ -318,7 +321,7 @@ def test_each_model_has_its_examples_its_floor_and_its_check(visit: Callable[...
     page.wait_for_selector("#check .ready")
     draw(page)
     assert len(shown(page)) == 5
-    picture(page, "desk-9-english")
+    picture(page, f"{width}-9-english")
     page.click("#go-on")
     page.wait_for_selector("#pictures .strip figure:nth-of-type(6) img")
     page.click("#why")
