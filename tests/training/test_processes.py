@@ -53,8 +53,8 @@ def complaints(said: list[list[str]]) -> list[str]:
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
 def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path], tmp_path: Path, number: int) -> None:
     """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding. What is left of
-    rounding is a ReLU that opens in one sum and not in the other: 2e-3 of the largest gradient with 2 processes, whose
-    halves of the batch take other ways through `models.winograd` than the whole."""
+    rounding are ReLUs that open in one sum and not in the other: parts of a batch take other ways through
+    `models.winograd` than the whole. 1e-3 of a gradient at most."""
     config = tiny(
         make_dataset(stories=B, T=2),
         model=ModelConfig(T=2),
@@ -71,14 +71,8 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
         many = torch.load(tmp_path / str(number) / f"{rank}.pt")
         assert many["gradients"].keys() == one["gradients"].keys()
         for name, gradient in one["gradients"].items():
-            scale = gradient.abs().max().clamp(min=1e-6)
-            torch.testing.assert_close(
-                many["gradients"][name] / scale,
-                gradient / scale,
-                atol=1e-2,
-                rtol=0,
-                msg=lambda told, name=name: f"{name}: {told}",
-            )
+            error = (many["gradients"][name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
+            assert error < 5e-3, f"{name}: {error:.1e} of the gradient"
         for name, value in one["metrics"][0].items():
             torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-4, rtol=1e-4, msg=name)
 
