@@ -1,6 +1,7 @@
 """`storygan compare` for real, on two variants and the sample that ships; what it refuses."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 from filelock import FileLock
 
 from storygan.cli import main
+from storygan.cli.signals import Ended
 from storygan.cli.training import read_contenders
 from storygan.compare import turns
 from storygan.compare.differences import differences
@@ -49,7 +51,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     def killed_in_the_third_turn(config: TrainConfig, resume: bool) -> Path | None:
         folder = train(config, resume)
         if calls.append(config.iterations) or len(calls) == 3:
-            raise KeyboardInterrupt
+            raise Ended(signal.SIGINT)
         return folder
 
     monkeypatch.setattr(lines, "installed", dict)  # the networks of KID and FID have tests of their own
