@@ -38,6 +38,8 @@ def plain_yaml(text: str) -> Any:
         return _load_yaml(text)
     except ValueError as error:  # of a number with thousands of digits
         raise yaml.YAMLError(reason(error)) from error
+    except TypeError as error:  # the library adds a colon to a lone name, and fails where that is no text
+        raise yaml.YAMLError("a name in it is no text") from error
 
 
 set_loader("yaml", plain_yaml, (yaml.YAMLError,))
