@@ -35,3 +35,12 @@ def test_soak_of_a_moment() -> None:
     assert row["runs that ended"] >= 1
     assert row["runs that differ"] == 0
     assert 100 < row["undisturbed, peak early, MB"] <= row["undisturbed, peak late, MB"] < 3000
+
+
+@pytest.mark.slow
+def test_every_convolution_once() -> None:
+    command = [sys.executable, ROOT / "benchmarks/convolutions.py", "--repeats", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
+    rows = done.stdout.splitlines()[2:]
+    taken = [row.split("|")[1].split(",")[0].strip() for row in rows if "(" not in row]
+    assert taken == ["ladder", "ladder", "join", "generator", "generator"]

@@ -140,7 +140,8 @@ class TrainConfig:
     adam: AdamConfig = field(default_factory=AdamConfig)
     warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
     initialization: Literal["dcgan", "layers"] = "dcgan"
-    """What the networks' weights start as. `dcgan`: N(0, 0.02); `layers`: each layer's own, as PyTorch has it."""
+    """What the networks' weights start as, the generator's where `start` names none. `dcgan`: N(0, 0.02); `layers`:
+    each layer's own, as PyTorch has it."""
     start: str = ""
     """A model (a shipped one's name, a folder, a hub id) whose weights and sentence encoder the generator starts with;
     none in the paper's configuration."""

@@ -170,9 +170,11 @@ class Trainer:
         D_I = ImageDiscriminator(config.discriminator, n_labels)
         has_story = HAS_STORY_DISCRIMINATOR[config.model.variant]
         D_S = StoryDiscriminator(config.model.T, config.discriminator) if has_story else None
-        for network in (D_I, D_S, model if config.initialization != "dcgan" else None):  # which the model has already
-            if network is not None:
-                STARTS[config.initialization](network)
+        if config.initialization != "dcgan":  # which the model has from its own making
+            STARTS[config.initialization](model)
+        for discriminator in (D_I, D_S):
+            if discriminator is not None:
+                STARTS[config.initialization](discriminator)
         G_, G_adam = _setup(fabric, model, config.adam.lr_generator, config)
         D_I_, D_I_adam = _setup(fabric, D_I, config.adam.lr_discriminator, config)
         D_S_, D_S_adam = (None, None) if D_S is None else _setup(fabric, D_S, config.adam.lr_discriminator, config)
