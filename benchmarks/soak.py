@@ -3,7 +3,7 @@
 A small real configuration (T = 4, every phase and option, batches of 2, one thread) is trained on the sample that ships
 with the package, by processes as a user starts them, with a checkpoint about every `--every` seconds:
 
-1. for a moment, to find how long an iteration takes, and so how many make a quarter of `--minutes`: the whole run;
+1. for a moment, to find how long an iteration takes, and so how many make an eighth of `--minutes`: the whole run;
 2. undisturbed;
 3. in another folder, for `--minutes`: SIGKILL at a random moment (uniform, up to twice `--every` after the process has
    the run's lock), then `--resume`, again and again. A run that gets to its end all the same is compared, and another
@@ -166,7 +166,7 @@ def soaked(soak: Soak, minutes: float, every: float) -> dict[str, object]:
     subprocess.run(sample, check=True, stdout=subprocess.DEVNULL)
     a_step = soak.seconds_an_iteration()
     soak.checkpoint_every = max(1, round(every / a_step))
-    soak.iterations = max(8, round(60 * minutes / 4 / a_step))
+    soak.iterations = max(8, round(60 * minutes / 8 / a_step))
     soak.warm_up = soak.iterations // 8
     print(
         f"{a_step:.3f} s an iteration: {soak.iterations} iterations, the first {soak.warm_up} the generator's warm-up "
