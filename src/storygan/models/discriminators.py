@@ -70,11 +70,11 @@ class JoinConv(nn.Conv2d):
         W_x, W_c = self.weight.split(self.split, dim=1)
         image = winograd.conv2d(x, W_x, stride=1)
         inside = W_c.new_tensor(self.TAPS_INSIDE)
-        kinds = torch.einsum("oclm,rl,sm->cors", W_c, inside, inside)  # (condition, outputs, 3, 3)
         rows, columns = (torch.tensor([0] + [1] * (n - 2) + [2], device=x.device) for n in x.shape[2:])
-        return [
-            image + torch.tensordot(c, kinds, dims=1).index_select(2, rows).index_select(3, columns) for c in conditions
-        ]
+        taps = torch.einsum("nc,oclm->nolm", torch.cat(conditions), W_c)
+        kinds = torch.einsum("nolm,rl,sm->nors", taps, inside, inside)
+        parts = kinds.index_select(2, rows).index_select(3, columns).split(len(x))
+        return [image + part for part in parts]
 
 
 class ImageDiscriminator(nn.Module):

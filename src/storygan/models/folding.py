@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -37,16 +38,20 @@ def fold(network: Network) -> Network:
 
 
 class FoldedUpsampleConv(nn.ConvTranspose2d):
-    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once."""
+    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values at points at the first use."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 4, stride=2, padding=1)
+        self.values = lru_cache(1)(winograd.at_points)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
-        return winograd.conv_transpose2d(x, self.weight, self.bias)
+        return winograd.conv_transpose2d(x, self.weight, self.bias, self.values)
 
 
 def plain(layer: UpsampleConv) -> FoldedUpsampleConv:
     """The same layer with its kernel worked out. It has a bias: its own, or batch norm's."""
-    same = FoldedUpsampleConv(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+    same = FoldedUpsampleConv(layer.in_channels, layer.out_channels)
     same.weight.copy_(doubling_kernel(layer.weight))
     assert same.bias is not None
     assert layer.bias is not None

@@ -13,6 +13,7 @@ transposed convolution is the same steps in the opposite order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from torch.nn import functional as F
 
 POINTS = {(2, 2): (0.0, 1.0), (2, 3): (0.0, 1.0, -1.0), (4, 2): (1.0, -0.5, -1.5, 0.25)}
 """(m, r) -> points, beside infinity; of the small fractions, those with the least rounding."""
+
+Values = Callable[[Tensor, int, Tensor], Tensor]
 
 
 class Tiling(NamedTuple):
@@ -67,6 +70,13 @@ def pays(x: Tensor, outputs: int) -> bool:
     return x.is_cpu and outputs in (4, 8) and len(x) >= 16 and x.shape[2] == x.shape[3]
 
 
+def at_points(weight: Tensor, stride: int, G: Tensor) -> Tensor:
+    """(outputs, C, taps, taps) -> their values (n*n, outputs, stride*stride*C)."""
+    outputs, C, taps, _ = weight.shape
+    phases = weight.permute(2, 3, 0, 1).reshape(taps // stride, stride, taps // stride, stride, outputs, C)
+    return (G @ phases.permute(0, 2, 4, 1, 3, 5).reshape(G.shape[1], -1)).view(len(G), outputs, -1)
+
+
 def conv2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """`F.conv2d(x, weight, stride=stride, padding=1)` for 3x3 taps and stride 1, or 4x4 taps and stride 2."""
     N, C, H, W = x.shape
@@ -81,22 +91,15 @@ def conv2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     return y.reshape(N, -1, H // stride, W // stride)
 
 
-def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps."""
+def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, values: Values = at_points) -> Tensor:
+    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps. `values`: `at_points`, or its memory."""
     N, C, H, W = x.shape
     if not pays(x, H):
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
     m, n, tiles, A, G, B = tiling(H, 2, x.dtype)
     y = x.permute(0, 2, 3, 1).reshape(N, tiles, m, tiles, m, C).permute(2, 4, 0, 1, 3, 5)
-    products = (A @ y.reshape(m * m, -1)).view(n * n, N * tiles**2, C) @ at_points(weight, 2, G)
+    products = (A @ y.reshape(m * m, -1)).view(n * n, N * tiles**2, C) @ values(weight, 2, G)
     d = products.view(n, n, N, tiles, tiles, 2, 2, -1).permute(2, 0, 3, 5, 1, 4, 6, 7)
     rows = B.T.expand(N * len(B), -1, -1) @ d.reshape(N * len(B), len(B), -1)
     doubled = (B.T.expand(N, -1, -1) @ rows.view(N, len(B), -1)).view(N, 2 * H, 2 * W, -1).permute(0, 3, 1, 2)
     return doubled if bias is None else doubled + bias[:, None, None]
-
-
-def at_points(weight: Tensor, stride: int, G: Tensor) -> Tensor:
-    """(outputs, C, taps, taps) -> their values (n*n, outputs, stride*stride*C)."""
-    outputs, C, taps, _ = weight.shape
-    phases = weight.permute(2, 3, 0, 1).reshape(taps // stride, stride, taps // stride, stride, outputs, C)
-    return (G @ phases.permute(0, 2, 4, 1, 3, 5).reshape(G.shape[1], -1)).view(len(G), outputs, -1)
