@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.demo.browser import CHROMIUM
 from tests.test_readme import ROOT, parse
 
 from storygan.cli import commands as cli
@@ -119,10 +120,15 @@ def test_no_page_loads_from_another_host(site: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+def test_the_example_that_draws_without_pytorch_is_on_its_page(site: Path) -> None:
+    assert "InferenceSession" in (site / "sharing.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_browser_reads_and_searches_it_from_the_file_system(site: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
+    if CHROMIUM is None:
         pytest.skip("needs chromium")
     asked, wrong = set(), []
 
@@ -131,7 +137,7 @@ def test_a_browser_reads_and_searches_it_from_the_file_system(site: Path) -> Non
             wrong.append(request.url)
 
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.set_default_timeout(120_000)
         page.on("request", lambda request: asked.add(request.url.split(":")[0]))

@@ -1,5 +1,6 @@
 """What a visitor saves."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 from tests.demo.conftest import STORY
 
 from storygan.demo.comic import BOX, PAGE, comic_page
-from storygan.demo.files import SCALE, write_files
+from storygan.demo.files import SCALE, keep_newest, write_files
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
 
@@ -24,6 +25,20 @@ def test_five_files_of_one_drawing(tmp_path: Path) -> None:
         assert (picture.size, picture.mode) == (PAGE, "RGB")
     assert paper.read_bytes().startswith(b"%PDF-")
     assert sorted(tmp_path.iterdir()) == sorted([strip, animation, page, paper, story])
+
+
+def test_the_newest_files_are_kept(tmp_path: Path) -> None:
+    for n in range(5):
+        (tmp_path / f"drawing {n}").mkdir()
+        for name in ("a", "b"):
+            path = tmp_path / f"drawing {n}" / name
+            path.write_text(name)
+            os.utime(path, (n, n + (name == "b") / 2))
+    keep_newest(tmp_path, 3)
+    left = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))]
+    assert left == ["drawing 3", "drawing 3/b", "drawing 4", "drawing 4/a", "drawing 4/b"]
+    keep_newest(tmp_path, 9)
+    assert len(list(tmp_path.rglob("*"))) == 5
 
 
 @pytest.mark.parametrize("T", [1, 2, 4, 5, 6, 9])

@@ -108,6 +108,7 @@ def visit(browser: Any, address: str, called: list[str], calls: list[tuple[str, 
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
         page.on("request", lambda request: calls.append((request.method, request.url)))
+        page.on("websocket", lambda socket: requests.append(socket.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
         page.wait_for_selector("#story textarea")
@@ -274,6 +275,7 @@ def test_a_story_goes_on_and_another_idea_is_gone_to(visit: Callable[..., Any], 
     page.wait_for_selector("#more-check mark:text-is('a cow')")
     page.click("#go-on")
     page.wait_for_selector("#comparison .problem:has-text('cow')")
+    picture(page, f"{width}-a-bad-sentence-more")
     assert shown(page) == first
     page.fill("#more :is(textarea, input)", "large cyan rubber sphere at (1.5, 1.5)")
     page.click("#go-on")
@@ -388,6 +390,7 @@ def test_each_file_is_saved_and_the_story_given_back(visit: Callable[..., Any], 
     (tmp_path / "picture.txt").write_bytes(files["Picture"].read_bytes())
     open_file(page, tmp_path / "picture.txt")
     page.wait_for_selector("#check .problem:has-text('plain text')")
+    picture(page, "desk-a-file-that-is-no-story")
     assert page.input_value("#story textarea").splitlines() == list(STORY)
     assert files["Comic page (PDF)"].read_bytes().startswith(b"%PDF-")
     with Image.open(files["Moving picture"]) as animation:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.demo.serving import OPEN, serving
 
 from storygan.cli import main
 from storygan.demo.models import load_models
@@ -40,6 +41,17 @@ def test_no_sentence_of_a_visitor_is_written_to_the_disk(tmp_path: Path, monkeyp
         cache.put({str(n): np.ones(384, np.float16)})
     assert len(embedding_cache.MEMORY) == MOST_EMBEDDINGS
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_it_serves_every_address_at_the_port_that_was_chosen(tmp_path: Path) -> None:
+    port = free_port("127.0.0.1", 0)
+    with serving(tmp_path, port, "--host", "0.0.0.0") as (_, address):
+        assert address.endswith(f":{port}/")
+        for host in ("127.0.0.1", "localhost", "127.0.0.2"):
+            with OPEN(f"http://{host}:{port}/", timeout=60) as answer:
+                assert "storygan" in answer.read().decode()
 
 
 def test_a_port_that_is_taken_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,11 +54,14 @@ def test_sentence(folder: str, storygan: StoryGAN, tmp_path: Path, capsys: Error
     assert not np.array_equal(old[2], new[2])
 
 
-def test_redraw_from_standard_input(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redraw_from_standard_input(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Errors
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(STORY)))
     out = tmp_path / "frames"
     call = ["edit", "redraw", "--model", folder, "--keep", "1", "3", "--new-seed", "5", "--samples", "2"]
-    assert main([*call, "--out", str(out)]) == 0
+    assert main([*call, "--out", str(out), "--json"]) == 0
+    assert [change > 0 for change in json.loads(capsys.readouterr().out)["everywhere"]] == [False, True, False, True]
     for before, after in ((1, 2), (4, 5)):
         same = [np.array_equal(*frames) for frames in zip(frames_in(out, before), frames_in(out, after), strict=True)]
         assert same == [True, False, True, False]

@@ -26,7 +26,7 @@ def edit_options(parser: ArgumentParser) -> None:
         command.add_argument("--samples", type=int, default=1, help="drawings of the story, each of them edited")
     for command in (redraw, interpolate):
         command.add_argument("--new-seed", type=int, required=True, help="of the other noise")
-    for command in (sentence, influence):
+    for command in (sentence, redraw, influence):
         command.add_argument("--json", action="store_true", help="one JSON object: what changes")
     sentence.add_argument("--at", type=int, required=True, help="which sentence, from 1")
     sentence.add_argument("--to", type=str, required=True, help="what it says instead")
@@ -59,7 +59,11 @@ def edit_sentence(options: Namespace, model: Any, before: Any, out: Path) -> Non
     places = [before.story[options.at - 1], options.to] if model.sentence_encoder.kind == "clevr" else []
     effect = editing.effect(before.frames, after.frames, editing.place_of(*places))
     viz.save_sheet(editing.before_and_after(before, after), out, options.scale)
-    where = "; inside: where the old and the new object stand" if places else ""
+    tell_effect(options, out, effect, "; inside: where the old and the new object stand" if places else "")
+
+
+def tell_effect(options: Namespace, out: Path, effect: Any, where: str = "") -> None:
+    """What changed, as a table or as JSON."""
     told = f"{out}: before and after. Mean change, in levels of 0 to 255{where}:\n{effect}"
     print(json.dumps(effect.to_dict()) if options.json else told)
 
@@ -70,7 +74,7 @@ def edit_redraw(options: Namespace, model: Any, before: Any, out: Path) -> None:
 
     after = editing.redraw(model, before, options.keep, options.new_seed)
     viz.save_sheet(editing.before_and_after(before, after), out, options.scale)
-    print(f"{out}: before and after")
+    tell_effect(options, out, editing.effect(before.frames, after.frames))
 
 
 def edit_continue(options: Namespace, model: Any, before: Any, out: Path) -> None:

@@ -90,11 +90,19 @@ def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
     return parser
 
 
-def named_path(text: str) -> str:
+class NamedPath:
     """The path in an argument; empty, as from a variable that is not set, it would be the current folder."""
-    if not text.strip():
-        raise ArgumentTypeError("it is empty: name a file or a folder")
-    return text
+
+    def __call__(self, text: str) -> str:
+        if not text.strip():
+            raise ArgumentTypeError("it is empty: name a file or a folder")
+        return text
+
+    def __repr__(self) -> str:
+        return "path"  # `--help` shows it
+
+
+named_path = NamedPath()
 
 
 def threads_option(parser: ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +35,17 @@ def write_files(frames: np.ndarray, sentences: Sequence[str], folder: Path) -> l
     comic.save(paper, resolution=DPI, quality=92)
     story.write_text("\n".join(sentences) + "\n", encoding="utf-8")
     return [strip, animation, page, paper, story]
+
+
+def keep_newest(folder: Path, most: int) -> None:
+    """Delete the oldest files two levels below the folder, but for `most`, and the folders that this empties."""
+
+    def age(path: Path) -> float:
+        with suppress(FileNotFoundError):  # another visitor's turn has just deleted it
+            return path.stat().st_mtime
+        return 0.0
+
+    for path in sorted(folder.glob("*/*"), key=age)[:-most]:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()

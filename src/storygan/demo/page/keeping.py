@@ -9,9 +9,10 @@ from uuid import uuid4
 import gradio as gr
 
 from storygan.demo.drawing import Sheet
-from storygan.demo.files import write_files
+from storygan.demo.files import keep_newest, write_files
 
 FILES = ("Picture (PNG)", "Moving picture (GIF)", "Comic page (PNG)", "Comic page (PDF)", "Story (text)")
+MOST_FILES = 2000  # on the server: about 100 MB, the files of 200 drawings, each with the copy that Gradio serves
 
 
 class Keeping:
@@ -23,10 +24,12 @@ class Keeping:
             self.downloads = [gr.DownloadButton(f"⬇ {label}", size="lg", min_width=150) for label in FILES]
 
     def files(self, sheet: Sheet | None, liked: Any) -> list[Any]:
-        """The files, in Gradio's temporary folder, which serves and clears them."""
+        """The files, in Gradio's temporary folder, which serves them, and clears them after a time."""
         if sheet is None:
             return [None] * len(FILES)
         drawing = sheet.pick(liked)
-        folder = Path(self.downloads[0].GRADIO_CACHE) / uuid4().hex
+        served = Path(self.downloads[0].GRADIO_CACHE)
+        keep_newest(served, MOST_FILES)
+        folder = served / uuid4().hex
         folder.mkdir(parents=True)
         return [str(path) for path in write_files(drawing.frames[0], drawing.story, folder)]
