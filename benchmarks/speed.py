@@ -6,7 +6,7 @@ matrix product measured in the same run. `floor` is the time the arithmetic woul
 share of the time that PyTorch's profiler finds inside convolutions and matrix products. Run it on an idle machine, and
 trust ratios within one run more than seconds.
 
-`--against COMMIT` is a paired run instead: training iterations of this tree and of COMMIT's, checked out beside it, in
+`--against COMMIT` is a paired run instead (benchmarks/paired.py): this tree and COMMIT's, checked out beside it, in
 turns.
 """
 
@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 
 import numpy as np
 import torch
+from paired import against
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
@@ -62,6 +63,8 @@ class Row:
     peak_gflops: float
     floor_s: float
     note: str = ""
+    peak_mb: int = 0
+    """Of the process, where it has one of its own."""
 
 
 def timed(call: Callable[[], object], repeats: int) -> tuple[float, float, float]:
@@ -198,28 +201,34 @@ def command(*arguments: str) -> tuple[float, int]:
 def process_rows(bench: Bench, folder: Path, peak: float) -> dict[str, Callable[[], Row]]:
     """Rows that time a whole process."""
 
-    def start_up(*arguments: str) -> Row:
-        seconds = [command(*arguments)[0] for _ in range(7)]
+    def start_up(*arguments: str, gflop: float = 0.0) -> Row:
+        seconds, mb = zip(*(command(*arguments) for _ in range(7)), strict=True)
         low, median, high = statistics.quantiles(seconds, n=4)
-        return Row(median, low, high, 0.0, 0.0, peak, 0.0, "a process from start to end")
+        note = f"a process from start to end; peak memory {max(mb)} MB"
+        return Row(median, low, high, gflop, gflop / median, peak, gflop / peak, note, max(mb))
 
-    def end_to_end() -> Row:
-        bench.config.run = str(folder / "run")
-        few, many = 4, 16
+    def end_to_end(few: int = 4, many: int = 16) -> Row:
         options = ["--data.path", bench.data, "--batch_size", str(B), "--loss.mismatched", "true"]
         options += ["--checkpoint_every", "1000", "--sample_every", "1000"]
-        t_few, _ = command("train", *options, "--iterations", str(few), "--run", str(folder / "few"))
-        t_many, memory = command("train", *options, "--iterations", str(many), "--run", str(folder / "many"))
-        each = (t_many - t_few) / (many - few)
+        seconds, peak_mb = [], 0
+        for repeat in range(3):
+            took = {}
+            for n in (few, many):
+                took[n], mb = command("train", *options, "--iterations", str(n), "--run", str(folder / f"{n}-{repeat}"))
+                peak_mb = max(peak_mb, mb)
+            seconds.append((took[many] - took[few]) / (many - few))
+        low, each, high = sorted(seconds)
         gflop = arithmetic(bench.trainer.iteration)
-        note = f"{B / each:.1f} stories/s; peak memory {memory} MB"
-        return Row(each, each, each, gflop, gflop / each, peak, gflop / peak, note)
+        note = f"{B / each:.1f} stories/s; peak memory {peak_mb} MB; of 3, the lowest and the highest"
+        return Row(each, low, high, gflop, gflop / each, peak, gflop / peak, note, peak_mb)
 
     story = str(folder / "story.png")
     return {
         "train_end_to_end": end_to_end,
         "startup_help": lambda: start_up("--help"),
-        "startup_generate": lambda: start_up("generate", *[STORY] * 4, "--out", story),
+        "startup_generate": lambda: start_up(
+            "generate", *[STORY] * 4, "--out", story, gflop=arithmetic(lambda: bench.draw(1))
+        ),
     }
 
 
@@ -245,79 +254,14 @@ def measure(only: str | None) -> dict[str, Row]:
     return rows
 
 
-PAIRED = """
-import sys, time, tempfile, torch
-from pathlib import Path
-from torch.utils.flop_counter import FlopCounterMode
-torch.set_flush_denormal(True)
-from storygan.config import *
-from storygan.data.dataset import open_split
-from storygan.training.loop import Trainer
-config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
-trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
-with FlopCounterMode(display=False) as counter:
-    metrics = trainer.iteration()
-losses = [f"{name}={value.item():.6f}" for name, value in metrics.items()]
-print(counter.get_total_flops() / 1e9, *losses, flush=True)
-for line in sys.stdin:
-    start = time.perf_counter()
-    trainer.iteration()
-    print(time.perf_counter() - start, flush=True)
-"""
-
-
-def against(commit: str, iterations: int = 12) -> dict[str, object]:
-    """Iterations of COMMIT's tree and of this one in turns, each in a process of its own, on the same batches."""
-    root = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_sample(folder / "sample")
-        subprocess.run(["git", "worktree", "add", "--detach", "-f", folder / "tree", commit], cwd=root, check=True)
-        try:
-            processes = {
-                label: subprocess.Popen(
-                    [sys.executable, "-c", PAIRED, str(folder / "sample")],
-                    env={**os.environ, "PYTHONPATH": str(tree / "src")},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-                for label, tree in (("before", folder / "tree"), ("after", root))
-            }
-            first = {label: process.stdout.readline() for label, process in processes.items() if process.stdout}
-            if not all(first.values()):
-                raise SystemExit(f"no training loop of this form in {commit} (b1e8816 has the first)")
-            seconds: dict[str, list[float]] = {label: [] for label in processes}
-            for _ in range(iterations):
-                for label, process in processes.items():
-                    assert process.stdin is not None
-                    assert process.stdout is not None
-                    process.stdin.write("\n")
-                    process.stdin.flush()
-                    seconds[label].append(float(process.stdout.readline()))
-            for process in processes.values():
-                process.kill()
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", folder / "tree"], cwd=root, check=True)
-    before, after = (statistics.median(seconds[label][2:]) for label in ("before", "after"))
-    told = {label: line.split() for label, line in first.items()}
-    return {
-        "commit": commit,
-        "ratio": before / after,
-        "seconds": {"before": before, "after": after},
-        "gflop": {label: float(words[0]) for label, words in told.items()},
-        "losses of the first iteration": {label: words[1:] for label, words in told.items()},
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="one row")
     parser.add_argument("--json", action="store_true", help="name -> row as the last line")
-    parser.add_argument("--against", metavar="COMMIT", help="a paired run of training iterations instead")
+    parser.add_argument("--against", metavar="COMMIT", help="a paired run instead")
     arguments = parser.parse_args()
     if arguments.against:
-        print(json.dumps(against(arguments.against), indent=None if arguments.json else 2))
+        print(json.dumps(against(arguments.against, peak_gflops()), indent=None if arguments.json else 2))
         return
     rows = measure(arguments.only)
     if arguments.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from storygan.models import winograd
+from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
+from storygan.models.image_generator import ImageGenerator
 
 N = 16
 Convolution = Callable[[Tensor, Tensor], Tensor]
@@ -76,6 +79,36 @@ def test_float32_rounds_no_worse_than_one_in_100_000(
         exact = derivatives(plain, *(part.detach().double().requires_grad_() for part in (x, w)))
         for found, expected in zip(derivatives(fast, x, w), exact, strict=True):
             assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+NETWORKS = {
+    "generator": (ImageGenerator, lambda G, x: G(x[0])),
+    "image discriminator": (ImageDiscriminator, lambda D, x: torch.cat(D(x[1], (x[2], x[3]), (x[3], x[2]))[0])),
+    "story discriminator": (lambda: StoryDiscriminator(4), lambda D, x: D(x[1].view(4, 4, 3, 64, 64), x[4])[0]),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_whole_networks_in_float32(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients, as a whole, within 1e-5 of the exact ones, or about as near as direct convolutions come."""
+    make, call = NETWORKS[name]
+    torch.manual_seed(0)
+    network = make().to(memory_format=torch.channels_last)
+    x = [torch.randn(N, 128, 4, 4), torch.randn(N, 3, 64, 64), *torch.randn(2, N, 128), torch.randn(4, 4, 128)]
+
+    def found(network: torch.nn.Module, x: list[Tensor]) -> list[Tensor]:
+        y = call(network, x)
+        return [y.detach(), *torch.autograd.grad(y.square().mean(), list(network.parameters()))]
+
+    fast = found(network, x)
+    monkeypatch.setattr(winograd, "pays", lambda *_: False)
+    direct = found(network, x)
+    exact = found(copy.deepcopy(network).double(), [part.double() for part in x])
+    errors, unavoidable = (
+        [float((a - b).norm() / b.norm()) for a, b in zip(form, exact, strict=True)] for form in (fast, direct)
+    )
+    assert errors[0] < 1e-5
+    assert all(one < max(1e-5, 2 * other) for one, other in zip(errors, unavoidable, strict=True)), errors
 
 
 @pytest.mark.parametrize(("taps", "stride", "side"), [(3, 1, 4), (3, 1, 8), (4, 2, 8), (4, 2, 16)])

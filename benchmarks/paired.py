@@ -1,0 +1,135 @@
+"""Two trees of this package in turns, each in a process of its own: what `speed.py --against COMMIT` runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from storygan.data.sample import write_sample
+
+TURNS = {"train_iteration": 12, "draw_64": 12, "draw_1": 24}
+WARM_UP = 2  # turns that do not count
+CODE = """
+import json, sys, time, torch
+from torch.utils.flop_counter import FlopCounterMode
+torch.set_flush_denormal(True)
+from storygan.config import *
+from storygan.data.dataset import open_split
+from storygan.models.noise import Noise
+from storygan.training.loop import Trainer
+try:
+    from storygan.models.folding import fold
+except ImportError:  # drawing had no form of its own yet
+    fold = lambda model: model
+config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
+trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
+drawing = fold(trainer.model)
+def draw(n):
+    noise = Noise.draw(n, config.model, torch.Generator().manual_seed(0))
+    return drawing.draw(trainer.S[:1].expand(n, -1, -1), noise)
+def iterate():
+    return {name: value.item() for name, value in trainer.iteration().items()}
+calls = {"train_iteration": iterate, "draw_1": lambda: draw(1), "draw_64": lambda: draw(64)}
+gflop, losses = {}, {}
+for name, call in calls.items():
+    with FlopCounterMode(display=False) as counter:
+        told = call()
+    gflop[name] = counter.get_total_flops() / 1e9
+    losses = losses or told
+print(json.dumps({"gflop": gflop, "losses": losses}), flush=True)
+for line in sys.stdin:
+    start = time.perf_counter()
+    calls[line.strip()]()
+    print(time.perf_counter() - start, flush=True)
+"""
+
+
+class Tree:
+    """A process that runs a tree's code when it is asked to."""
+
+    def __init__(self, source: Path, data: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CODE, str(data)],
+            env={**os.environ, "PYTHONPATH": str(source)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(self) -> str:
+        """What it says next."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def seconds(self, call: str) -> float:
+        """How long a call takes."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{call}\n")
+        self.process.stdin.flush()
+        return float(self.line())
+
+
+def against(commit: str, peak_gflops: float) -> dict[str, object]:
+    """Training iterations and drawings of COMMIT's tree and of this one in turns, on the same batches and noise."""
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_sample(folder / "sample")
+        subprocess.run(["git", "worktree", "add", "--detach", "-f", folder / "tree", commit], cwd=root, check=True)
+        trees: list[Tree] = []
+        try:
+            trees += [Tree(source / "src", folder / "sample") for source in (folder / "tree", root)]
+            first = [tree.line() for tree in trees]
+            if not all(first):
+                raise SystemExit(f"no training loop of this form in {commit} (b1e8816 has the first)")
+            pairs = {name: turns(trees, name, n) for name, n in TURNS.items()}
+        finally:
+            for tree in trees:
+                tree.process.kill()
+            subprocess.run(["git", "worktree", "remove", "--force", folder / "tree"], cwd=root, check=True)
+    before, after = (json.loads(line) for line in first)
+    return {
+        "commits": [commit, git(root, "describe", "--always", "--dirty")],
+        "threads": os.cpu_count(),
+        "peak_gflops": peak_gflops,
+        "rows": {name: row(pairs[name], before["gflop"][name], after["gflop"][name], peak_gflops) for name in TURNS},
+        "losses of the first iteration": {
+            name: [before["losses"][name], after["losses"][name]] for name in before["losses"]
+        },
+    }
+
+
+def turns(trees: list[Tree], call: str, n: int) -> list[list[float]]:
+    """[before, after] seconds of n turns; every other turn the later tree begins."""
+    pairs = []
+    for turn in range(n):
+        order = (0, 1) if turn % 2 else (1, 0)
+        seconds = {which: trees[which].seconds(call) for which in order}
+        pairs.append([seconds[0], seconds[1]])
+    return pairs[WARM_UP:]
+
+
+def row(pairs: list[list[float]], gflop_before: float, gflop_after: float, peak: float) -> dict[str, float]:
+    """Medians; the ratio is that of pairs, with its quartiles."""
+    low, ratio, high = statistics.quantiles([before / after for before, after in pairs], n=4)
+    return {
+        "before_s": statistics.median(before for before, _ in pairs),
+        "after_s": statistics.median(after for _, after in pairs),
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "before_gflop": gflop_before,
+        "after_gflop": gflop_after,
+        "before_floor_s": gflop_before / peak,
+        "after_floor_s": gflop_after / peak,
+    }
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What git says."""
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
