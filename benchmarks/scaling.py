@@ -1,11 +1,11 @@
-"""What grows how: bytes, memory and time against stories, T and processes.
+"""What grows how: bytes, memory and time against stories, the size of the frames, T and processes.
 
     python benchmarks/scaling.py                     all of it; some minutes on two idle cores
     python benchmarks/scaling.py --only stories
     python benchmarks/scaling.py --small             sizes that show the bytes; the times mean little
 
-Every row is measured in a process of its own, on the stories of the sample that ships with the package, repeated. The
-size of the frames is no row: the model draws 64x64, and the memory map takes size x size x 3 bytes a frame.
+Every row is measured in a process of its own, on the stories of the sample that ships with the package, repeated; for
+another size its frames are resized, as PNG. Training has no row of sizes: the model draws 64x64.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from storygan.config import DataConfig, ModelConfig, TrainConfig
 from storygan.data.dataset import open_split
@@ -48,11 +50,20 @@ def peak() -> int:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
-def data_set(folder: Path, stories: int, T: int = 4) -> Path:
+def resized(frame: bytes, size: int) -> bytes:
+    """An encoded frame of another size."""
+    file = BytesIO()
+    Image.open(BytesIO(frame)).resize((size, size)).save(file, "png")
+    return file.getvalue()
+
+
+def data_set(folder: Path, stories: int, T: int = 4, size: int = 64) -> Path:
     """So many stories of T frames: those of the sample, again and again."""
     write_sample(folder / "sample")
     (sample,) = (folder / "sample").glob("train-*.parquet")
     known: list[Story] = list(read_shard(sample))
+    if size != 64:
+        known = [replace(story, frames=[resized(frame, size) for frame in story.frames]) for story in known]
 
     def made() -> Iterator[Story]:
         for n, story in enumerate(islice(cycle(known), stories)):
@@ -64,9 +75,9 @@ def data_set(folder: Path, stories: int, T: int = 4) -> Path:
     return folder / "data"
 
 
-def stories_row(folder: Path, stories: int) -> Row:
+def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
     """Opening a data set: files, memory, time."""
-    maker = multiprocessing.get_context("spawn").Process(target=data_set, args=(folder, stories))
+    maker = multiprocessing.get_context("spawn").Process(target=data_set, args=(folder, stories, 4, size))
     maker.start()  # in a process of its own: what it took and gave back would be counted
     maker.join()
     data = folder / "data"
@@ -79,6 +90,7 @@ def stories_row(folder: Path, stories: int) -> Row:
     shard, frame_map = (next(data.glob(name)).stat().st_size for name in ("train-*.parquet", ".cache/train-*.npy"))
     return {
         "stories": stories,
+        "pixels": size,
         "Parquet, kB a story": shard / stories / 1e3,
         "memory map, kB a story": frame_map / stories / 1e3,
         "texts in memory, kB a story": (texts - before) / stories / 1e3,
@@ -166,6 +178,7 @@ def rows(small: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[int, ...
     batch_size, repeats = (4, 1) if small else (16, 5)
     return {
         "stories": [(stories_row, (n,)) for n in ((500, 2000) if small else (1000, 4000, 16000))],
+        "sizes": [(stories_row, (500 if small else 4000, size)) for size in (32, 128)],
         "T": [(T_row, (T, batch_size, repeats)) for T in ((2, 4) if small else (2, 4, 5, 8))],
         "processes": [(processes_row, (n, batch_size, repeats)) for n in ((1, 2) if small else (1, 2, 4))],
     }
@@ -188,7 +201,7 @@ def measured(function: Callable[..., Row], arguments: tuple[int, ...]) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["stories", "T", "processes"])
+    parser.add_argument("--only", choices=["stories", "sizes", "T", "processes"])
     parser.add_argument("--small", action="store_true", help="sizes that show the bytes; the times mean little")
     arguments = parser.parse_args()
     for name, calls in rows(arguments.small).items():
