@@ -1,11 +1,15 @@
 """Make a shipped model of a run's: python scripts/ship_model.py RUN/model NAME.
 
-Rounds the weights to fp16, adds docs/model-cards/NAME.md as the card, and writes src/storygan/weights/NAME.
+Rounds the weights to fp16, adds docs/model-cards/NAME.md as the card, with the results of docs/results/NAME.json for
+the hub, and writes src/storygan/weights/NAME. That file is what `storygan evaluate --model NAME --json` prints, so that
+the first time it is an older model's: measure, and call this again.
 """
 
+import json
 import sys
 from pathlib import Path
 
+from storygan.models.card import add_metadata
 from storygan.models.model_folder import SHIPPED
 from storygan.models.storygan import StoryGAN
 
@@ -14,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 
 def main(folder: str, name: str) -> None:
     model = StoryGAN.from_pretrained(folder).half_weights()
-    model.card = (ROOT / "docs" / "model-cards" / f"{name}.md").read_text()
+    report = json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text())
+    model.card = add_metadata((ROOT / "docs" / "model-cards" / f"{name}.md").read_text(), report)
     model.save_pretrained(SHIPPED / name)
     size = sum(path.stat().st_size for path in (SHIPPED / name).iterdir())
     print(f"{SHIPPED / name}: {size / 1e6:.1f} MB")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,25 +85,36 @@ discriminators are not part of it.
 """
 
 
-def add_results(card: str, report: Mapping[str, Any], row: str = "model") -> str:
+def add_results(card: str, report: Mapping[str, Any]) -> str:
     """The card with what `storygan evaluate --json` found, in its text and in its front matter.
 
     Args:
         card: a card with the heading `How good it is`; its section is replaced, or added at the end.
-        report: `Report.to_dict()`.
-        row: the row of the report that is this model.
+        report: `Report.to_dict()`; its row `model` is this model.
     """
-    rows = report["rows"]
-    names = list(rows[row])
-    table = [["metric", *rows], ["---"] * (len(rows) + 1)]
-    table += [[f"`{name}`", *(_cell(values.get(name)) for values in rows.values())] for name in names]
     how = f"{report['stories']} stories of {report['data']}, split {report['split']}, seed {report['seed']}"
-    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
-    section = f"{RESULTS}\nOn {how}, with 95% bootstrap intervals:\n\n{lines}\n\n"
+    section = f"{RESULTS}\nOn {how}, with 95% bootstrap intervals:\n\n{results_table(report)}\n\n"
     before, _, after = card.partition(RESULTS)
     _, heading, rest = after.partition("\n## ")
     text = f"{before}{section}## {rest}" if heading else f"{before.rstrip()}\n\n{section}"
-    parsed = ModelCard(text.rstrip() + "\n")
+    return add_metadata(text.rstrip() + "\n", report)
+
+
+def results_table(
+    report: Mapping[str, Any], metrics: Sequence[str] | None = None, titles: Mapping[str, str] | None = None
+) -> str:
+    """Markdown: a line for each of the metrics (all that the model's row has), a column for each row of the report."""
+    rows = report["rows"]
+    names = list(rows["model"]) if metrics is None else metrics
+    table = [["metric", *((titles or {}).get(name, name) for name in rows)], ["---"] * (len(rows) + 1)]
+    table += [[f"`{name}`", *(_cell(values.get(name)) for values in rows.values())] for name in names]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in table)
+
+
+def add_metadata(card: str, report: Mapping[str, Any]) -> str:
+    """The same, in the front matter alone: for a card whose text says it in its own way."""
+    values = report["rows"]["model"]
+    parsed = ModelCard(card)
     assert isinstance(parsed.data, ModelCardData)
     parsed.data.model_name = "storygan"
     parsed.data.eval_results = [
@@ -113,9 +124,9 @@ def add_results(card: str, report: Mapping[str, Any], row: str = "model") -> str
             dataset_name=report["data"],
             dataset_split=report["split"],
             metric_type=name,
-            metric_value=round(rows[row][name]["mean"], 4),
+            metric_value=round(value["mean"], 4),
         )
-        for name in names
+        for name, value in values.items()
     ]
     return str(parsed)
 
