@@ -236,7 +236,9 @@ def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:
         loop.check_fit(tiny_config(tiny_dataset, tmp_path), unlabelled)
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-4), (torch.float64, 1e-8)])
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 1e-4), pytest.param(torch.float64, 1e-8, marks=pytest.mark.slow)]
+)
 def test_threads_change_rounding_alone(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, bound: float
 ) -> None:
