@@ -1,7 +1,8 @@
 """What holds for every command: the same call gives the same bytes, and nobody outside this machine is asked.
 
-The commands run twice, in two processes whose hashes of text differ; each process notes every address that Python is
-asked to look up or to reach (`sys.addaudithook`, which no library can go around but those that are no Python).
+The commands run twice, in two processes whose hashes of text differ. They, and every Python that they start, workers
+too, note each address that they are asked to look up or to reach (`sys.addaudithook`, which no library can go around
+but those that are no Python).
 Rendering with Blender has its test in tests/data/clevr/test_render.py, the page in tests/demo/test_page.py.
 """
 
@@ -13,7 +14,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -47,20 +48,28 @@ COMMANDS = [
     [*COMPARE, "--out", "compared"],
     ["export", "one/model", "--onnx", "--out", "story.onnx"],
 ]
-RUN = """
-import io, json, sys
-from contextlib import redirect_stdout
-
-asked = []
+NOTE = """
+import os, sys
 
 def note(event, args):
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         if isinstance(args[1], tuple):  # not a file's name, as sockets of this machine alone have
-            asked.append([event, str(args[1][0])])
+            tell(args[1][0])
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        asked.append([event, str(args[0])])
+        tell(args[0])
 
+def tell(host):
+    os.write(ASKED, f"{os.getpid()} {host}\\n".encode())  # at its end: of several processes, each line stays whole
+
+ASKED = os.open(os.environ["ASKED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+tell("localhost")  # that this process notes
 sys.addaudithook(note)
+"""
+"""`sitecustomize`, which each Python imports when it starts."""
+RUN = """
+import io, json, sys
+from contextlib import redirect_stdout
+
 from storygan.cli import main
 said = []
 if __name__ == "__main__":
@@ -68,9 +77,19 @@ if __name__ == "__main__":
         with redirect_stdout(io.StringIO()) as out:
             code = main(command)
         said.append([command, code, out.getvalue()])
-    print(json.dumps({"said": said, "asked": asked}))
+    print(json.dumps(said))
 """
 VARYING = ("events", "compare", ".lock")  # files with the hour, seconds or a process in them
+
+
+class Run(NamedTuple):
+    """What a process left and did."""
+
+    folder: Path
+    said: list[tuple[list[str], int, str]]
+    """Each command, its exit code, what it printed."""
+    asked: list[list[str]]
+    """A process's id and an address that it was asked for; each process begins with its own machine's."""
 
 
 def own_stories(folder: Path) -> None:
@@ -84,35 +103,41 @@ def own_stories(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict[str, Any]]]:
-    """(folder, what was said and asked) of two processes."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Of two processes."""
     runs = []
     for hashes in ("1", "2"):
         folder = tmp_path_factory.mktemp("run")
-        (folder / "run.py").write_text(RUN)  # a file, which the processes that render can import
+        (folder / "run.py").write_text(RUN)  # a file, which the processes that draw can import
         own_stories(folder / "pictures")
+        notes = tmp_path_factory.mktemp("notes")
+        (notes / "sitecustomize.py").write_text(NOTE)
+        paths = os.pathsep.join(filter(None, (str(notes), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONHASHSEED": hashes, "XDG_CACHE_HOME": str(folder / ".cache")}
+        environment |= {"PYTHONPATH": paths, "ASKED": str(notes / "asked")}
         call = [sys.executable, "-W", "ignore", "run.py", json.dumps(COMMANDS)]
         done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=700)
         assert done.returncode == 0, done.stderr
-        runs.append((folder, json.loads(done.stdout.splitlines()[-1])))
+        asked = [line.split(" ", 1) for line in (notes / "asked").read_text().splitlines()]
+        runs.append(Run(folder, json.loads(done.stdout.splitlines()[-1]), asked))
     return runs
 
 
-def test_every_command_works(runs: list[tuple[Path, dict[str, Any]]]) -> None:
-    for _, told in runs:
-        assert [(command, code) for command, code, _ in told["said"] if code] == []
+def test_every_command_works(runs: list[Run]) -> None:
+    for run in runs:
+        assert [(command, code) for command, code, _ in run.said if code] == []
 
 
-def test_nobody_outside_this_machine_is_asked(runs: list[tuple[Path, dict[str, Any]]]) -> None:
+def test_nobody_outside_this_machine_is_asked(runs: list[Run]) -> None:
     own = ("127.", "::1", "localhost", "None")
-    for _, told in runs:
-        assert [host for _, host in told["asked"] if not host.startswith(own)] == []
+    for run in runs:
+        assert len({process for process, _ in run.asked}) > 2, "the two workers note too"
+        assert [host for _, host in run.asked if not host.startswith(own)] == []
 
 
-def test_the_same_call_gives_the_same_bytes(runs: list[tuple[Path, dict[str, Any]]]) -> None:
+def test_the_same_call_gives_the_same_bytes(runs: list[Run]) -> None:
     """Data drawn, training with 1 and with 2 threads, drawing, editing, measuring, exporting."""
-    (one, said), (two, again) = ((folder, told["said"]) for folder, told in runs)
+    (one, said, _), (two, again, _) = runs
     names = [
         {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts}
         for folder in (one, two)

@@ -156,7 +156,7 @@ class TrainConfig:
     """Decay an iteration of the averaged weights that are drawn with and exported; 0 for none."""
     seed: int = 0
     threads: int = 0
-    """CPU threads of a process; 0: the machine's cores, shared out. Resuming bit for bit needs the same number."""
+    """CPU threads of a process; 0: the cores it may use, shared out. Resuming bit for bit needs the same number."""
     timeout: int = 1800
     """Seconds that a process waits for the others that it trains with, before all end."""
     log_every: int = 10

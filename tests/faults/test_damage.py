@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from tests.conftest import tiny_story
 from tests.faults.conftest import assert_same_run
@@ -16,10 +17,11 @@ from tests.faults.processes import run
 from tests.faults.tally import fault
 from tests.run_folders import same
 
+from storygan import seal
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
 from storygan.data.schema import label_names, read_shard, shard_name, write_shard
-from storygan.models.model_folder import SHIPPED
+from storygan.models.model_folder import SHIPPED, shipped_models
 from storygan.models.storygan import StoryGAN
 from storygan.text import embedding_cache
 from storygan.text.clevr import LABELS
@@ -63,7 +65,7 @@ def damage(path: Path, kind: str, read: Callable[[], object]) -> int:
 
 
 def state(step: int) -> dict[str, object]:
-    """What a checkpoint holds, of a small network."""
+    """What a checkpoint holds, of a small network: a stand-in that can be read hundreds of times."""
     torch.manual_seed(step)
     network = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.BatchNorm1d(8))
     adam = torch.optim.Adam(network.parameters())
@@ -102,6 +104,35 @@ def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, capsys: pyt
         pytest.raises(StoryganError, match="none of the 1 checkpoints in"),
     ):
         newest_checkpoint(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_whose_checkpoint_is_damaged(whole: Path, tmp_path: Path) -> None:
+    """The real one, in each part of the zip: a header, the pickle, tensors, the directory at its end; and cut short."""
+    path = Path(shutil.copy(checkpoint_paths(whole / "checkpoints")[-1], tmp_path))
+    wanted, size, rng = load_checkpoint(path), path.stat().st_size, np.random.default_rng(0)
+    tensors = [int(place) for place in rng.integers(size, size=6)]
+    with path.open("r+b", buffering=0) as file:
+        for place in (0, 200, *tensors, size - 22):  # of 22 bytes is the record that ends a zip
+            with fault("a run's own checkpoint with a flipped bit"):
+                file.seek(place)
+                (byte,) = file.read(1)
+                file.seek(place)
+                file.write(bytes([byte ^ 1 << int(rng.integers(8))]))
+                try:
+                    found, said = load_checkpoint(path), "read"
+                except StoryganError as error:
+                    found, said = wanted, str(error)
+                assert same(found, wanted)
+                assert "\n" not in said
+                assert said != "read" or place not in tensors
+                file.seek(place)
+                file.write(bytes([byte]))
+    assert same(load_checkpoint(path), wanted)
+    for length in sorted((int(length) for length in rng.integers(size, size=3)), reverse=True):
+        os.truncate(path, length)
+        with fault("a run's own checkpoint cut short"), pytest.raises(StoryganError, match="cannot be read"):
+            load_checkpoint(path)
 
 
 @pytest.mark.slow
@@ -173,10 +204,21 @@ def test_a_damaged_embedding_cache(
     assert np.count_nonzero(lost[2:]) > 60, "half of the file is vectors"
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in SHIPPED.glob("*/config.json")))
-def test_models_without_a_checksum_load(folder: Path) -> None:
+@pytest.mark.parametrize("name", shipped_models())
+def test_models_without_a_checksum_load(name: str, tmp_path: Path) -> None:
     """Those of older versions."""
-    assert StoryGAN.from_pretrained(folder).config.T >= 1
+    folder = shutil.copytree(SHIPPED / name, tmp_path / name)
+    files = list(folder.glob("*.safetensors"))
+    assert len(files) == 2
+    for path in files:
+        content = path.read_bytes()
+        assert seal.KEY.encode() in content
+        path.write_bytes(safetensors.torch.save(safetensors.torch.load(content)))
+        assert seal.KEY.encode() not in path.read_bytes()
+    one, two = StoryGAN.from_pretrained(folder), StoryGAN.from_pretrained(name)
+    assert same(one.state_dict(), two.state_dict())
+    story = ["large red rubber cube at (-1.8, 1.5)"] * one.config.T
+    assert np.array_equal(one.encode([story]), two.encode([story]))
 
 
 def test_a_damaged_shard(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 import torch
 from tests.conftest import tiny_story
 from tests.faults.conftest import ITERATIONS, assert_same_run, new_run
-from tests.faults.processes import run
+from tests.faults.processes import Command, run
 from tests.faults.tally import fault
 from tests.tiny_clevr_sv import main as write_tiny_clevr_sv
 
+from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.schema import read_stories, shard_name, write_shard
 from storygan.text.clevr import LABELS
@@ -58,18 +59,48 @@ def test_a_loss_that_is_no_number(data: Path, tmp_path: Path) -> None:
             assert not checkpoint_paths(folder / "checkpoints")
 
 
-def test_a_data_set_that_changed(data: Path, whole: Path, tmp_path: Path) -> None:
-    """Other stories under the same name: the run is not continued on them."""
-    write_shard(tmp_path / "data" / shard_name("train", 0, 1), [tiny_story(n + 9, T=1) for n in range(4)], LABELS)
-    folder = tmp_path / "run"
-    shutil.copytree(whole, folder)
+def swap_shard(data: Path) -> None:
+    """Other stories under the same name."""
+    write_shard(data / shard_name("train", 0, 1), [tiny_story(n + 9, T=1) for n in range(4)], LABELS)
+
+
+def assert_refused(folder: Path, *options: str) -> None:
+    """The run is not continued on other stories, and stays as it is."""
     before = sorted(path.name for path in folder.rglob("*"))
-    with fault("a data set that changed under a run"):
-        resume = ["train", "--resume", str(folder), f"--data.path={tmp_path / 'data'}", "--iterations=8"]
-        code, said = run(resume, tmp_path / "log")
-        assert (code, len(said)) == (2, 1), said
-        assert "are not those that" in said[0]
-        assert sorted(path.name for path in folder.rglob("*")) == before
+    code, said = run(["train", "--resume", str(folder), "--iterations=8", *options], folder.with_name("log"))
+    assert (code, len(said)) == (2, 1), said
+    assert "are not those that" in said[0]
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_a_data_set_that_changed(data: Path, whole: Path, tmp_path: Path) -> None:
+    """In another folder, and in the run's own."""
+    own = shutil.copytree(data, tmp_path / "own")
+    run_of_own = tmp_path / "run-of-own"
+    assert run(new_run(own, run_of_own, iterations=2), tmp_path / "log")[0] == 0
+    swap_shard(own)
+    folder = shutil.copytree(whole, tmp_path / "run")
+    with fault("a data set that changed between two runs"):
+        assert_refused(folder, f"--data.path={own}")
+    with fault("a data set that changed between two runs"):
+        assert_refused(run_of_own)
+
+
+def test_a_data_set_that_changes_during_a_run(data: Path, whole: Path, tmp_path: Path) -> None:
+    """The run has read its shards once: it ends on the stories that it began with, and tells nothing. Another process
+    that opens the new ones, which drops the memory map of the old, is no matter to it."""
+    own, folder = shutil.copytree(data, tmp_path / "own"), tmp_path / "run"
+    with fault("a data set that changes during a run"):
+        training = Command(new_run(own, folder), tmp_path / "training", waits_at=3)
+        training.meet()
+        (old,) = (own / ".cache").glob("*.npy")
+        swap_shard(own)
+        open_split(own, "train")
+        assert not old.exists()
+        training.go_on()
+        assert training.end() == 0, training.said()
+        assert_same_run(folder, whole)
+        assert_refused(folder)
 
 
 def test_what_older_versions_wrote_is_resumed(whole: Path, tmp_path: Path) -> None:

@@ -97,12 +97,16 @@ def _poisoned(arguments: list[str], iteration: int) -> int:
     return _command(arguments)
 
 
-def iterate(config: TrainConfig, iterations: int, out: Path, norms_evaluate: bool = False) -> Call:
-    """Iterations without a run folder; OUT/RANK.pt then has `seen`, `gradients`, `metrics` and the `state`."""
-    return partial(_iterate, config, iterations, out, norms_evaluate)
+def iterate(config: TrainConfig, iterations: int, out: Path, exact: bool = False) -> Call:
+    """Iterations without a run folder; OUT/RANK.pt then has `seen`, `gradients`, `metrics` and the `state`.
+
+    Args:
+        exact: in float64 and with norm layers in evaluation, so that parts of a batch make the whole.
+    """
+    return partial(_iterate, config, iterations, out, exact)
 
 
-def _iterate(config: TrainConfig, iterations: int, out: Path, norms_evaluate: bool) -> None:
+def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> None:
     from storygan.data.dataset import open_split
     from storygan.training import loop
     from storygan.training.processes import Processes
@@ -111,14 +115,17 @@ def _iterate(config: TrainConfig, iterations: int, out: Path, norms_evaluate: bo
 
     def load_batch(dataset: object, S: object, chosen: object, with_labels: bool) -> object:
         seen.append(torch.as_tensor(chosen))
-        return load(dataset, S, chosen, with_labels)  # type: ignore[arg-type]
+        batch = load(dataset, S, chosen, with_labels)  # type: ignore[arg-type]
+        batch.X, batch.S = batch.X.to(dtype), batch.S.to(dtype)
+        return batch
 
     loop.load_batch = load_batch  # type: ignore[assignment]
+    torch.set_default_dtype(dtype := torch.float64 if exact else torch.float32)
     torch.set_num_threads(1)
     with Processes(config) as processes:
         trainer = loop.Trainer.build(config, open_split(config.data.path, "train"), processes)
         networks = {name: net for name, net in vars(trainer.networks).items() if net is not None}
-        for network in networks.values() if norms_evaluate else ():
+        for network in networks.values() if exact else ():
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                     module.eval()

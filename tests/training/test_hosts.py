@@ -135,13 +135,20 @@ class Hosts:
     def unplug(self, n: int) -> None:
         ip("-n", self._switch, "link", "set", f"port{n}", "down")
 
-    def torchrun(self, n: int, arguments: list[str], log: Path) -> Started:
-        """One process on host n, with the first host as the meeting point."""
-        here = ["ip", "netns", "exec", self.names[n]]
-        torchrun = ["torchrun", f"--nnodes={len(self.names)}", f"--node-rank={n}", "--nproc-per-node=1"]
+    def torchrun(self, n: int, arguments: list[str], log: Path, each: int = 1) -> Started:
+        """So many processes on host n, with the first host as the meeting point."""
+        torchrun = ["torchrun", f"--nnodes={len(self.names)}", f"--node-rank={n}", f"--nproc-per-node={each}"]
         meeting = ["--master-addr=10.77.0.1", f"--master-port={PORT}"]
-        training = ["-m", "--", "storygan", *arguments]
-        return Started([*here, *torchrun, *meeting, *training], log, GLOO_SOCKET_IFNAME="cable")
+        return self._on(n, [*torchrun, *meeting, "-m", "--", "storygan", *arguments], log)
+
+    def fabric_run(self, n: int, arguments: list[str], log: Path, each: int = 1) -> Started:
+        """The same with Lightning's launcher."""
+        fabric = ["fabric", "run", f"--num-nodes={len(self.names)}", f"--node-rank={n}", f"--devices={each}"]
+        meeting = ["--main-address=10.77.0.1", f"--main-port={PORT}"]
+        return self._on(n, [*fabric, *meeting, BIN / "storygan", *arguments], log)
+
+    def _on(self, n: int, line: list[object], log: Path) -> Started:
+        return Started(["ip", "netns", "exec", self.names[n], *line], log, GLOO_SOCKET_IFNAME="cable")
 
 
 def ip(*arguments: str) -> None:
@@ -161,23 +168,32 @@ def hosts() -> Callable[[int], Hosts]:
     return Hosts
 
 
-@pytest.mark.parametrize("number", [2, 3])
-def test_hosts_train_together(hosts: Callable[[int], Hosts], data: Path, tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("start", "number", "each"),
+    [(Hosts.torchrun, 2, 1), (Hosts.torchrun, 3, 1), (Hosts.torchrun, 2, 2), (Hosts.fabric_run, 2, 1)],
+)
+def test_hosts_train_together(
+    hosts: Callable[[int], Hosts], data: Path, tmp_path: Path, start: Callable[..., Started], number: int, each: int
+) -> None:
     """Each has stories of its own, the first alone a run folder; the numbers are those of one machine."""
-    started = []
+    started, size = [], 2 * number * each
     with hosts(number) as network:
         try:
             for n in range(number):
-                shutil.copytree(data, tmp_path / f"host{n}/data", ignore=shutil.ignore_patterns(".cache"))
-                arguments = new_run(tmp_path / f"host{n}/data", tmp_path / f"host{n}/run", batch_size=2 * number)
-                started.append(network.torchrun(n, [*arguments, "--timeout=600"], tmp_path / f"log{n}"))
+                host = tmp_path / f"host{n}"
+                shutil.copytree(data, host / "data", ignore=shutil.ignore_patterns(".cache"))
+                (host / "run.yaml").write_text(f"run: {host}/run\n")  # torchrun's own --run is nearer to `fabric run`
+                train, *options = new_run(host / "data", host / "run", batch_size=size, timeout=600)
+                options.remove(f"--run={host}/run")
+                arguments = [train, f"--config={host}/run.yaml", *options]
+                started.append(start(network, n, arguments, tmp_path / f"log{n}", each))
             assert [one.end() for one in started] == [0] * number, [one.log.read_text() for one in started]
         finally:
             for one in started:
                 one.kill()
-    assert [path.name for path in tmp_path.glob("host*/run")] == ["run"]
-    here = [command(new_run(data, tmp_path / "here", batch_size=2 * number, timeout=600))] * number
-    assert run_all(here, tmp_path / "logs")[0] == [0] * number
+    assert [path.parent.name for path in tmp_path.glob("host*/run")] == ["host0"]
+    here = [command(new_run(data, tmp_path / "here", batch_size=size, timeout=600))] * number * each
+    assert run_all(here, tmp_path / "logs")[0] == [0] * number * each
     runs = (tmp_path / "host0/run", tmp_path / "here")
     states = [load_checkpoint(run / "checkpoints/step-00000006.pt") for run in runs]
     for state in states:

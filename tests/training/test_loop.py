@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from storygan.config import (
     AdamConfig,
@@ -17,9 +18,10 @@ from storygan.config import (
     WarmUpConfig,
 )
 from storygan.models.storygan import StoryGAN
-from storygan.training import loop
+from storygan.training import loop, steps
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
 from storygan.training.loop import train
+from storygan.training.processes import Processes
 from storygan.types import StoryganError, UsageError
 
 
@@ -232,3 +234,48 @@ def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:
     unlabelled = type(dataset)(**{**vars(dataset), "labels": None, "label_names": None})
     with pytest.raises(UsageError, match="label_head is on, but"):
         loop.check_fit(tiny_config(tiny_dataset, tmp_path), unlabelled)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 1e-4), pytest.param(torch.float64, 1e-8, marks=pytest.mark.slow)]
+)
+def test_threads_change_rounding_alone(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, bound: float
+) -> None:
+    """Gradients of one iteration with every option; D's rate is 0, as Adam's first step magnifies rounding. So does
+    batch norm while it trains, on flat pictures: in float32 it evaluates."""
+    warm_up, adam = WarmUpConfig(iterations=0), AdamConfig(lr_discriminator=0.0)
+    config = tiny_config(tiny_dataset, tmp_path, adam=adam, warm_up=warm_up, batch_size=8)
+    load, before, found = loop.load_batch, torch.get_num_threads(), []
+
+    def load_batch(*args: object) -> steps.Batch:
+        batch = load(*args)  # type: ignore[arg-type]
+        batch.X, batch.S = batch.X.to(dtype), batch.S.to(dtype)
+        return batch
+
+    monkeypatch.setattr(loop, "load_batch", load_batch)
+    torch.set_default_dtype(dtype)
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            trainer = loop.Trainer.build(config, loop.open_split(config.data.path, "train"))
+            modules = [module for network in vars(trainer.networks).values() for module in network.modules()]
+            for norm in (module for module in modules if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)):
+                norm.train(dtype == torch.float64)
+            trainer.iteration()
+            found.append([parameter.grad for net in vars(trainer.networks).values() for parameter in net.parameters()])
+    finally:
+        torch.set_num_threads(before)
+        torch.set_default_dtype(torch.float32)
+    for one, two in zip(*found, strict=True):
+        assert (two - one).norm() < bound * one.norm().clamp(min=1e-6)
+
+
+def test_an_iteration_asks_the_other_processes_once(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether one was told to stop; whether all are well, where something was written, and thrice at the start."""
+    asked: list[int] = []
+    monkeypatch.setattr(Processes, "_gathered", lambda self, value: asked.append(value) or [value])
+    train(tiny_config(tiny_dataset, tmp_path / "run", iterations=6, log_every=3, sample_every=6, checkpoint_every=6))
+    assert len(asked) == 6 + 2 + 3

@@ -35,7 +35,7 @@ def data(make_dataset: Callable[..., Path]) -> Path:
 
 def shared_run(data: Path, folder: Path, **changes: object) -> list[str]:
     """Arguments of a run of 4 stories a batch, 6 iterations."""
-    return new_run(data, folder, batch_size=4, timeout=SECONDS, **changes)
+    return new_run(data, folder, **{"batch_size": 4, "timeout": SECONDS, **changes})
 
 
 def tiny(data: Path, **changes: object) -> TrainConfig:
@@ -52,9 +52,8 @@ def complaints(said: list[list[str]]) -> list[str]:
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
 def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path], tmp_path: Path, number: int) -> None:
-    """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding. What is left of
-    rounding are ReLUs that open in one sum and not in the other: parts of a batch take other ways through
-    `models.winograd` than the whole. 1e-3 of a gradient at most."""
+    """Every option, norm layers in evaluation; D's rate is 0, as Adam's first step magnifies rounding. In float64: in
+    float32 a rounding can open a ReLU in one sum and not in the other."""
     config = tiny(
         make_dataset(stories=B, T=2),
         model=ModelConfig(T=2),
@@ -64,7 +63,7 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
     )
     for n in (1, number):
         (tmp_path / str(n)).mkdir()
-        codes, said = run_all([iterate(config, 1, tmp_path / str(n), norms_evaluate=True)] * n, tmp_path / f"logs{n}")
+        codes, said = run_all([iterate(config, 1, tmp_path / str(n), exact=True)] * n, tmp_path / f"logs{n}")
         assert codes == [0] * n, said
     one = torch.load(tmp_path / "1" / "0.pt")
     for rank in range(number):
@@ -72,9 +71,9 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
         assert many["gradients"].keys() == one["gradients"].keys()
         for name, gradient in one["gradients"].items():
             error = (many["gradients"][name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
-            assert error < 5e-3, f"{name}: {error:.1e} of the gradient"
+            assert error < 1e-9, f"{name}: {error:.1e} of the gradient"
         for name, value in one["metrics"][0].items():
-            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-9, rtol=1e-9, msg=name)
 
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
@@ -91,21 +90,25 @@ def test_all_hold_the_same_after_20_steps_and_share_out_the_stories(data: Path, 
         assert torch.cat(parts).tolist() == indices(B, B, seed=0, k=k).tolist()
 
 
-def test_the_first_alone_writes_and_another_number_goes_on(data: Path, tmp_path: Path) -> None:
-    """The second process is told of another run folder, which is never made. Two, then one, then two go on."""
-    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
-    pair = [command(shared_run(data, path, iterations=2)) for path in (folder, elsewhere)]
-    codes, said = run_all(pair, tmp_path / "first")
-    assert codes == [0, 0], said
-    assert not elsewhere.exists()
-    assert said[0] == [f"the model is in {folder}/model: storygan generate --model {folder}/model ..."]
-    assert said[1] == []
+@pytest.mark.parametrize("number", TWO_OR_FOUR)
+def test_the_first_alone_writes_and_another_number_goes_on(data: Path, tmp_path: Path, number: int) -> None:
+    """The other processes are told of other run folders, which are never made. Two, one, two; four, two, four go on."""
+    folder = tmp_path / "run"
+    folders = [folder, *(tmp_path / f"elsewhere{rank}" for rank in range(1, number))]
+    size = 2 * number
+    codes, said = run_all(
+        [command(shared_run(data, path, batch_size=size, iterations=2)) for path in folders], tmp_path / "first"
+    )
+    assert codes == [0] * number, said
+    assert [path.exists() for path in folders] == [True] + [False] * (number - 1)
+    model = f"the model is in {folder}/model: storygan generate --model {folder}/model ..."
+    assert said == [[model]] + [[]] * (number - 1)
     whole = tmp_path / "whole"
-    assert run(shared_run(data, whole), tmp_path / "log")[0] == 0
-    code, lines = run(["train", "--resume", str(folder), "--iterations=4"], tmp_path / "log")
-    assert code == 0, lines
-    codes, said = run_all([command(["train", "--resume", str(folder), "--iterations=6"])] * 2, tmp_path / "third")
-    assert codes == [0, 0], said
+    assert run(shared_run(data, whole, batch_size=size), tmp_path / "log")[0] == 0
+    for end, others in ((4, number // 2), (6, number)):
+        going_on = command(["train", "--resume", str(folder), f"--iterations={end}"])
+        codes, said = run_all([going_on] * others, tmp_path / f"to{end}")
+        assert codes == [0] * others, said
     assert steps_logged(folder) == [1, 2, 3, 4, 5, 6]
     name = "checkpoints/step-00000006.pt"
     assert torch.equal(load_checkpoint(folder / name)["rng"], load_checkpoint(whole / name)["rng"])
@@ -136,20 +139,25 @@ def test_a_signal_to_one_stops_all_and_two_go_on_bit_for_bit(data: Path, tmp_pat
     assert (folder / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_one_is_killed_and_all_end(data: Path, tmp_path: Path, killed: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "killed"), [(2, 0), (2, 1), *(pytest.param(4, rank, marks=pytest.mark.slow) for rank in (0, 2))]
+)
+def test_one_is_killed_and_all_end(data: Path, tmp_path: Path, number: int, killed: int) -> None:
     folder = tmp_path / "run"
-    ranks = start([command(shared_run(data, folder))] * 2, tmp_path / "killed", waits_at=3)
+    training = command(shared_run(data, folder, batch_size=2 * number))
+    ranks = start([training] * number, tmp_path / "killed", waits_at=3)
     for rank in ranks:
         rank.meet()
     ranks[killed].send(signal.SIGKILL)
     assert ranks[killed].end() == -signal.SIGKILL
-    left = ranks[1 - killed]
-    left.go_on()
-    assert left.wait(SECONDS) == 1, left.said()
-    (line,) = left.said()
-    assert line.startswith(f"storygan: process {1 - killed} of 2, on ")
-    assert line.endswith(f"look what they said; then go on with --resume {folder}")
+    left = {rank: process for rank, process in enumerate(ranks) if rank != killed}
+    for process in left.values():
+        process.go_on()
+    for rank, process in left.items():
+        assert process.wait(SECONDS) == 1, process.said()
+        (line,) = process.said()
+        assert line.startswith(f"storygan: process {rank} of {number}, on ")
+        assert line.endswith(f"look what they said; then go on with --resume {folder}")
     assert [path.name for path in checkpoint_paths(folder / "checkpoints")] == ["step-00000002.pt"]
     code, said = run(["train", "--resume", str(folder), "--iterations=3"], tmp_path / "log")
     assert code == 0, said
@@ -191,11 +199,14 @@ def test_a_batch_is_shared_out_evenly(data: Path) -> None:
             check_fit(tiny(data), dataset, number)
 
 
-def test_one_process_alone_speaks_with_none(data: Path) -> None:
+def test_one_process_alone_speaks_with_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Processes(tiny(data)) as processes:
         assert (processes.rank, processes.number, processes.first) == (0, 1, True)
         assert processes.part(B) == slice(0, B)
+        monkeypatch.setattr(processes.fabric.strategy, "all_gather", None)
         assert processes.most(7) == 7
+        with pytest.raises(UsageError, match="mine"), processes.together():
+            raise UsageError("mine")
         one = torch.tensor(3.0)
         processes.average([one])
         assert one.item() == 3.0

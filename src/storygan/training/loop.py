@@ -73,16 +73,19 @@ def train(config: TrainConfig, resume: bool = False) -> Path | None:
             metrics = trainer.iteration()
             progress.update()
             k, last, stopping = trainer.k, trainer.k == config.iterations, processes.most(stop.signal)
+            due = [k % n == 0 or last for n in (config.log_every, config.sample_every, config.checkpoint_every)]
+            if not (any(due) or stopping):
+                continue
+            logged, sampled, scheduled = due
             with processes.together():
-                if k % config.log_every == 0 or last:
+                if logged:
                     values = finite(metrics, k, run.checkpoints)
                     run.log(k, values)
                     rate = (progress.format_dict["rate"] or 0.0) * config.batch_size
                     shown = {name: f"{value:.3g}" for name, value in values.items()}
                     progress.set_postfix({"stories/s": f"{rate:.1f}", **shown})
-                if k % config.sample_every == 0 or last:
+                if sampled:
                     run.save_samples(k, trainer.sample())
-                scheduled = k % config.checkpoint_every == 0 or last
                 if scheduled or stopping:
                     finite(metrics, k, run.checkpoints)
                     saved = run.save_checkpoint(k, trainer.state_dict(), prune=scheduled)

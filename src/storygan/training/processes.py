@@ -21,6 +21,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 
 from storygan.config import TrainConfig
+from storygan.cores import cores
 from storygan.types import StoryganError, ToldElsewhere, UsageError
 
 Value = TypeVar("Value")
@@ -106,8 +107,8 @@ class Processes:
         self.config = config
         started = {name: int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")}
         self.number, here = started.values() if distributed.is_torchelastic_launched() else (1, 1)
-        self.cores = max(1, (os.cpu_count() or 1) // here)
-        """Of this machine, for this process."""
+        self.cores = max(1, cores() // here)
+        """Of those that this process may use, its part."""
         if self.number % here:
             raise UsageError(f"{self.number} processes, {here} of them on this machine: give every machine as many")
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the processes in five lines
@@ -148,7 +149,9 @@ class Processes:
         return max(self._gathered(value))
 
     def _gathered(self, value: int) -> list[int]:
-        """Each process's value."""
+        """Each process's value; one alone asks no device for it."""
+        if self.number == 1:
+            return [value]
         return self.fabric.strategy.all_gather(torch.tensor([value], device=self.fabric.device)).flatten().tolist()
 
     def from_first(self, value: Value) -> Value:

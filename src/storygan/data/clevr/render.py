@@ -8,7 +8,6 @@ run loses at most the story that each worker was at.
 from __future__ import annotations
 
 import io
-import os
 import queue
 import shutil
 import threading
@@ -24,6 +23,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm import tqdm
 
+from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
@@ -94,7 +94,7 @@ def render_clevr(
     out = Path(out)
     keep_plan(out, plan)
     with _alone(out, shard):
-        return _render_missing(out, plan, workers or _cores(), shard)
+        return _render_missing(out, plan, workers or cores(), shard)
 
 
 @contextmanager
@@ -217,11 +217,6 @@ def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: 
 def _join(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join()
-
-
-def _cores() -> int:
-    """Cores that this process may use: fewer than the machine's in a container or a cluster's job."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _finish(out: Path, shard: Shard, plan: ClevrPlan) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from storygan.cores import cores
 from storygan.data.plan import Plan, Summary, keep_plan, require_sound
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon.art import draw_story
@@ -95,7 +96,7 @@ def render_toon(
     total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
     draw = partial(_write, out, plan)
     with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
-        for stories in _each(draw, missing, min(workers or os.cpu_count() or 1, len(missing))):
+        for stories in _each(draw, missing, min(workers or cores(), len(missing))):
             bar.update(stories * T)
     write_card(out, plan)
     return Summary(todo, total - todo, time.monotonic() - started)
