@@ -1,8 +1,13 @@
 """Fuzz every reader of a user's file with atheris: python scripts/fuzz.py [--seconds 60] [READER ...]
 
 Each reader (tests/fuzz/targets.py) runs in a process of its own, with a limit of memory and of seconds a content, and
-starts from its sound and hostile examples. What must not be (anything but a content that is read or refused in one
-line; a crash; too long a time) is written to the folder of findings. Ends with 1 where there is one.
+starts from its sound and hostile examples. The package and the parsers in Python that it uses tell atheris which
+branches a content takes; one that takes a new branch is kept, and changed further. What must not be (anything but a
+content that is read or refused in one line; a crash; too long a time) is written to the folder of findings. Ends with 1
+where there is one.
+
+The table, in Markdown: contents tried, of these read; branches ("covered": after the examples and at the end) and the
+contents that were kept for a new one.
 
 `--replay` runs the examples alone, without atheris. Needs `pip install -e '.[dev,fuzz]'`.
 """
@@ -10,8 +15,11 @@ line; a crash; too long a time) is written to the folder of findings. Ends with 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import hashlib
+import importlib
+import inspect
 import json
 import os
 import re
@@ -28,6 +36,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 MEMORY = 8 * 2**30  # bytes of address space; PyTorch and PyArrow take 3 of them
 SLOWEST = 30  # seconds a content may take
+PACKAGES = ["storygan", "yaml", "jsonargparse", "PIL"]  # whose branches guide
+MODULES = ["json.decoder", "numpy.lib._format_impl", "pickle", "torch._weights_only_unpickler", "zipfile"]  # these too
 
 
 def main() -> int:
@@ -45,19 +55,36 @@ def main() -> int:
     listed = subprocess.run([sys.executable, __file__, "--child", "?"], capture_output=True, text=True, check=True)
     names = json.loads(listed.stdout.splitlines()[-1])
     chosen = [name for name in names if not args.readers or any(part in name for part in args.readers)]
-    print(f"{'reader':45} {'tried':>9} {'read':>8} {'seconds':>8}  findings", flush=True)
+    print(
+        "| reader | seconds | tried | read | covered | new | findings |\n|---|---:|---:|---:|---:|---:|---|", flush=True
+    )
     bad, tried = 0, 0
     for name in chosen:
         count, read, seconds, findings = run(name, args)
         bad, tried = bad + len(findings), tried + count
-        print(f"{name:45} {count:9,} {read:8,} {seconds:8.0f}  {'; '.join(findings) or '-'}", flush=True)
-    print(f"{tried:,} contents, {bad} findings{f' in {args.findings}' if bad else ''}")
+        cells = [name, f"{seconds:.0f}", f"{count:,}", f"{read:,}", *grown(folder_of(name, args)), "; ".join(findings)]
+        print(f"| {' | '.join(cells)} |", flush=True)
+    print(f"\n{tried:,} contents, {bad} findings{f' in {args.findings}' if bad else ''}")
     return 1 if bad else 0
+
+
+def folder_of(name: str, args: argparse.Namespace) -> Path:
+    """Where a reader's log and findings lie."""
+    return Path(args.findings) / re.sub(r"\W+", "-", name)
+
+
+def grown(folder: Path) -> tuple[str, str]:
+    """What libFuzzer's log says: branches covered, first and last; contents kept for a new one."""
+    log = (folder / "log").read_text(errors="replace")
+    covered = re.findall(r"^#\d+\s+(?:INITED|NEW|REDUCE|pulse|DONE)\s+cov: (\d+)", log, re.MULTILINE)
+    return (f"{covered[0]} to {covered[-1]}" if covered else "-"), str(
+        len(re.findall(r"^#\d+\s+NEW ", log, re.MULTILINE))
+    )
 
 
 def run(name: str, args: argparse.Namespace) -> tuple[int, int, float, list[str]]:
     """Fuzz one reader: (contents tried, of these read, seconds, what was found)."""
-    folder = args.findings / re.sub(r"\W+", "-", name)
+    folder = folder_of(name, args)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
@@ -122,17 +149,23 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
     """One reader, in this process, until the time is up."""
     sys.path.insert(0, str(ROOT))
     atheris: Any = None
+    guided: Any = contextlib.nullcontext()
     if not replay and name != "?":
         import atheris as library
 
         atheris = library
-        with atheris.instrument_imports(include=["storygan", "pickle", "json", "yaml", "jsonargparse", "csv"]):
-            pass
-    from tests.fuzz.targets import TARGETS
+        guided = atheris.instrument_imports(include=PACKAGES)
+    with guided:
+        from PIL import Image
+        from tests.fuzz.targets import TARGETS
+
+        Image.init()  # its formats, which it would import when it needs them
 
     if name == "?":
         print(json.dumps(list(TARGETS)))
         return
+    if atheris:
+        instrument_modules(atheris)
     warnings.simplefilter("error")
     signal.signal(signal.SIGALRM, too_long)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -152,6 +185,31 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
         options += [f"-artifact_prefix={folder}/", "-print_final_stats=1", corpus]
         atheris.Setup([sys.argv[0], *options], one)
         atheris.Fuzz()
+
+
+def instrument_modules(atheris: Any) -> None:
+    """Those that were imported before atheris could change them; AssertionError where something is not guided."""
+    for module in map(importlib.import_module, MODULES):
+        for owner in (module, *(value for value in vars(module).values() if inspect.isclass(value))):
+            for function in list(vars(owner).values()):
+                if inspect.isfunction(function) and function.__module__ == module.__name__ and not guided_by(function):
+                    atheris.instrument_func(function)
+    import PIL.PngImagePlugin
+    import yaml.scanner
+
+    import storygan.files
+
+    for function in (
+        storygan.files.parse_json,
+        yaml.scanner.Scanner.scan_plain,
+        PIL.PngImagePlugin.PngStream.chunk_IHDR,
+    ):
+        assert guided_by(function), f"{function} does not tell which branches it takes"
+
+
+def guided_by(function: Any) -> bool:
+    """Whether a function tells atheris which branches it takes."""
+    return "__ATHERIS_INSTRUMENTED__" in function.__code__.co_consts
 
 
 def too_long(*_: object) -> None:

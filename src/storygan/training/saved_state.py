@@ -43,12 +43,17 @@ def adam_like(adam: Any, saved: Any, name: str) -> dict[str, Any]:
     """What a saved Adam remembers of the same parameters, with the settings of `adam`, which the configuration made."""
     groups = adam.state_dict()["param_groups"]
     parameters = dict(enumerate(parameter for group in adam.param_groups for parameter in group["params"]))
-    try:
-        told, moments = [group["params"] for group in saved["param_groups"]], dict(saved["state"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{name} is no state of Adam") from error
-    if told != [group["params"] for group in groups] or not moments.keys() <= parameters.keys():
+    told, moments = (saved.get(key) if isinstance(saved, dict) else None for key in ("param_groups", "state"))
+    if (
+        not isinstance(told, list)
+        or not all(isinstance(group, dict) for group in told)
+        or not isinstance(moments, dict)
+    ):
+        raise ValueError(f"{name} is no state of Adam")
+    if [group.get("params") for group in told] != [group["params"] for group in groups]:
         raise ValueError(f"{name} is of other parameters")
+    if not moments.keys() <= parameters.keys():
+        raise ValueError(f"{name} has moments of other parameters")
     state = {}
     for n, saved_moments in moments.items():
         own = {"step": torch.zeros(()), "exp_avg": parameters[n], "exp_avg_sq": parameters[n]}
