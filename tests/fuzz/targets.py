@@ -795,20 +795,12 @@ def sound_checkpoint() -> dict[str, Any]:
 
 def lying_checkpoints() -> Iterator[Any]:
     """States that are none of the small trainer's."""
-    strangers = (
-        None,
-        5,
-        -1.0,
-        float("nan"),
-        "x",
-        [],
-        {},
-        torch.zeros(0),
-        torch.zeros(2, 3),
-        torch.zeros((), dtype=torch.int64),
-    )
+    strangers = (None, 5, "x", [], torch.zeros(2, 3))
     sound = sound_checkpoint()
-    yield from grafted(sound, strangers)
+    yield from ({**sound, name: stranger} for name in sound for stranger in strangers)
+    changed = {name: sound.pop(name) for name in ("G", "G_adam", "rng")}
+    yield from ({**sound, **other} for other in grafted(changed, strangers) if isinstance(other, dict))
+    sound |= changed
     moments = sound["G_adam"]["state"][0]
     for name in ("exp_avg", "exp_avg_sq"):
         shape = moments[name].shape
@@ -917,12 +909,13 @@ def _(folder: Path, content: bytes) -> None:
     run._cut_metrics(2)
 
 
-def run_file(name: str, contents: Callable[[], Iterator[bytes]]) -> None:
+def run_file(name: str, sound: bytes, contents: Callable[[], Iterator[bytes]]) -> None:
     """One file of a contender's run folder, which `storygan compare` goes on with."""
 
     def prepare(folder: Path) -> Iterator[bytes]:
         write(folder / "config.yaml", yaml.safe_dump(TrainConfig().to_dict()).encode())
         write(folder / "checkpoints/step-00000020.pt", b"")
+        yield sound
         yield from contents()
 
     @target(f"contender's {name}", prepare)
@@ -933,5 +926,5 @@ def run_file(name: str, contents: Callable[[], Iterator[bytes]]) -> None:
             run.goal(minutes)
 
 
-run_file("config.yaml", lambda: yamls(TrainConfig().to_dict()))
-run_file("turns.json", lambda: jsons([[10, 5.25], [20, 0.001]]))
+run_file("config.yaml", yaml.safe_dump(TrainConfig().to_dict()).encode(), lambda: yamls(EXPERIMENT))
+run_file("turns.json", b"[[10, 5.25], [20, 0.001]]", lambda: jsons([[20, 5.25]]))
