@@ -1,13 +1,13 @@
 """Fuzz every reader of a user's file with atheris: python scripts/fuzz.py [--seconds 60] [READER ...]
 
 Each reader (tests/fuzz/targets.py) runs in a process of its own, a fork of this one, with a limit of memory and of
-seconds a content, and starts from its sound and hostile examples. The package and the parsers in Python that it uses
-tell atheris which branches a content takes; one that takes a new branch is kept, and changed further. What must not be
-(anything but a content that is read or refused in one line; a crash; too long a time) is written to the folder of
-findings. Ends with 1 where there is one.
+seconds a content, and starts from some of its sound and hostile examples. The package and the parsers in Python that it
+uses tell atheris which branches a content takes; one that takes a new branch is kept, and changed further. What must
+not be (anything but a content that is read or refused in one line; a crash; too long a time) is written to the folder
+of findings. Ends with 1 where there is one.
 
-The table, in Markdown: contents tried, of these read; branches covered by the examples (-: the time was over before all
-were read) and at the end; contents that were kept for a new branch.
+The table, in Markdown: contents tried, of these read; branches covered by the examples and at the end; contents that
+were kept for a new one.
 
 `--replay` runs the examples alone, without atheris. Needs `pip install -e '.[dev,fuzz]'`.
 """
@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ ROOT = Path(__file__).parents[1]
 MEMORY = 8 * 2**30  # bytes of address space; PyTorch and PyArrow take 3 of them
 FORK = multiprocessing.get_context("fork")
 SLOWEST = 30  # seconds a content may take
+MOST_EXAMPLES, MOST_BYTES = (
+    50,
+    20_000,
+)  # to start from, and of each but the first: all are read before time is looked at
 PACKAGES = ["storygan", "yaml"]  # whose branches guide, and those of
 MODULES = ["json.decoder", "numpy.lib._format_impl", "pickle", "torch._weights_only_unpickler", "zipfile", "PIL.Image"]
 MODULES += [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")]
@@ -153,15 +158,17 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
     shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=shared) as scratch, tempfile.TemporaryDirectory(dir=shared) as corpus:
         one = Judge(name, folder, Path(scratch))
-        for n, content in enumerate(TARGETS[name].prepare(Path(scratch))):
-            if replay:
-                one(content)
-            else:
-                (Path(corpus) / f"{n:05d}").write_bytes(content)
-        one.count()
+        examples = iter(TARGETS[name].prepare(Path(scratch)))
         if replay:
+            for content in examples:
+                one(content)
+            one.count()
             (folder / "last").unlink()
             return
+        sound = next(examples)
+        small = [content for content in examples if len(content) <= MOST_BYTES]
+        for n, content in enumerate([sound, *small[:: len(small) // MOST_EXAMPLES + 1]]):
+            (Path(corpus) / f"{n:05d}").write_bytes(content)
         options = [f"-max_total_time={seconds}", "-rss_limit_mb=0", "-max_len=4000000", f"-timeout={4 * SLOWEST}"]
         options += [f"-artifact_prefix={folder}/", "-print_final_stats=1", corpus]
         import atheris
@@ -170,12 +177,13 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
         atheris.Fuzz()
 
 
-def guidance() -> Any:
-    """A block in which what is imported of PACKAGES is made to tell atheris which branches it takes."""
+@contextlib.contextmanager
+def guidance() -> Iterator[None]:
+    """What is imported of PACKAGES meanwhile is made to tell atheris which branches it takes."""
     import atheris
 
-    with contextlib.redirect_stderr(io.StringIO()):  # it names every module
-        return atheris.instrument_imports(include=PACKAGES)
+    with contextlib.redirect_stderr(io.StringIO()), atheris.instrument_imports(include=PACKAGES):  # it names them all
+        yield
 
 
 def instrument_modules() -> None:
