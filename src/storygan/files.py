@@ -6,15 +6,19 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from storygan.types import StoryganError
+import yaml
+
+from storygan.types import StoryganError, reason
 
 MOST_TEXT = 16 * 2**20
 """Bytes of a settings file, which has some hundred; of a story, some thousand."""
+MOST_YAML, DEEPEST = 1_000_000, 20
+"""Characters of a configuration, and how deep its parts may be nested: ours have 2,000 and 2."""
 
 
 @contextmanager
@@ -87,6 +91,28 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
+    """What YAML text holds.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or holds what a configuration does not need and a few lines of which can stand
+            for terabytes: names for parts (`&x`, `*x`) and deep nesting.
+    """
+    if len(text) > MOST_YAML:
+        raise yaml.YAMLError(f"it has {len(text):,} characters: at most {MOST_YAML:,} are read")
+    depth = 0
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise yaml.YAMLError(f"it repeats a part by name (*{event.anchor}): write it out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise yaml.YAMLError("it is nested too deeply")
+        return load(text)
+    except ValueError as error:  # of a number with thousands of digits
+        raise yaml.YAMLError(reason(error)) from error
 
 
 def cannot_write(path: Path, error: OSError) -> StoryganError:

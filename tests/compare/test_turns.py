@@ -110,3 +110,38 @@ def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> N
     (tmp_path / "imagegan/checkpoints/step-00000025.pt").unlink()
     with pytest.raises(StoryganError, match="imagegan has no checkpoint of iteration 25"):
         two_runs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["5", "[", "\xff", "a: &a [*a]", "adam: 5", "iterations: x", "unknown: 1", "[" * 3000]
+)
+def test_a_configuration_that_is_none_is_named(training: FakeTraining, tmp_path: Path, content: str) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    (tmp_path / "storygan/config.yaml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(StoryganError, match=r"storygan/config\.yaml is no configuration .* remove .*storygan to begin"):
+        two_runs(tmp_path)
+
+
+def test_another_part_of_the_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    (tmp_path / "storygan/config.yaml").write_text("start: {x: 1}")
+    with pytest.raises(UsageError, match=r"begun with another .*start, start\.x"):
+        two_runs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["5", "[[1]]", "[[25, 0]]", "[[-1, 5]]", '[["a", "b"]]', "[[25, NaN]]", "\xff", "[" * 10**5]
+)
+def test_turns_that_are_none_are_named(training: FakeTraining, tmp_path: Path, content: str) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    (tmp_path / "storygan/turns.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(
+        StoryganError, match=r"storygan/turns\.json is no list of turns .* remove .*storygan to begin anew"
+    ):
+        two_runs(tmp_path)
+
+
+def test_a_file_that_is_no_checkpoint_is_passed_over(training: FakeTraining, tmp_path: Path) -> None:
+    train_in_turns(two_runs(tmp_path), minutes=0)
+    (tmp_path / "storygan/checkpoints/step-x.pt").touch()
+    assert two_runs(tmp_path)[0].iterations == 25

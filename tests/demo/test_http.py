@@ -18,9 +18,20 @@ SECRETS = (b"root:x:0:0", b"from __future__", b"imagegan")  # of /etc/passwd, of
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("here")) as (_, address):
-        yield address.rstrip("/")
+def around(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server writes to lies in it: its working folder `here`, and `tmp` with its temporary folder."""
+    around = tmp_path_factory.mktemp("around")
+    for name in ("here", "tmp"):
+        (around / name).mkdir()
+    return around
+
+
+@pytest.fixture(scope="module")
+def address(around: Path) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(around / "tmp"))
+        with serving(around / "here") as (_, address):
+            yield address.rstrip("/")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +61,31 @@ def test_no_file_outside_its_folder_is_given(client: httpx.Client, tmp_path: Pat
             if status < 300 or any(secret in told for secret in SECRETS):
                 served.append((route, place, status, told[:80]))
     assert served == []
+
+
+def test_no_file_outside_its_folder_is_written(client: httpx.Client, around: Path) -> None:
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in around.rglob("*") if path.is_file()}
+
+    (own,) = (around / "tmp").glob("storygan-demo-*")
+    before = files()
+    names = [
+        "../../x",
+        "../" * 30 + str(around / "climbed")[1:],
+        str(around / "absolute"),
+        "..",
+        "a/../../../x",
+        "..\\x",
+    ]
+    names += ["%2e%2e/%2e%2e/x", f"file://{around}/x", "~/x", "x\x00/../../y"]
+    for name in names:
+        sent = client.post("/gradio_api/upload", files={"files": (name, b"written")})
+        assert sent.status_code < 500, name
+    told = {path: content for path, content in files().items() if before.get(path) != content}
+    assert b"written" in told.values(), "nothing was uploaded at all"
+    assert [path for path in told if own not in path.parents] == []
+    assert before.keys() <= files().keys()
+    assert not Path("~/x").expanduser().exists()
 
 
 def test_what_is_sent_is_bounded(client: httpx.Client) -> None:

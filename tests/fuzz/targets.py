@@ -7,18 +7,23 @@ tests and `scripts/fuzz.py` both go through `judge`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import functools
 import io
 import json
+import os
 import pickle
 import shutil
 import struct
+import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +33,14 @@ import yaml
 from PIL import Image
 from safetensors.numpy import save as save_tensors
 from tests.fuzz.mutate import grafted, nested
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from storygan.cli.drawing import read_story
 from storygan.cli.parser import Parser
 from storygan.cli.training import read_contenders, train_options, training_config
+from storygan.compare.curves import draw_curves, read_curves
+from storygan.compare.turns import Run
 from storygan.config import ModelConfig, TrainConfig
 from storygan.data.check import check_dataset
 from storygan.data.dataset import open_split
@@ -49,8 +58,14 @@ from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import load_sentence_encoder
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from storygan.training.loop import Trainer, _setup
+from storygan.training.processes import Processes
+from storygan.training.run_folder import RunFolder
+from storygan.training.steps import Networks, Optimizers
 from storygan.types import StoryganError
 
+PLANTED = Path(tempfile.gettempdir()) / f"fuzz-was-here-{os.getpid()}"
+"""What hostile contents would write if something in them were run, or a name led out of its folder."""
 LONGEST = 4000
 """Characters of an error line."""
 SENTENCES = ["large red rubber cube at (2.18, -2.85)", "a small, grey metallic sphere (0,1)."]
@@ -76,6 +91,15 @@ def judge(target: Target, folder: Path, content: bytes) -> bool:
     Raises:
         Finding: anything else.
     """
+    try:
+        return _judged(target, folder, content)
+    finally:
+        if PLANTED.exists():
+            PLANTED.unlink()
+            raise Finding(f"it wrote {PLANTED}")
+
+
+def _judged(target: Target, folder: Path, content: bytes) -> bool:
     try:
         target.read(folder, content)
     except StoryganError as error:
@@ -119,6 +143,7 @@ def pickles(value: Any) -> Iterator[bytes]:
     for other in [*grafted(value), *grafted(value, arrays)]:
         yield pickle.dumps(other, 2)
     yield HASH_BOMB
+    yield EXPLOIT
 
 
 def npys(value: Any) -> Iterator[bytes]:
@@ -141,6 +166,7 @@ def npys(value: Any) -> Iterator[bytes]:
     yield npy_header("{'descr': '|u1', 'fortran_order': True, 'shape': (1, 1, 1, 3)}") + b"abc"
     yield npy_header("{'descr': '|O', 'fortran_order': False, 'shape': ()}") + HASH_BOMB
     yield npy_header("{'descr': '|O', 'fortran_order': False, 'shape': ()}") + MEMO_BOMB
+    yield npy_header("{'descr': '|O', 'fortran_order': False, 'shape': ()}") + EXPLOIT
 
 
 def sound_npy(content: object) -> bytes:
@@ -161,6 +187,8 @@ HASH_BOMB = (
     b"\x80\x02)q\x00" + b"".join(bytes([104, k, 104, k, 0x86, 113, k + 1]) for k in range(60)) + b"}h\x3cK\x01s."
 )
 """A dict whose key is a tuple of tuples of ..., 60 deep: its hash takes 2**60 steps."""
+EXPLOIT = f"cos\nsystem\n(S'touch {PLANTED}'\ntR.".encode()
+"""A pickle that runs a command where it is read by Python's own `pickle.load`."""
 MEMO_BOMB = b"\x80\x02Nr\xff\xff\xff\x7f."
 """A memo of two thousand million places."""
 
@@ -213,6 +241,26 @@ def bomb() -> bytes:
     return png(12_000, 12_000, bits=1, colour=0, data=bytes(1501 * 12_000))
 
 
+@functools.cache
+def webp_bomb() -> bytes:
+    """16,383 x 16,383 pixels, as many as the format has, of one colour in a few bytes."""
+    return lossless_webp(16_383, 16_383)
+
+
+def lossless_webp(width: int, height: int) -> bytes:
+    """A WebP of one colour, its bits written by hand: no encoder's time and memory for the pixels."""
+    fields = [(0x2F, 8), (width - 1, 14), (height - 1, 14), (0, 1), (0, 3)]  # signature, size, no alpha, version
+    fields += [(0, 1), (0, 1), (0, 1)]  # no transforms, no cache of colours, one set of codes
+    fields += [(0b0001, 4)] * 5  # a code of one symbol, 0, takes no bits a pixel: green, red, blue, alpha, distance
+    bits, at = 0, 0
+    for value, n in fields:
+        bits, at = bits | value << at, at + n
+    data = bits.to_bytes(at // 8 + 2, "little")
+    data += bytes(len(data) % 2)
+    body = b"WEBPVP8L" + len(data).to_bytes(4, "little") + data
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
 def _pictures(folder: Path) -> Iterator[bytes]:
     for mode in ("RGB", "1", "L", "LA", "P", "RGBA", "I;16"):
         yield picture(mode)
@@ -221,6 +269,7 @@ def _pictures(folder: Path) -> Iterator[bytes]:
         yield picture(format=other)
     yield from (picture("CMYK", format="JPEG"), picture("F", format="TIFF"), picture("LAB", format="TIFF"))
     yield from (png(0, 0), png(0, 8), png(8, 0), png(8, 8), png(2**31 - 1, 1), png(20_000, 20_000), bomb())
+    yield from (webp_bomb(), lossless_webp(9_000, 9_000), lossless_webp(8, 8))
     yield png(9_000, 9_000, bits=1, colour=0, data=bytes(1126 * 9_000))  # between Pillow's warning and its error
     yield png(8, 8, data=bytes(25 * 8), chunks=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(3 * 10**7))))
     yield png(8, 8, data=bytes(25 * 8), chunks=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(3 * 10**7))))
@@ -646,7 +695,7 @@ def yamls(value: Any) -> Iterator[bytes]:
     yield (laughs + "run: *a39\n").encode()
     yield b"iterations: &a [*a]\n"
     yield b"run: &a {x: *a}\n"
-    yield b"run: !!python/object/apply:os.system ['touch /tmp/fuzz-was-here']\n"
+    yield f"run: !!python/object/apply:os.system ['touch {PLANTED}']\n".encode()
     yield b"iterations: !!python/name:os.system\n"
     yield b"[" * 3000
     yield b"{a: " * 3000
@@ -700,24 +749,93 @@ def _(folder: Path, content: bytes) -> None:
     read_contenders(str(folder / "contenders.yaml"), TrainConfig())
 
 
-def _checkpoints(folder: Path) -> Iterator[bytes]:
-    state = {"G": {"weight": torch.zeros(3, 4)}, "G_adam": {"state": {0: {"step": torch.tensor(1.0)}}}, "step": 3}
-    state |= {"rng": torch.Generator().get_state(), "config": {"T": 1}, "data": "x"}
-    yield save_checkpoint(folder / "sound", 3, state, keep=1).read_bytes()
-    for value in (None, [], 5, {"step": -1}, {"step": "x"}, {"step": 10**30}, {**state, "step": torch.zeros(2)}, {}):
-        file = io.BytesIO()
-        torch.save(value, file)
-        yield file.getvalue()
+# ---- run folders ----
+
+
+@functools.cache
+def small_trainer() -> Trainer:
+    """A trainer's networks with 30 numbers in place of millions; real optimizers, averages and random numbers."""
+    config = TrainConfig()
+    fabric = Processes(config).fabric
+    torch.manual_seed(0)
+    G, D_I, D_S = (nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3)) for _ in range(3))
+    ema = AveragedModel(G, use_buffers=True)
+    parts = [_setup(fabric, network, 1e-3, config) for network in (G, D_I, D_S)]
+    networks, adams = zip(*parts, strict=True)
+    rest: Any = {"dataset": None, "S": torch.zeros(0), "processes": None, "model": G}
+    rng = torch.Generator().manual_seed(0)
+    trainer = Trainer(config, networks=Networks(*networks), optimizers=Optimizers(*adams), ema=ema, rng=rng, **rest)
+    step(trainer)
+    return trainer
+
+
+def step(trainer: Trainer) -> None:
+    """What an iteration does with what a checkpoint holds."""
+    noise = torch.rand(8, 2, 5, 5, generator=trainer.rng)
+    for network, adam in zip(vars(trainer.networks).values(), vars(trainer.optimizers).values(), strict=True):
+        network(noise).square().mean().backward()
+        adam.step()
+        adam.zero_grad()
+    assert trainer.ema is not None
+    trainer.ema.update_parameters(trainer.model)
+    torch.rand(1300, generator=trainer.rng)  # all of its numbers
+
+
+def saved(state: Any) -> bytes:
+    """A checkpoint's file."""
     file = io.BytesIO()
-    torch.save(state, file, _use_new_zipfile_serialization=False)
+    torch.save(state, file)
+    return file.getvalue()
+
+
+def sound_checkpoint() -> dict[str, Any]:
+    """Of the small trainer."""
+    return {**copy.deepcopy(small_trainer().state_dict()), "step": 3, "data": "x"}
+
+
+def lying_checkpoints() -> Iterator[Any]:
+    """States that are none of the small trainer's."""
+    strangers = (None, 5, "x", [], torch.zeros(2, 3))
+    sound = sound_checkpoint()
+    yield from ({**sound, name: stranger} for name in sound for stranger in strangers)
+    changed = {name: sound.pop(name) for name in ("G", "G_adam", "rng")}
+    yield from ({**sound, **other} for other in grafted(changed, strangers) if isinstance(other, dict))
+    sound |= changed
+    moments = sound["G_adam"]["state"][0]
+    for name in ("exp_avg", "exp_avg_sq"):
+        shape = moments[name].shape
+        for value in (torch.zeros(1), torch.zeros(1).expand(shape), torch.full(shape, -1.0), torch.full(shape, np.inf)):
+            yield lying(sound, {**moments, name: value})
+        for value in (torch.zeros(shape, dtype=torch.float64), torch.zeros(shape).to_sparse(), torch.zeros(10**6)):
+            yield lying(sound, {**moments, name: value})
+    for value in (-1.0, 0.0, 1e30, np.nan):
+        yield lying(sound, {**moments, "step": torch.tensor(value)})
+    for left, place in ((624, 624), (0, 0), (1, 2**63)):
+        rng = sound["rng"].clone()
+        struct.pack_into("=iiQ", rng.numpy(), 8, left, 1, place)
+        yield {**sound, "rng": rng}
+    for value in (-1, 10**30, 2**63, torch.zeros(2), True):
+        yield {**sound, "step": value}
+
+
+def lying(sound: dict[str, Any], moments: Any) -> dict[str, Any]:
+    """The checkpoint with other moments of the generator's first parameter."""
+    adam = sound["G_adam"]
+    return {**sound, "G_adam": {**adam, "state": {**adam["state"], 0: moments}}}
+
+
+def _checkpoints(folder: Path) -> Iterator[bytes]:
+    yield save_checkpoint(folder / "sound", 3, sound_checkpoint(), keep=1).read_bytes()
+    yield from map(saved, (None, [], 5, {"step": -1}, {"step": "x"}, {}))
+    yield from map(saved, lying_checkpoints())
+    file = io.BytesIO()
+    torch.save(sound_checkpoint(), file, _use_new_zipfile_serialization=False)
     yield file.getvalue()
     yield from zip_bombs()
 
 
 def zip_bombs() -> Iterator[bytes]:
     """Files that are small only until they are unpacked."""
-    import zipfile
-
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"step": 1}, 2))
@@ -731,10 +849,29 @@ def zip_bombs() -> Iterator[bytes]:
     yield file.getvalue()
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("../../../tmp/fuzz-was-here", b"x")
+        archive.writestr(f"../../..{PLANTED}", b"x")
         archive.writestr("archive/data.pkl", HASH_BOMB)
         archive.writestr("archive/version", "3\n")
     yield file.getvalue()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", EXPLOIT)
+        archive.writestr("archive/version", "3\n")
+    yield file.getvalue()
+
+
+def resealed(content: bytes) -> bytes:
+    """The same archive with right checksums: whoever lies writes those, too."""
+    file = io.BytesIO()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
+            for entry in old.infolist():
+                with old.open(entry) as part:
+                    part._expected_crc = None  # type: ignore[attr-defined]
+                    new.writestr(entry.filename, part.read(10**7))
+    except Exception:  # of zipfile, on what is no archive any more
+        return content
+    return file.getvalue()
 
 
 @target("checkpoint", _checkpoints)
@@ -744,3 +881,50 @@ def _(folder: Path, content: bytes) -> None:
     load_checkpoint(folder / "checkpoints/step-00000003.pt")
     with contextlib.redirect_stderr(io.StringIO()):
         newest_checkpoint(folder / "checkpoints")
+
+
+@target("checkpoint with right checksums", _checkpoints)
+def _(folder: Path, content: bytes) -> None:
+    """Gone on with."""
+    write(folder / "checkpoints/step-00000003.pt", resealed(content))
+    state = load_checkpoint(folder / "checkpoints/step-00000003.pt")
+    trainer = small_trainer()
+    trainer.load_state_dict(state)
+    step(trainer)
+
+
+def _logs(folder: Path) -> Iterator[bytes]:
+    line = {"step": 1, "KL": 17.77, "D_I": 3}
+    yield b"".join(json.dumps({**line, "step": n}).encode() + b"\n" for n in range(1, 4))
+    yield from (content + b"\n" for content in jsons(line))
+    yield from (b"", b'{"step": 1, "KL"', b"\xff\n", b"5\n", b"{}\n", b"\x00\n", b'{"step": 1}\n', b"\n\n")
+
+
+@target("metrics.jsonl", _logs)
+def _(folder: Path, content: bytes) -> None:
+    """Cut as a run that goes on cuts it, and drawn as a comparison draws it."""
+    write(folder / "metrics.jsonl", content)
+    ElementTree.fromstring(draw_curves({"a": read_curves(folder / "metrics.jsonl")}))
+    run = RunFolder(TrainConfig(run=str(folder)), resume=True, fingerprint="")
+    run._cut_metrics(2)
+
+
+def run_file(name: str, sound: bytes, contents: Callable[[], Iterator[bytes]]) -> None:
+    """One file of a contender's run folder, which `storygan compare` goes on with."""
+
+    def prepare(folder: Path) -> Iterator[bytes]:
+        write(folder / "config.yaml", yaml.safe_dump(TrainConfig().to_dict()).encode())
+        write(folder / "checkpoints/step-00000020.pt", b"")
+        yield sound
+        yield from contents()
+
+    @target(f"contender's {name}", prepare)
+    def _(folder: Path, content: bytes) -> None:
+        write(folder / name, content)
+        run = Run(TrainConfig(run=str(folder)))
+        for minutes in (0, 10**6):
+            run.goal(minutes)
+
+
+run_file("config.yaml", yaml.safe_dump(TrainConfig().to_dict()).encode(), lambda: yamls(EXPERIMENT))
+run_file("turns.json", b"[[10, 5.25], [20, 0.001]]", lambda: jsons([[20, 5.25]]))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,20 +14,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from tests.fuzz.targets import (
     ANNOTATIONS,
+    EXPLOIT,
     FLINTSTONES,
     HASH_BOMB,
     MEMO_BOMB,
+    PLANTED,
     PORORO,
     TARGETS,
+    Finding,
+    Target,
     bomb,
     judge,
+    lossless_webp,
+    lying,
     npy_header,
     png,
     repeated,
+    saved,
+    sound_checkpoint,
     sound_npy,
     tables,
+    webp_bomb,
     zip_bombs,
 )
 
@@ -54,8 +65,40 @@ def repeated_sentence() -> bytes:
     return parquet(next(tables()).set_column(1, "sentences", texts))
 
 
+def lies(**parts: object) -> Callable[[], bytes]:
+    """A checkpoint of which some parts lie, with right checksums."""
+    return lambda: saved({**sound_checkpoint(), **parts})
+
+
+def lying_moments(**moments: object) -> Callable[[], bytes]:
+    """One whose Adam lies of its first parameter."""
+
+    def content() -> bytes:
+        sound = sound_checkpoint()
+        return saved(lying(sound, {**sound["G_adam"]["state"][0], **moments}))
+
+    return content
+
+
+def without_moment() -> bytes:
+    """One whose Adam has no `exp_avg`."""
+    sound = sound_checkpoint()
+    moments = {name: value for name, value in sound["G_adam"]["state"][0].items() if name != "exp_avg"}
+    return saved(lying(sound, moments))
+
+
+def rng_past_its_end() -> bytes:
+    """One whose random numbers would be read from behind their table."""
+    sound = sound_checkpoint()
+    struct.pack_into("=iiQ", sound["rng"].numpy(), 8, 624, 1, 624)
+    return saved(sound)
+
+
 REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a picture of 144 million pixels in 52 kB": ("frame", bomb),
+    "a picture of 268 million pixels in 30 bytes": ("frame", webp_bomb),
+    "one that is imported": ("picture", webp_bomb),
+    "one of 81 million pixels, of which Pillow only warns": ("picture", lambda: lossless_webp(9_000, 9_000)),
     "no pixels": ("frame", lambda: png(0, 0)),
     "a picture in PostScript, for which Pillow runs another program": (
         "picture",
@@ -130,6 +173,51 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a number of 5,000 digits": ("config.yaml", lambda: b"data: " + b"1" * 5000 + b"\n"),
     "a configuration that is no text": ("config.yaml", lambda: b"\xff\xfe\x00"),
     "a checkpoint that unpacks to a thousand times its size": ("checkpoint", lambda: next(iter(zip_bombs()))),
+    "a pickle that runs a command": ("pickle", lambda: EXPLOIT),
+    "the same in labels": ("flintstones-sv labels.pkl", lambda: EXPLOIT),
+    "the same in a .npy file": ("clevr-sv CLEVR_dict.npy", lambda: npy_header(OBJECT) + EXPLOIT),
+    "the same in a checkpoint, and a name that leads out of its folder": ("checkpoint", lambda: list(zip_bombs())[-1]),
+    "a configuration that runs a command": (
+        "config.yaml",
+        lambda: f"run: !!python/object/apply:os.system ['touch {PLANTED}']\n".encode(),
+    ),
+    "the same in a contender's folder": (
+        "contender's config.yaml",
+        lambda: f"run: !!python/object/apply:os.system ['touch {PLANTED}']\n".encode(),
+    ),
+    "a checkpoint whose network is a number": ("checkpoint with right checksums", lies(G=5)),
+    "whose Adam is a number": ("checkpoint with right checksums", lies(G_adam=5)),
+    "whose Adam is a tensor": ("checkpoint with right checksums", lies(G_adam=torch.zeros(2))),
+    "whose Adam has no parameters": ("checkpoint with right checksums", lies(G_adam={"state": {}, "param_groups": 5})),
+    "without random numbers": ("checkpoint with right checksums", lies(rng=None)),
+    "whose random numbers are a number": ("checkpoint with right checksums", lies(rng=5)),
+    "whose random numbers are few": ("checkpoint with right checksums", lies(rng=torch.zeros(9, dtype=torch.uint8))),
+    "whose random numbers lie behind their table": ("checkpoint with right checksums", rng_past_its_end),
+    "of iteration 10**30": ("checkpoint with right checksums", lies(step=10**30)),
+    "without a moment": ("checkpoint with right checksums", without_moment),
+    "with moments of another shape, behind which fused Adam writes": (
+        "checkpoint with right checksums",
+        lying_moments(exp_avg=torch.zeros(1)),
+    ),
+    "with moments of another type": (
+        "checkpoint with right checksums",
+        lying_moments(exp_avg=torch.zeros(3, 2, 2, 2, dtype=torch.float64)),
+    ),
+    "with moments that are not finite": (
+        "checkpoint with right checksums",
+        lying_moments(exp_avg_sq=torch.full((3, 2, 2, 2), np.inf)),
+    ),
+    "a log whose line is a number": ("metrics.jsonl", lambda: b"5\n"),
+    "a log of nothing": ("metrics.jsonl", lambda: b"{}\n"),
+    "a log that is no text": ("metrics.jsonl", lambda: b"\xff\n"),
+    "a log of 100,000 brackets": ("metrics.jsonl", lambda: b"[" * 100_000 + b"\n"),
+    "a contender's configuration that is a number": ("contender's config.yaml", lambda: b"5"),
+    "one that is cut off": ("contender's config.yaml", lambda: b"["),
+    "one that is no text": ("contender's config.yaml", lambda: b"\xff"),
+    "turns that are a number": ("contender's turns.json", lambda: b"5"),
+    "turns that are words": ("contender's turns.json", lambda: b'[["x", "y"]]'),
+    "turns that took no time": ("contender's turns.json", lambda: b"[[20, 0]]"),
+    "turns of 100,000 brackets": ("contender's turns.json", lambda: b"[" * 100_000),
 }
 
 
@@ -139,6 +227,13 @@ def test_it_is_refused_in_one_line(what: str, tmp_path: Path) -> None:
     target = TARGETS[name]
     next(iter(target.prepare(tmp_path)))
     assert not judge(target, tmp_path, content())
+
+
+def test_a_command_that_is_run_is_noticed(tmp_path: Path) -> None:
+    """What all targets assert of each content; here a reader falls for it."""
+    with pytest.raises(Finding, match="it wrote"):
+        judge(Target(lambda folder: [], lambda folder, content: pickle.loads(content)), tmp_path, EXPLOIT)
+    assert not PLANTED.exists()
 
 
 def test_errors_cannot_command_a_terminal() -> None:

@@ -11,33 +11,16 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, get_loader, set_loader
 
+from storygan.files import parse_yaml
 from storygan.types import UsageError, printable, reason
 
-MOST_YAML, DEEPEST = 1_000_000, 20
-"""Characters of a configuration, and how deep its parts may be nested: ours have 2,000 and 2."""
 _load_yaml = get_loader("yaml")
 
 
 def plain_yaml(text: str) -> Any:
-    """What YAML text holds.
-
-    Raises:
-        yaml.YAMLError: it is no YAML, or holds what a configuration does not need and a few lines of which can stand
-            for terabytes: names for parts (`&x`, `*x`) and deep nesting.
-    """
-    if len(text) > MOST_YAML:
-        raise yaml.YAMLError(f"it has {len(text):,} characters: at most {MOST_YAML:,} are read")
-    depth = 0
+    """What YAML text holds, numbers as the library reads them. yaml.YAMLError as `parse_yaml`."""
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise yaml.YAMLError(f"it repeats a part by name (*{event.anchor}): write it out")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise yaml.YAMLError("it is nested too deeply")
-        return _load_yaml(text)
-    except ValueError as error:  # of a number with thousands of digits
-        raise yaml.YAMLError(reason(error)) from error
+        return parse_yaml(text, _load_yaml)
     except TypeError as error:  # the library adds a colon to a lone name, and fails where that is no text
         raise yaml.YAMLError("a name in it is no text") from error
 

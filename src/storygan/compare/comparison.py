@@ -28,6 +28,7 @@ from storygan.files import write_whole
 from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
+from storygan.training.metrics_file import METRICS
 from storygan.types import StoryganError, UsageError
 
 NAME = "compare"
@@ -84,7 +85,7 @@ def compare(
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
         comparison, drawn = measure(runs, budget, test, split, recognizer)
-        curves = draw_curves({name: read_curves(run.path / "metrics.jsonl") for name, run in runs.items()})
+        curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
         drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
         write_whole(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from html import escape
 from pathlib import Path
 
 import numpy as np
+
+from storygan.training.metrics_file import read_metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Distinct for the colour-blind too (Okabe and Ito, 2008)."""
@@ -22,10 +23,9 @@ Curve = list[tuple[float, float]]
 
 
 def read_curves(metrics: Path) -> dict[str, Curve]:
-    """`metrics.jsonl` of a run -> by metric, its points, thinned to POINTS."""
+    """`metrics.jsonl` of a run -> by metric, its points, thinned to POINTS. StoryganError where it cannot be read."""
     curves: dict[str, Curve] = {}
-    for line in metrics.read_text().splitlines():
-        values = json.loads(line)
+    for values in read_metrics(metrics):
         step = values.pop("step")
         for name, value in values.items():
             curves.setdefault(name, []).append((step, value))

@@ -17,13 +17,15 @@ from typing import Any, NamedTuple
 import yaml
 
 from storygan.config import TrainConfig
-from storygan.files import write_whole
-from storygan.training.checkpoint import PATTERN
+from storygan.files import parse_json, parse_yaml, read_text, write_whole
+from storygan.training.checkpoint import checkpoint_paths, step_of
 from storygan.training.loop import train
 from storygan.training.run_folder import CONFIG
 from storygan.types import Stopped, StoryganError, UsageError
 
 TURNS = "turns.json"
+MOST = 10**9
+"""Iterations of a run, or seconds of a turn: 30 years."""
 
 
 class Turn(NamedTuple):
@@ -55,14 +57,14 @@ class Run:
         self.started = (self.path / CONFIG).exists()
         if not self.started:
             return
-        begun = TrainConfig.from_dict(yaml.safe_load((self.path / CONFIG).read_text()))
+        begun = read_config(self.path / CONFIG)
         if changed := sorted(differing(begun.to_dict(), config.to_dict())):
             raise UsageError(
                 f"{self.path} was begun with another {', '.join(changed)}: give the same, or another --out"
             )
         if (self.path / TURNS).exists():
-            self.turns = [Turn(*turn) for turn in json.loads((self.path / TURNS).read_text())]
-        steps = {int(path.stem.removeprefix("step-")): path for path in self.path.glob(f"checkpoints/{PATTERN}")}
+            self.turns = read_turns(self.path / TURNS)
+        steps = {step_of(path): path for path in checkpoint_paths(self.path / "checkpoints")}
         if self.turns and self.iterations not in steps:
             raise StoryganError(
                 f"{self.path} has no checkpoint of iteration {self.iterations}: remove it to begin anew"
@@ -111,6 +113,31 @@ class Run:
         write_whole(self.path / TURNS, json.dumps(self.turns))
 
 
+def read_config(path: Path) -> TrainConfig:
+    """The configuration that a run was begun with. StoryganError where the file does not hold one."""
+    try:
+        return TrainConfig.from_dict(parse_yaml(read_text(path)))
+    except (OSError, ValueError, AttributeError, yaml.YAMLError, UsageError) as error:
+        raise _anew(path, "configuration", error) from error
+
+
+def read_turns(path: Path) -> list[Turn]:
+    """The turns that a run has had. StoryganError where the file does not hold them."""
+    try:
+        turns = [Turn(*turn) for turn in parse_json(read_text(path))]
+        if not all(type(turn.iterations) is int and 0 < turn.iterations <= MOST for turn in turns):
+            raise ValueError("a turn without iterations")
+        if not all(0.001 <= turn.seconds <= MOST for turn in turns):
+            raise ValueError("a turn without seconds")
+        return turns
+    except (OSError, ValueError, TypeError) as error:
+        raise _anew(path, "list of turns", error) from error
+
+
+def _anew(path: Path, what: str, error: Exception) -> StoryganError:
+    return StoryganError(f"{path} is no {what} ({' '.join(str(error).split())}): remove {path.parent} to begin anew")
+
+
 def train_in_turns(runs: Sequence[Run], minutes: float) -> None:
     """Train each run for its budget, `minutes` or (0) its configuration's `iterations`; who has had least is next."""
     while goals := {n: goal for n, run in enumerate(runs) if (goal := run.goal(minutes)) > run.iterations}:
@@ -121,7 +148,7 @@ def train_in_turns(runs: Sequence[Run], minutes: float) -> None:
 def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     """Dotted names of the fields in which two configurations differ, the run folder and the iterations aside."""
     a, b = (dict(flat(values)) for values in (one, other))
-    return {name for name in a if a[name] != b[name]} - {"run", "iterations"}
+    return {name for name in a | b if a.get(name) != b.get(name)} - {"run", "iterations"}
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

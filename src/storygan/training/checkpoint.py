@@ -18,6 +18,8 @@ from storygan.files import whole_file
 from storygan.types import StoryganError, reason
 
 PATTERN = "step-*.pt"
+MOST_STEPS = 10**9
+"""Iterations of a run: 30 years."""
 
 
 def step_of(path: Path) -> int:
@@ -91,8 +93,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{damaged} does not fit its checksum")
             file.seek(0)
             state = torch.load(file, map_location="cpu", weights_only=True)
-            if not isinstance(state, dict) or type(state.get("step")) is not int or state["step"] < 0:
+            if not isinstance(state, dict) or type(state.get("step")) is not int:
                 raise ValueError("it is no checkpoint of storygan")
+            if not 0 <= state["step"] <= MOST_STEPS:
+                raise ValueError("it is of no iteration")
             return state
     except (MemoryError, PermissionError):
         raise

@@ -29,9 +29,10 @@ from storygan.training.batches import drawn_frames, indices, iterations_per_epoc
 from storygan.training.memory import told_when_out_of_memory
 from storygan.training.processes import Processes, running_statistics
 from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
+from storygan.training.saved_state import fitting, rng_like
 from storygan.training.stop import Stop, stopped
 from storygan.training.teacher import Teacher
-from storygan.types import StoryganError, UsageError
+from storygan.types import StoryganError, UsageError, reason
 
 SAMPLE_STORIES = 6
 
@@ -282,14 +283,16 @@ class Trainer:
         return {**state, "rng": self.rng.get_state(), "step": self.k, "config": self.config.to_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint. Raises UsageError where its networks are of another shape."""
+        """Go on from a checkpoint. Raises UsageError where it is not of these networks and optimizers."""
         try:
             for name, part in self._parts().items():
-                part.load_state_dict(state[name])
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"the checkpoint does not fit this configuration: {reason}") from error
-        self.rng.set_state(state["rng"])
+                part.load_state_dict(fitting(part, state.get(name), name))
+            self.rng.set_state(rng_like(self.rng, state.get("rng"), "rng"))
+        except (RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"the checkpoint does not fit this configuration: {reason(error)}; give the run's own, or remove the "
+                f"newest file in {self.config.run}/checkpoints to go on from the one before"
+            ) from error
         self.k = state["step"]
 
 

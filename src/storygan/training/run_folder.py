@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +18,7 @@ from storygan.files import cannot_write, write_whole
 from storygan.models.card import make_card
 from storygan.models.storygan import StoryGAN
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
+from storygan.training.metrics_file import METRICS, metrics_line, read_metrics
 from storygan.training.run_lock import RunLock
 from storygan.types import UsageError
 
@@ -83,30 +83,24 @@ class RunFolder:
         self._cut_metrics(step)
         for left in self.checkpoints.glob("*.tmp"):
             left.unlink()  # of a process that was killed while it saved
-        self._metrics = self._open.enter_context((self.path / "metrics.jsonl").open("a"))
+        self._metrics = self._open.enter_context((self.path / METRICS).open("a"))
         self._tensorboard = self._open.enter_context(SummaryWriter(str(self.path), purge_step=step + 1))
 
     def _cut_metrics(self, step: int) -> None:
-        """Drop what was logged after the checkpoint (and a torn last line): those iterations are run again."""
-        path = self.path / "metrics.jsonl"
-        kept = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except ValueError:
-                break
-        write_whole(path, "".join(kept))
+        """Drop what was logged after the checkpoint: those iterations are run again."""
+        path = self.path / METRICS
+        logged = read_metrics(path) if path.exists() else ()
+        write_whole(path, "".join(metrics_line(values) for values in logged if values["step"] <= step))
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """One line of `metrics.jsonl`, one point a curve in TensorBoard. StoryganError where the disk is full."""
         try:
-            self._metrics.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._metrics.write(metrics_line({"step": step, **metrics}))
             self._metrics.flush()
             for name, value in metrics.items():
                 self._tensorboard.add_scalar(name, value, step)
         except OSError as error:
-            raise cannot_write(self.path / "metrics.jsonl", error) from error
+            raise cannot_write(self.path / METRICS, error) from error
 
     def save_samples(self, step: int, frames: np.ndarray) -> None:
         """The strips of the fixed stories and noise: uint8 (N, T, H, W, 3) -> `samples/step-%08d.png`."""
