@@ -73,7 +73,8 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
             error = (many["gradients"][name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
             assert error < 1e-9, f"{name}: {error:.1e} of the gradient"
         for name, value in one["metrics"][0].items():
-            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-9, rtol=1e-9, msg=name)
+            rounding = 1e-6  # labels, and what they enter, stay float32
+            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-9, rtol=rounding, msg=name)
 
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
