@@ -23,7 +23,9 @@ from storygan.training.processes import Processes
 from storygan.types import UsageError
 
 pytestmark = pytest.mark.distributed
-TWO_OR_FOUR = [2, pytest.param(4, marks=pytest.mark.slow)]
+SLOW = (pytest.mark.slow, pytest.mark.timeout(1800))
+"""Four processes on two cores that are busy take their time."""
+TWO_OR_FOUR = [2, pytest.param(4, marks=SLOW)]
 B = 8
 
 
@@ -73,7 +75,8 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
             error = (many["gradients"][name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
             assert error < 1e-9, f"{name}: {error:.1e} of the gradient"
         for name, value in one["metrics"][0].items():
-            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-9, rtol=1e-9, msg=name)
+            rounding = 1e-6  # labels, and what they enter, stay float32
+            torch.testing.assert_close(many["metrics"][0][name], value, atol=1e-9, rtol=rounding, msg=name)
 
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
@@ -140,7 +143,7 @@ def test_a_signal_to_one_stops_all_and_two_go_on_bit_for_bit(data: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("number", "killed"), [(2, 0), (2, 1), *(pytest.param(4, rank, marks=pytest.mark.slow) for rank in (0, 2))]
+    ("number", "killed"), [(2, 0), (2, 1), *(pytest.param(4, rank, marks=SLOW) for rank in (0, 2))]
 )
 def test_one_is_killed_and_all_end(data: Path, tmp_path: Path, number: int, killed: int) -> None:
     folder = tmp_path / "run"
