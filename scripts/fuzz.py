@@ -163,7 +163,7 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
         small = [content for content in examples if len(content) <= MOST_BYTES]
         for n, content in enumerate([sound, *small[:: len(small) // MOST_EXAMPLES + 1]]):
             (Path(corpus) / f"{n:05d}").write_bytes(content)
-        options = [f"-max_total_time={seconds}", "-rss_limit_mb=0", "-max_len=4000000", f"-timeout={4 * SLOWEST}"]
+        options = [f"-max_total_time={seconds}", "-rss_limit_mb=0", "-max_len=40000000", f"-timeout={4 * SLOWEST}"]
         options += [f"-artifact_prefix={folder}/", "-print_final_stats=1", corpus]
         import atheris
 

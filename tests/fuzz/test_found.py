@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save as save_tensors
 from tests.fuzz.targets import (
     ANNOTATIONS,
     EXPLOIT,
@@ -45,6 +46,7 @@ from storygan.data.dataset import open_split
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
 from storygan.data.importers.pictures import FORMATS, frame_from_file
 from storygan.files import read_file, write_whole
+from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.types import StoryganError
 
 OBJECT = "{'descr': '|O', 'fortran_order': False, 'shape': ()}"
@@ -159,6 +161,10 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "an infinite seed of the sentence encoder": (
         "model sentence_encoder.json",
         lambda: b'{"kind": "clevr", "seed": Infinity}',
+    ),
+    "a sentence encoder whose vectors would be infinite": (
+        "model sentence_encoder.safetensors",
+        lambda: save_tensors({**ClevrEncoder().tensors(), "mean": np.full(17, 1e38, np.float32)}),
     ),
     "a recognizer that learned for 'x' epochs": (
         "recognizer recognizer.json",
