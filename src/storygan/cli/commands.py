@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -63,7 +62,6 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C), 143 (SIGTERM)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
-    gc.set_threshold(100_000)  # an import of PyTorch makes many objects, all of which stay: a sixth of its time
     arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
     parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
     commands = parser.add_subcommands(dest="command")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -39,6 +40,7 @@ def generate(args: Namespace) -> None:
     story = read_story(args.sentences, args.file)
     if args.samples < 1 or args.scale < 1:
         raise UsageError("--samples and --scale must be at least 1")
+    gc.set_threshold(100_000)  # importing PyTorch makes many objects, all of which stay; this process is short
     from storygan import viz
     from storygan.models.folding import fold
     from storygan.models.storygan import StoryGAN
