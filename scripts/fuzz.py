@@ -38,10 +38,7 @@ ROOT = Path(__file__).parents[1]
 MEMORY = 8 * 2**30  # bytes of address space; PyTorch and PyArrow take 3 of them
 FORK = multiprocessing.get_context("fork")
 SLOWEST = 30  # seconds a content may take
-MOST_EXAMPLES, MOST_BYTES = (
-    50,
-    20_000,
-)  # to start from, and of each but the first: all are read before time is looked at
+MOST_EXAMPLES, MOST_BYTES = 50, 20_000  # to start from, and of each but the first: all are read before the clock
 PACKAGES = ["storygan", "yaml"]  # whose branches guide, and those of
 MODULES = ["json.decoder", "numpy.lib._format_impl", "pickle", "torch._weights_only_unpickler", "zipfile", "PIL.Image"]
 MODULES += [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from tests.demo.browser import CHROMIUM
 from tests.test_readme import ROOT, parse
 
 from storygan.cli import commands as cli
+from storygan.models.card import add_metadata
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 LOADED = re.compile(
@@ -80,15 +82,32 @@ def test_every_picture_that_is_drawn_is_shown_and_in_git() -> None:
     assert {Path(name).name for name in listed} == shown
 
 
-def test_the_first_picture_is_of_the_readme_s_story() -> None:
-    spec = importlib.util.spec_from_file_location("docs_pictures", ROOT / "scripts/docs_pictures.py")
+def script(name: str) -> Any:
+    """A module of scripts/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_first_picture_is_of_the_readme_s_story() -> None:
     calls = (ROOT / "README.md").read_text(), (ROOT / "docs/index.md").read_text()
     for text in calls:
-        assert [sentence for sentence in script.STORY if f'"{sentence}"' not in text] == []
+        assert [sentence for sentence in script("docs_pictures").STORY if f'"{sentence}"' not in text] == []
+
+
+def test_tables_of_results_are_those_of_their_files_and_the_shipped_card_has_them() -> None:
+    tables = script("result_tables")
+    pages = [ROOT / "docs/results/clevr-sv.md", ROOT / "docs/model-cards/clevr-sv.md"]
+    for page in pages:
+        text = page.read_text()
+        assert len(tables.TABLE.findall(text)) == 2
+        assert tables.TABLE.sub(tables.anew, text) == text, "python scripts/result_tables.py"
+    card = (ROOT / "src/storygan/weights/clevr-sv/README.md").read_text()
+    report = json.loads((ROOT / "docs/results/clevr-sv.json").read_text())
+    assert card.strip() == add_metadata(pages[1].read_text(), report).strip(), "python scripts/ship_model.py"
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def edit_sentence(options: Namespace, model: Any, before: Any, out: Path) -> Non
 
 
 def tell_effect(options: Namespace, out: Path, effect: Any, where: str = "") -> None:
-    """What changed, as a table or as JSON."""
+    """Print what changed, as a table or as JSON."""
     told = f"{out}: before and after. Mean change, in levels of 0 to 255{where}:\n{effect}"
     print(json.dumps(effect.to_dict()) if options.json else told)
 

@@ -92,7 +92,7 @@ def conv2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 
 def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, values: Values = at_points) -> Tensor:
-    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps. `values`: `at_points`, or its memory."""
+    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps; `values` may remember `at_points`."""
     N, C, H, W = x.shape
     if not pays(x, H):
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)

@@ -1,0 +1,44 @@
+"""What a model remembers, frame by frame: python benchmarks/by_frame.py --data DATA [--model M] [--stories N]
+
+Rows are the frames, columns the objects in the order in which they are told: the share of the stories in which the
+recognizer that ships finds the object in that frame, with all four attributes right. One drawing a story, seed 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from storygan.data.dataset import open_split
+from storygan.evaluation.report import draw
+from storygan.evaluation.rows import Pool
+from storygan.evaluation.seeing import look
+from storygan.models.folding import fold
+from storygan.models.recognizer import Recognizer
+from storygan.models.storygan import StoryGAN
+
+
+def right(model: StoryGAN, stories: list[list[str]]) -> np.ndarray:
+    """(T, T): the share of stories in which object n is right in frame t."""
+    frames = draw(fold(model), stories, seed=0)
+    N, T = frames.shape[:2]
+    pool = Pool(frames.reshape(N * T, *frames.shape[2:]), {"model": np.arange(N * T).reshape(N, T)})
+    seen = look(Recognizer.load(), pool, stories).seen["model"]
+    return (seen.there & seen.right.all(-1)).mean(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="folder of CLEVR-SV stories")
+    parser.add_argument("--model", default="clevr-sv")
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--stories", type=int, default=150)
+    arguments = parser.parse_args()
+    stories = open_split(arguments.data, arguments.split).sentences[: arguments.stories]
+    for t, row in enumerate(right(StoryGAN.from_pretrained(arguments.model), stories), 1):
+        print(f"frame {t}:", *(f"{share:.2f}" for share in row[:t]))
+
+
+if __name__ == "__main__":
+    main()
