@@ -100,6 +100,8 @@ class WarmUpConfig:
     discriminator_iterations: int = 0
     """After it, the discriminators alone, so that the generator meets trained ones."""
     lr: float = 1e-3
+    cosine: bool = False
+    """The rate falls from `lr` to 0 over the warm-up, half a cosine (Loshchilov & Hutter, 2017)."""
     beta1: float = 0.9
     frames: int = 0
     """Frames of each story that are drawn, anew in each iteration, rather late ones, which show the most; 0: all T."""

@@ -1,7 +1,7 @@
 """`storygan train` for real: what it writes, resumes, survives and refuses."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,11 @@ from storygan.config import (
     TrainConfig,
     WarmUpConfig,
 )
+from storygan.data.dataset import open_split
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop, steps
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
-from storygan.training.loop import train
+from storygan.training.loop import Trainer, train
 from storygan.training.processes import Processes
 from storygan.types import StoryganError, UsageError
 
@@ -114,6 +115,23 @@ def test_the_model_of_a_run_has_the_averaged_weights(whole_run: Path) -> None:
     model = StoryGAN.from_pretrained(whole_run / "model")
     for name, value in model.state_dict().items():
         assert torch.equal(value, state["ema"][f"module.{name}"]), name
+
+
+def test_the_warm_ups_rate_falls_as_half_a_cosine(tiny_dataset: Path, tmp_path: Path) -> None:
+    warm_up = WarmUpConfig(iterations=4, lr=1e-3, cosine=True)
+    config = tiny_config(tiny_dataset, tmp_path / "run", warm_up=warm_up, adam=AdamConfig())
+    trainer = Trainer.build(config, open_split(config.data.path, config.data.split))
+
+    def rates(of: str, iterations: range) -> Iterator[float]:
+        optimizer = getattr(trainer.optimizers, of)
+        for trainer.k in iterations:
+            trainer._set_rates()
+            yield optimizer.param_groups[0]["lr"]
+
+    at_quarters = [1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4]  # (1 + cos(pi q)) / 2
+    assert list(rates("G", range(4))) == pytest.approx([1e-3 * part for part in at_quarters])
+    assert list(rates("G", range(4, 6))) == [2e-4, 2e-4]  # the adversarial phase has its own
+    assert list(rates("D_I", range(6))) == [2e-4] * 6
 
 
 @pytest.mark.parametrize("stop", [2, 6])  # within the warm-up's first epoch; in the adversarial phase

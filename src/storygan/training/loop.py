@@ -256,7 +256,8 @@ class Trainer:
             if optimizer is not None:
                 optimizer.param_groups[0]["lr"] = adam.lr_discriminator * decay
         group = self.optimizers.G.param_groups[0]
-        group["lr"] = warm_up.lr if warming else adam.lr_generator * decay
+        falling = 0.5 * (1 + math.cos(math.pi * self.k / warm_up.iterations)) if warming and warm_up.cosine else 1.0
+        group["lr"] = warm_up.lr * falling if warming else adam.lr_generator * decay
         group["betas"] = (warm_up.beta1 if warming else adam.beta1, adam.beta2)
 
     def drawn_with(self) -> StoryGAN:
