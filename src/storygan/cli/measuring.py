@@ -27,7 +27,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)"
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
     )
     parser.add_argument("--sheet", type=named_path, help="also a picture of good and bad stories, chosen by rank")
     parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
@@ -40,10 +40,9 @@ def evaluate(args: Namespace) -> None:
     if args.card and not card.is_file():
         raise UsageError(f"--card: there is no {card}; give a model folder")
     from storygan.evaluation.report import evaluate as measure
-    from storygan.models.recognizer import SHIPPED
 
-    judge, sheet = args.recognizer or SHIPPED, Path(args.sheet) if args.sheet else None
-    report = measure(args.model, args.data, args.split, args.stories, args.seed, judge, args.only, sheet)
+    sheet = Path(args.sheet) if args.sheet else None
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer, args.only, sheet)
     if args.card:
         from storygan.files import write_whole
         from storygan.models.card import add_results
@@ -76,7 +75,7 @@ def check_recognizer_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test")
     parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)"
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -84,7 +83,7 @@ def check_recognizer_options(parser: ArgumentParser) -> None:
 def check_recognizer(args: Namespace) -> None:
     """`storygan check-recognizer`."""
     from storygan.evaluation.accuracy import check_recognizer as check
-    from storygan.models.recognizer import SHIPPED, Recognizer
+    from storygan.models.recognizer import Recognizer
 
-    accuracy = check(Recognizer.load(args.recognizer or SHIPPED), args.data, args.split)
+    accuracy = check(Recognizer.load(args.recognizer) if args.recognizer else None, args.data, args.split)
     print(json.dumps(accuracy.to_dict()) if args.json else accuracy)

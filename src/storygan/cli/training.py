@@ -51,7 +51,7 @@ def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument("--split", type=str, default="test", help="what is measured")
     parser.add_argument("--shown", type=int, default=8, help="stories on the page")
     parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, the shipped one (CLEVR-SV)"
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
     )
     parser.add_argument("--config", action="config", help="a YAML file of the fields below, which all share")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
@@ -66,10 +66,9 @@ def compare(args: Namespace) -> None:
     config = training_config(values)
     from storygan.compare.comparison import compare as compare_contenders
     from storygan.compare.comparison import of_variants
-    from storygan.models.recognizer import SHIPPED
 
     configs = read_contenders(contenders, config) if contenders else of_variants(config, variants)
-    compare_contenders(configs, **own, recognizer=recognizer or SHIPPED)
+    compare_contenders(configs, **own, recognizer=recognizer)
     print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
 
 

@@ -22,10 +22,10 @@ from storygan.compare.result import Comparison, Trained
 from storygan.compare.turns import Run, flat, train_in_turns
 from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
+from storygan.evaluation.lessons import find_judge
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
 from storygan.files import write_whole
-from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
 from storygan.training.metrics_file import METRICS
@@ -48,7 +48,7 @@ def compare(
     minutes: float = 0.0,
     split: str = "test",
     shown: int = 8,
-    recognizer: str | Path = SHIPPED,
+    recognizer: str | Path | None = None,
 ) -> Comparison:
     """Train each contender in OUT/NAME, evaluate all, write OUT/compare.json, .md, .html and .svg.
 
@@ -60,7 +60,7 @@ def compare(
         minutes: of training for each contender, wall clock over all sittings; 0: `iterations` of each is the budget.
         split: what they are measured on.
         shown: stories on the page, the first ones of the split.
-        recognizer: folder of the recognizer that measures.
+        recognizer: folder of the recognizer that measures; else a shipped one that knows the data.
 
     Raises:
         UsageError: the call, the configurations and the data do not fit together.
@@ -79,7 +79,7 @@ def compare(
     test = open_split(config.data.path, split)
     if test.T != config.model.T or len(test) < 2:
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
-    Recognizer.load(recognizer)
+    find_judge(None, recognizer)
     with alone(out):
         runs = {name: Run(each) for name, each in configs.items()}
         train_in_turns(list(runs.values()), minutes)
@@ -96,7 +96,7 @@ def compare(
 
 
 def measure(
-    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path
+    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
     """Evaluate the runs' models on the split `test`: the comparison, and by contender all drawings (N, T, H, W, 3)."""
     configs = {name: run.config for name, run in runs.items()}
@@ -116,7 +116,7 @@ def measure(
         own=own(configs),
         trained={name: Trained(run.iterations, run.seconds / 60, size(models[name])) for name, run in runs.items()},
         rows=rows | {name: report.rows[MODEL] for name, report in reports.items()},
-        differences=differences(drawn, told, Recognizer.load(recognizer), config.seed) if told else {},
+        differences=differences(drawn, told, find_judge(None, recognizer), config.seed) if told else {},
         notes=notes(first, config.seed, paired=bool(told)),
     )
     return comparison, drawn

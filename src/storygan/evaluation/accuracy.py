@@ -10,7 +10,7 @@ import numpy as np
 
 from storygan.data.clevr.places import floor_grid, in_picture, safe_places
 from storygan.data.dataset import open_split
-from storygan.evaluation.lessons import lessons
+from storygan.evaluation.lessons import find_judge, lessons
 from storygan.evaluation.lines import label_metrics
 from storygan.models.recognizer import THERE, Recognizer, read
 from storygan.text.clevr import ATTRIBUTES
@@ -45,8 +45,8 @@ class Accuracy:
         return "\n".join(lines)
 
 
-def check_recognizer(recognizer: Recognizer, data: str | Path, split: str = "test") -> Accuracy:
-    """Compare what a recognizer reads in real frames with what is true of them.
+def check_recognizer(recognizer: Recognizer | None, data: str | Path, split: str = "test") -> Accuracy:
+    """Compare what a recognizer (None: a shipped one that knows the data) reads in real frames with what is true.
 
     Values: `there`: objects that are found at their place; `size`, `colour`, `material`, `shape`: objects for which it
     reads the right one; `all_right`: objects found with all four right; `empty_place`: places of the floor's grid, far
@@ -57,7 +57,8 @@ def check_recognizer(recognizer: Recognizer, data: str | Path, split: str = "tes
         UsageError: where the data set has nothing that this recognizer recognizes.
     """
     known = lessons(open_split(data, split))
-    places, named = known.words is not None and recognizer.knows_places, known.label_names == recognizer.labels
+    recognizer = recognizer or find_judge(known)
+    places, named = known.read_by(recognizer)
     if not places and not named:
         raise UsageError(f"{data} has neither the labels nor the kind of sentences that this recognizer knows")
     N, T = known.labels.shape[:2]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from storygan.data.clevr.places import read_stories
 from storygan.data.dataset import StoryDataset
+from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 from storygan.types import UsageError
 
@@ -26,6 +28,10 @@ class Lessons:
     """(N, T, K) of 0 and 1: the data set's, or the 15 presence labels that CLEVR-SV sentences imply."""
     label_names: tuple[str, ...]
 
+    def read_by(self, recognizer: Recognizer) -> tuple[bool, bool]:
+        """Whether a recognizer knows what is at places of these frames, and whether it knows their labels."""
+        return self.words is not None and recognizer.knows_places, self.label_names == recognizer.labels
+
 
 def lessons(dataset: StoryDataset) -> Lessons:
     """Read a data set. Raises UsageError where it has neither CLEVR-SV sentences nor labels."""
@@ -40,3 +46,15 @@ def lessons(dataset: StoryDataset) -> Lessons:
         told = [[parse_sentence(sentence) for sentence in story] for story in dataset.sentences]
         labels, names = np.array([presence_labels(story) for story in told]), LABELS
     return Lessons(dataset.frames, words, floor, labels, names)
+
+
+def find_judge(known: Lessons | None, folder: str | Path | None = None) -> Recognizer:
+    """The recognizer in `folder`, or the first shipped one that knows these stories; CLEVR-SV's where none does.
+
+    Raises:
+        StoryganError: the folder holds none, or a torn one.
+    """
+    if folder or known is None:
+        return Recognizer.load(folder or SHIPPED)
+    shipped = [Recognizer.load(folder) for folder in sorted(SHIPPED.parent.glob("recognizer-*"))]
+    return next((recognizer for recognizer in shipped if any(known.read_by(recognizer))), Recognizer.load())

@@ -14,7 +14,7 @@ from storygan.data.clevr.places import SAFE, STEP
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation.bootstrap import RESAMPLES, Estimate, estimate
-from storygan.evaluation.lessons import Lessons, lessons
+from storygan.evaluation.lessons import Lessons, find_judge, lessons
 from storygan.evaluation.lines import distances, label_metrics, object_metrics, pixel_metrics
 from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
 from storygan.evaluation.seeing import look
@@ -22,7 +22,7 @@ from storygan.evaluation.sheet import ranked_rows
 from storygan.evaluation.variety import variety
 from storygan.models.folding import fold
 from storygan.models.noise import Noise, seeded
-from storygan.models.recognizer import SHIPPED, Recognizer
+from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError, require_seed
 from storygan.viz import check_out, save_sheet
@@ -73,14 +73,14 @@ def evaluate(
     split: str = "test",
     stories: int = 0,
     seed: int = 0,
-    recognizer: str | Path = SHIPPED,
+    recognizer: str | Path | None = None,
     only: str = "",
     sheet: Path | None = None,
 ) -> Report:
     """Evaluate a model, or a trivial row under its name, on the first `stories` stories of a split (0: all).
 
     `only`: how the ids of the stories that count begin, for data sets whose parts differ in their ids. `sheet`: where
-    to save a picture of good and bad stories (`evaluation.sheet`).
+    to save a picture of good and bad stories (`evaluation.sheet`). `recognizer`: folder of one; else a shipped one.
 
     Raises:
         UsageError: the model does not fit the data, or there are fewer than 2 stories.
@@ -97,9 +97,9 @@ def evaluate(
     N, told = len(dataset), dataset.sentences
     row = trivial_row(model)
     network = None if row else fold(StoryGAN.from_pretrained(model))
-    judge, known = Recognizer.load(recognizer), _known(dataset)
-    sees_places = known is not None and known.words is not None and judge.knows_places
-    sees_labels = known is not None and known.label_names == judge.labels
+    known = _known(dataset)
+    judge = find_judge(known, recognizer)
+    sees_places, sees_labels = known.read_by(judge) if known else (False, False)
 
     drawn = draw(network, told, seed) if network else str(row)
     pool = make_pool(dataset.frames, mean_image(_training_split(data, whole)), drawn)
