@@ -20,6 +20,7 @@ from tests.test_readme import ROOT, parse
 
 from storygan.cli import commands as cli
 from storygan.models.card import add_metadata
+from storygan.models.model_folder import shipped_models
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 LOADED = re.compile(
@@ -98,15 +99,16 @@ def test_the_first_picture_is_of_the_readme_s_story() -> None:
         assert [sentence for sentence in script("docs_pictures").STORY if f'"{sentence}"' not in text] == []
 
 
-def test_tables_of_results_are_those_of_their_files_and_the_shipped_card_has_them() -> None:
+@pytest.mark.parametrize("name", shipped_models())
+def test_tables_of_results_are_those_of_their_files_and_the_shipped_card_has_them(name: str) -> None:
     tables = script("result_tables")
-    pages = [ROOT / "docs/results/clevr-sv.md", ROOT / "docs/model-cards/clevr-sv.md"]
+    pages = [ROOT / f"docs/results/{name}.md", ROOT / f"docs/model-cards/{name}.md"]
     for page in pages:
         text = page.read_text()
-        assert len(tables.TABLE.findall(text)) == 2
+        assert len(tables.TABLE.findall(text)) >= 2
         assert tables.TABLE.sub(tables.anew, text) == text, "python scripts/result_tables.py"
-    card = (ROOT / "src/storygan/weights/clevr-sv/README.md").read_text()
-    report = json.loads((ROOT / "docs/results/clevr-sv.json").read_text())
+    card = (ROOT / f"src/storygan/weights/{name}/README.md").read_text()
+    report = json.loads((ROOT / f"docs/results/{name}.json").read_text())
     assert card.strip() == add_metadata(pages[1].read_text(), report).strip(), "python scripts/ship_model.py"
 
 

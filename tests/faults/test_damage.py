@@ -153,7 +153,7 @@ def test_a_run_goes_on_from_before_its_damaged_checkpoint(whole: Path, tmp_path:
 
 def test_a_damaged_model(tmp_path: Path) -> None:
     """Its weights, one flip of each part of the file: reading ten megabytes takes its time."""
-    StoryGAN(ModelConfig(T=1), ClevrEncoder.fit([])).save(tmp_path)
+    StoryGAN(ModelConfig(T=1), ClevrEncoder.fit([])).save_pretrained(tmp_path)
     path, rng = tmp_path / "model.safetensors", np.random.default_rng(0)
     content = path.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")

@@ -150,7 +150,7 @@ def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path,
 def test_a_run_killed_between_its_last_checkpoint_and_its_model_is_mended(
     tiny_dataset: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, save = tmp_path / "run", StoryGAN.save
+    run, save = tmp_path / "run", StoryGAN.save_pretrained
 
     def killed(model: StoryGAN, folder: Path) -> None:
         if (run / "checkpoints/step-00000008.pt").exists():
@@ -158,7 +158,7 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_model_is_mended(
         save(model, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StoryGAN, "save", killed)
+        patch.setattr(StoryGAN, "save_pretrained", killed)
         with pytest.raises(KeyboardInterrupt):
             train(tiny_config(tiny_dataset, run))
     weights = (whole_run / "model/model.safetensors").read_bytes()

@@ -51,6 +51,7 @@ def generate(args: Namespace) -> None:
     frames = model.generate(story, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, args.scale)
     print(f"{args.samples} x {len(story)} frames in {out}")
+    gc.freeze()  # nor need the end of the process look through all that PyTorch is
 
 
 def read_story(sentences: Sequence[str], file: str | None) -> list[str]:

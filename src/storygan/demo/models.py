@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,16 +20,20 @@ class Models(dict[str, StoryGAN]):
 
 
 def load_models(names: Sequence[str]) -> Models:
-    """Load shipped models, model folders or hub ids; none named: all shipped ones. By what the page calls them.
+    """Load shipped models, model folders or hub ids; none named: all shipped ones whose sentences can be read here (of
+    the others stderr says what they need). By what the page calls them.
 
     Raises:
         StoryganError: where one does not load.
     """
     models = Models()
     for name in names or shipped_models():
-        shown = _shown(name)
+        model, shown = fold(StoryGAN.from_pretrained(name)), _shown(name)
+        if not names and model.sentence_encoder and (install := model.sentence_encoder.missing()):
+            print(f"storygan: the page leaves out {name}, which needs {install}", file=sys.stderr)
+            continue
         others = [other for other in models if other.split(" (")[0] == shown]
-        models[f"{shown} ({len(others) + 1})" if others else shown] = fold(StoryGAN.from_pretrained(name))
+        models[f"{shown} ({len(others) + 1})" if others else shown] = model
     return models
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from storygan.config import ModelConfig, TrainConfig
 
@@ -41,6 +40,8 @@ def make_card(
     tags = ["story-visualization", "text-to-image", "gan", config.variant]
     if encoder == "clevr":
         tags.append("clevr-sv")
+    from huggingface_hub import ModelCardData
+
     data = ModelCardData(
         language="en",
         license=license or "other",
@@ -113,6 +114,8 @@ def results_table(
 
 def add_metadata(card: str, report: Mapping[str, Any]) -> str:
     """The same, in the front matter alone: for a card whose text says it in its own way."""
+    from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
     values = report["rows"]["model"]
     parsed = ModelCard(card)
     assert isinstance(parsed.data, ModelCardData)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from huggingface_hub import ModelHubMixin
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -27,6 +27,9 @@ from storygan.models.story_encoder import StoryEncoder
 from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
 from storygan.types import StoryganError, UsageError, reason, require_whole
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
 
 Story = Sequence[str]
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -59,7 +62,7 @@ def require_fit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> 
             raise ValueError(f"it has a {name!r}, which its config.json does not know")
 
 
-class StoryGAN(nn.Module, ModelHubMixin):
+class StoryGAN(nn.Module):
     """The generator of the paper (Li et al., CVPR 2019) or of one of its baselines (`config.variant`).
 
     `forward` takes sentence vectors and noise and is what is trained; `generate` takes strings and gives pictures.
@@ -148,11 +151,12 @@ class StoryGAN(nn.Module, ModelHubMixin):
 
     # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----
 
-    def save(self, folder: Path) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder; the weights in the type they have (`half_weights` makes them half as large).
 
         Each file is replaced whole, so that a training that is killed here leaves a folder that can be drawn with.
         """
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if self.sentence_encoder is not None:
             self.sentence_encoder.save(folder)
@@ -162,12 +166,46 @@ class StoryGAN(nn.Module, ModelHubMixin):
         write_whole(folder / CARD, self.card or make_card(self.config, encoder))
         write_whole(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """What the mixin's `save_pretrained` and `push_to_hub` call."""
-        self.save(save_directory)
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "A model of storygan",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+    ) -> CommitInfo:
+        """Upload the model folder, as `huggingface_hub.ModelHubMixin` does. It is no base class: its import takes a
+        tenth of a cold `generate`.
+
+        Args:
+            repo_id: `user/model`; made where there is none.
+            commit_message: of the one commit.
+            private: whether a new repository is; None: as the hub has it.
+            token: of the hub; None: the one of `hf auth login`.
+            branch: None: `main`.
+            create_pr: as a pull request.
+
+        Raises:
+            huggingface_hub.errors.HfHubHTTPError: the hub refuses.
+        """
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                commit_message=commit_message,
+                revision=branch,
+                create_pr=create_pr,
+            )
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, **hub_options: Any) -> StoryGAN:  # type: ignore[override]
+    def from_pretrained(cls, name: str | Path, **hub_options: Any) -> StoryGAN:
         """Load a model: a shipped one's name (`clevr-sv`), a model folder, or a hub id (`user/model`).
 
         Args:

@@ -46,6 +46,10 @@ class SentenceEncoder(ABC):
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """N sentences -> (N,128) float32 of about unit variance; UsageError names a sentence it cannot read."""
 
+    def missing(self) -> str:
+        """How to install what it needs and is not here; empty: nothing."""
+        return ""
+
     @abstractmethod
     def settings(self) -> dict[str, int | float | str]:
         """What JSON can hold of the encoder."""

@@ -9,13 +9,14 @@ mostly noise, stay weak, and fewer than 128 different sentences are no trouble.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Self
 
 import numpy as np
 
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 from storygan.text.hadamard import hadamard
-from storygan.text.minilm import EMBEDDING_DIM, HUB_ID, embed, minilm_folder, weights_digest
+from storygan.text.minilm import EMBEDDING_DIM, HUB_ID, INSTALL, embed, minilm_folder, weights_digest
 from storygan.types import StoryganError
 
 
@@ -49,6 +50,9 @@ class MiniLMEncoder(SentenceEncoder):
         """N sentences -> (N,128) float32; StoryganError where MiniLM is needed and is not there."""
         # In float64 and row by row, so that a vector does not depend on which sentences it is encoded with.
         return np.einsum("nk,kd->nd", _stack(sentences, self.digest) - self.mean, self.projection).astype(np.float32)
+
+    def missing(self) -> str:
+        return "" if find_spec("sentence_transformers") else INSTALL
 
     def settings(self) -> dict[str, int | float | str]:
         return {"embeddings": HUB_ID, "weights_sha256": self.digest}

@@ -120,7 +120,7 @@ class RunFolder:
     def save_model(self, step: int, model: StoryGAN) -> None:
         """Write the model folder, ready for `StoryGAN.from_pretrained`."""
         model.card = make_card(self.config.model, self.config.sentence_encoder, self.config, step)
-        model.save(self.path / MODEL)
+        model.save_pretrained(self.path / MODEL)
 
 
 class UnwrittenRunFolder(RunFolder):
