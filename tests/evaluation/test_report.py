@@ -63,6 +63,7 @@ def test_only_the_stories_whose_ids_begin_so(sample: Path) -> None:
     report = evaluate("mean-image", sample, only=beginning)
     assert 2 <= report.stories == sum(name.startswith(beginning) for name in ids) < len(ids)
     assert f"ids that begin with {beginning}" in report.notes[0]
+    assert report.to_dict()["only"] == beginning
     with pytest.raises(UsageError, match="no story's id begins with 'toon'"):
         evaluate("mean-image", sample, only="toon")
 

@@ -84,6 +84,12 @@ def test_results_go_into_text_and_front_matter_and_are_replaced() -> None:
     assert add_results(card, REPORT) == card
 
 
+def test_results_of_a_part_say_so() -> None:
+    card = add_results(make_card(ModelConfig()), {**REPORT, "only": "toon-test-pair"})
+    assert "split test, seed 0, the stories whose ids begin with toon-test-pair, with" in card
+    assert {result.dataset_config for result in ModelCard(card).data.eval_results} == {"toon-test-pair"}
+
+
 def test_results_are_added_to_a_card_by_hand() -> None:
     card = add_results("---\nlicense: mit\n---\n# Mine\n\nA text.\n", REPORT)
     assert front_matter(card)["license"] == "mit"

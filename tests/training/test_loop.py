@@ -18,6 +18,7 @@ from storygan.config import (
     WarmUpConfig,
 )
 from storygan.data.dataset import open_split
+from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop, steps
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
@@ -245,6 +246,13 @@ def test_what_does_not_fit_is_refused(tiny_dataset: Path, whole_run: Path, tmp_p
     config.model.noise_dim = 7
     with pytest.raises(UsageError, match="the checkpoint does not fit this configuration"):
         train(config, resume=True)
+
+
+def test_plain_english_needs_its_own_encoder(tiny_dataset: Path, tmp_path: Path) -> None:
+    stories = [Story(s.story_id, ["Pororo sings."] * 2, s.frames) for s in read_stories(tiny_dataset, "train")]
+    write_shard(tmp_path / shard_name("train", 0, 1), stories, None)
+    with pytest.raises(UsageError, match=r"Pororo sings.*: --sentence_encoder sentence$"):
+        Trainer.build(tiny_config(tmp_path, tmp_path / "run"), open_split(tmp_path, "train"))
 
 
 def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:

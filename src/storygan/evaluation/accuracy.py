@@ -37,7 +37,7 @@ class Accuracy:
 
     def __str__(self) -> str:
         lines = [f"{self.stories} stories of {self.data}, real frames"]
-        lines += [f"{name:<24}{value:.4f}" for name, value in self.values.items()]
+        lines += [f"{name:<29}{value:.4f}" for name, value in self.values.items()]
         for name, counts in self.confusion.items():
             options = ATTRIBUTES[name]
             lines += ["", f"{name}: told in rows, read in columns", " " * 10 + "".join(f"{o:>9}" for o in options)]

@@ -41,6 +41,8 @@ class Report:
     split: str
     stories: int
     seed: int
+    only: str
+    """How the ids of these stories begin; empty: all stories of the split."""
     rows: dict[str, Line]
     """By row, by metric; None where no story has a say."""
     notes: list[str]
@@ -50,7 +52,7 @@ class Report:
         rows = {
             row: {name: value.to_dict() for name, value in line.items() if value} for row, line in self.rows.items()
         }
-        own = ("model", "data", "split", "stories", "seed", "notes")
+        own = ("model", "data", "split", "stories", "seed", "only", "notes")
         return {**{name: getattr(self, name) for name in own}, "rows": rows}
 
     def __str__(self) -> str:
@@ -120,7 +122,7 @@ def evaluate(
         rows[MODEL] |= {metric: estimate(value, seed) for metric, value in variety(network, S, seed).items()}
     part = f"{Path(data).name}, split {split}" + (f", ids that begin with {only}" if only else "")
     notes = _notes(model, part, N, seed, judge, sees_places, sees_labels)
-    return Report(model, Path(data).name, split, N, seed, rows, notes)
+    return Report(model, Path(data).name, split, N, seed, only, rows, notes)
 
 
 def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:

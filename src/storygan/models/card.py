@@ -94,6 +94,8 @@ def add_results(card: str, report: Mapping[str, Any]) -> str:
         report: `Report.to_dict()`; its row `model` is this model.
     """
     how = f"{report['stories']} stories of {report['data']}, split {report['split']}, seed {report['seed']}"
+    if report.get("only"):
+        how += f", the stories whose ids begin with {report['only']}"
     section = f"{RESULTS}\nOn {how}, with 95% bootstrap intervals:\n\n{results_table(report)}\n\n"
     before, _, after = card.partition(RESULTS)
     _, heading, rest = after.partition("\n## ")
@@ -126,6 +128,7 @@ def add_metadata(card: str, report: Mapping[str, Any]) -> str:
             dataset_type=report["data"],
             dataset_name=report["data"],
             dataset_split=report["split"],
+            dataset_config=report.get("only") or None,
             metric_type=name,
             metric_value=round(value["mean"], 4),
         )

@@ -143,10 +143,13 @@ class StoryGAN(nn.Module):
         return np.concatenate(parts)
 
     def encode(self, stories: Sequence[Story]) -> np.ndarray:
-        """B stories of T sentences -> float32 sentence vectors (B, T, 128)."""
+        """B stories of T sentences -> float32 sentence vectors (B, T, 128). UsageError where one is empty, or cannot be
+        read."""
         if self.sentence_encoder is None:
             raise StoryganError("this model has no sentence encoder: give it one, or use forward with sentence vectors")
         flat = [sentence for story in stories for sentence in story]
+        if not all(sentence.strip() for sentence in flat):
+            raise UsageError("a sentence is empty: say what its frame shows")
         return self.sentence_encoder.encode(flat).reshape(len(stories), -1, 128)
 
     # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----

@@ -17,7 +17,7 @@ import numpy as np
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 from storygan.text.hadamard import hadamard
 from storygan.text.minilm import EMBEDDING_DIM, HUB_ID, INSTALL, embed, minilm_folder, weights_digest
-from storygan.types import StoryganError
+from storygan.types import StoryganError, UsageError
 
 
 class MiniLMEncoder(SentenceEncoder):
@@ -34,6 +34,8 @@ class MiniLMEncoder(SentenceEncoder):
     @classmethod
     def fit(cls, sentences: Sequence[str]) -> Self:
         """The encoder for these training sentences; StoryganError where they are all the same."""
+        if not sentences:
+            raise StoryganError("there are no sentences to learn from")
         digest = weights_digest(minilm_folder())
         embeddings = _stack(sentences, digest)
         mean = embeddings.mean(0)
@@ -66,6 +68,11 @@ class MiniLMEncoder(SentenceEncoder):
 
 
 def _stack(sentences: Sequence[str], digest: str) -> np.ndarray:
-    """N sentences -> float64 (N,384)."""
+    """N sentences -> float64 (N,384). UsageError where one is no text, for half a character has no embedding."""
+    for text in sentences:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"the sentence {text!r} has a byte that is not UTF-8, or half a character") from error
     found = embed(sentences, digest)
     return np.array([found[text] for text in sentences], dtype=np.float64).reshape(-1, EMBEDDING_DIM)

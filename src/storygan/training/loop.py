@@ -116,6 +116,14 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
         raise UsageError(f"discriminator.label_head is on, but the stories of {config.data.path} have no labels")
 
 
+def sentence_vectors(model: StoryGAN, dataset: StoryDataset) -> torch.Tensor:
+    """(N, T, 128), of all stories. UsageError where the sentence encoder does not read one."""
+    try:
+        return torch.from_numpy(model.encode(dataset.sentences))
+    except UsageError as error:
+        raise UsageError(f"{error}; sentences in plain English: --sentence_encoder sentence") from error
+
+
 def progress_bar(trainer: Trainer) -> Any:
     """Of the iterations, in the first process."""
     return tqdm(
@@ -185,7 +193,7 @@ class Trainer:
         return cls(
             config=config,
             dataset=dataset,
-            S=torch.from_numpy(model.encode(dataset.sentences)),
+            S=sentence_vectors(model, dataset),
             processes=processes,
             model=model,
             networks=steps.Networks(G_, D_I_, D_S_),

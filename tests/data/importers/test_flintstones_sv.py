@@ -44,7 +44,10 @@ def root(tmp_path: Path) -> Path:
 def test_sentences_labels_first_frames_and_splits(root: Path, tmp_path: Path) -> None:
     summary = import_flintstones_sv(root, tmp_path / "out")
     assert (summary.stories, summary.skipped) == ({"train": 3, "validation": 1}, {})
-    assert summary.notes == ["1 of 1 stories of validation share a frame with train"]
+    assert summary.notes == [
+        "1 of 1 stories of validation share a frame with train",
+        "ids that begin no story, as four more of the episode do not follow: 5",
+    ]
     second = list(read_stories(tmp_path / "out", "train"))[1]
     assert (second.story_id, second.sentences[4]) == (NAMES[1], "Clip 5.")
     assert [decode_frame(frame)[0, 0, 0] for frame in second.frames] == [10, 20, 30, 40, 50]
@@ -57,7 +60,8 @@ def test_without_cache_and_labels(root: Path, tmp_path: Path) -> None:
     (root / "following_cache4.pkl").unlink()
     summary = import_flintstones_sv(root, tmp_path / "out")
     assert summary.stories == {"train": 3, "validation": 1}
-    assert len(summary.notes) == 3
+    assert len(summary.notes) == 4
+    assert summary.notes[-1] == "ids that begin no story, as four more of the episode do not follow: 5"
     first = next(read_stories(tmp_path / "out", "train"))
     assert first.labels == [[0, 0, 0, 0, 0, 0, 1]] * 5
 

@@ -95,8 +95,49 @@ def test_bad_rows_are_listed_with_file_and_line(root: Path, tmp_path: Path) -> N
         "line 9: more values than columns",
     ):
         assert words in text
-    assert summary.skipped == {"stories with a bad row": ["bad", "worse", "out", "short"]}
+    assert summary.skipped == {"stories with a bad row": ["bad", "worse", "out", "short", "long"]}
     assert [story.story_id for story in stories(tmp_path / "out")] == ["good"]
+
+
+def test_a_row_that_does_not_name_its_story_spoils_its_neighbours(root: Path, tmp_path: Path) -> None:
+    """A story of its other rows alone would tell of frames that do not follow one another."""
+    rows = [{"story": s, "frame": f"pictures/{n}.png", "sentence": "Told."} for n, s in enumerate("aabbccdd", 1)]
+    lines = list(map(json.dumps, rows))
+    lines[3:3] = ["{"]  # within b
+    lines[7:7] = ['"d"', json.dumps({**rows[0], "story": " "})]  # between c and d
+    (root / "stories.jsonl").write_text("\n".join(lines))
+    summary = import_own_stories(root, tmp_path / "out")
+    assert [story.story_id for story in stories(tmp_path / "out")] == ["a"]
+    assert summary.skipped == {"stories with a bad row": ["b", "c", "d"]}
+    assert [problem.split(" (")[0] for problem in summary.problems] == [
+        "stories.jsonl line 4: not JSON",
+        "stories.jsonl line 8: not an object",
+        "stories.jsonl line 9: no story",
+    ]
+
+
+def test_what_no_text_has_is_a_bad_row(root: Path, tmp_path: Path) -> None:
+    good = {"story": "a", "frame": "pictures/1.png", "sentence": "Told.", "labels": ["cat", " ", ""]}
+    changed = {"sentence": "\ud800", "labels": ["\udfff"], "frame": "pictures/1\0.png"}
+    lines = [json.dumps({**good, "story": name, name: value}) for name, value in changed.items()]
+    (root / "stories.jsonl").write_text("\n".join([json.dumps(good), *lines]))
+    summary = import_own_stories(root, tmp_path / "out")
+    assert [problem.split(" '")[0] for problem in summary.problems] == [
+        f"stories.jsonl line {line}: the {name}" for line, name in enumerate(changed, start=2)
+    ]
+    assert label_names(shard_paths(tmp_path / "out", "train")[0]) == ("cat",)
+
+
+def test_what_a_table_program_writes_is_read(root: Path, tmp_path: Path) -> None:
+    write_csv(root, "a,pictures/1.png,Told.,cat", ",,,", header="Story,FRAME,Sentence,labels")
+    summary = import_own_stories(root, tmp_path / "out")
+    assert (summary.stories, summary.problems, summary.notes) == ({"train": 1}, [], ["stories of 1 frames"])
+
+
+def test_parts_of_a_story_never_take_another_s_name(root: Path, tmp_path: Path) -> None:
+    write_csv(root, *[f"{'a' if n < 5 else 'a/2'},pictures/{n}.png,Told.," for n in range(1, 7)])
+    import_own_stories(root, tmp_path / "out", T=2)
+    assert [story.story_id for story in stories(tmp_path / "out")] == ["a", "a/2'", "a/2"]
 
 
 def test_bad_lines_of_jsonl(root: Path, tmp_path: Path) -> None:
@@ -145,6 +186,7 @@ def test_whole_numbers_are_texts(root: Path, tmp_path: Path) -> None:
         {**good, "story": 1},
         {**good, "story": 1, "sentence": 1984},
         {**good, "story": "1"},
+        {**good, "story": 2},
         {**good, "story": 2.5},
     ]
     rows += [{**good, "story": True}, {**good, "story": " "}]

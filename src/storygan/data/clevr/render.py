@@ -121,7 +121,7 @@ def _render_missing(out: Path, plan: ClevrPlan, workers: int, shard: tuple[int, 
         _strip_path(out, s, 0).parent.mkdir(parents=True, exist_ok=True)
         _finish(out, s, plan)  # a kill may fall between a shard's last story and its file
     kept = len(tasks) - len(todo)
-    with tqdm(total=len(tasks) * plan.T, initial=kept * plan.T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
+    with tqdm(total=len(tasks) * plan.T, initial=kept * plan.T, unit=" frames", desc=out.name, disable=None) as bar:
         for s, _ in _render(out, plan, todo, workers):
             _finish(out, s, plan)
             bar.update(plan.T)

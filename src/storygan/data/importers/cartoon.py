@@ -109,11 +109,11 @@ def _complete(
 
 
 def read_labels(values: Mapping[str, object], names: Sequence[str], source: Path) -> dict[str, list[int]]:
-    """key -> K values of 0 and 1, from arrays or lists of numbers; StoryganError where one is anything else."""
+    """key -> K values of 0 and 1, from arrays, lists or tuples of numbers; StoryganError where one is anything else."""
     labels = {}
     for key, value in values.items():
         row = value.tolist() if hasattr(value, "tolist") else value
-        if not isinstance(row, list) or len(row) != len(names) or not all(map(_is_bit, row)):
+        if not isinstance(row, list | tuple) or len(row) != len(names) or not all(map(_is_bit, row)):
             raise StoryganError(
                 f"{source}: the labels of {key!r} must be {len(names)} values of 0 and 1: fetch it again"
             )

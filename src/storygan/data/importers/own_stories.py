@@ -51,9 +51,13 @@ def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportS
     """Write the stories of ROOT, each to its split, to the new folder OUT and say what was left out and why.
 
     T is the number of frames of a story; 0: the most frequent one, the smaller of two. A row that cannot be read (a
-    value missing, a picture that is not there or does not open) is listed with file and line; its story is left out.
-    Columns of other names are not used, and noted. UsageError where T is negative; StoryganError where ROOT has no list
-    of stories, the list cannot be read, OUT exists, or nothing is left.
+    value missing, a picture that is not there or does not open) is listed with file and line; its story is left out,
+    and where the row does not say which that is, the stories of the rows before and after it. Columns of other names
+    are not used, and noted.
+
+    Raises:
+        UsageError: T is negative.
+        StoryganError: ROOT has no list of stories, the list cannot be read, OUT exists, or nothing is left.
     """
     if T < 0:
         raise UsageError(f"T is {T}: a story has at least 1 frame")
@@ -84,9 +88,15 @@ def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
     spoilt: dict[str, None] = {}
     unused: dict[str, None] = {}
     read = _csv_rows if source.suffix == ".csv" else _jsonl_rows
-    for line, values in tqdm(read(source), unit="row", desc=source.name, disable=None):
-        where = f"{source.name} line {line}"
+    before, nameless = "", False
+    for line, values, wrong in tqdm(read(source), unit="row", desc=source.name, disable=None):
+        where, name = f"{source.name} line {line}", _text(values.get("story"))
+        spoilt |= dict.fromkeys(story for story in (before, name) if story and nameless)
+        before, nameless = name or before, not name
+        unused |= dict.fromkeys(name for name in values if name and name not in COLUMNS)
         try:
+            if wrong:
+                raise ValueError(wrong)
             row = _row(where, values, root)
             rows = stories.setdefault(row.story, [])
             if rows and row.split != rows[0].split:
@@ -94,10 +104,8 @@ def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
             rows.append(row)
         except ValueError as error:
             summary.problems.append(f"{where}: {error}")
-            if name := _text(values.get("story")) if isinstance(values, dict) else "":
-                spoilt[name] = None
-        if isinstance(values, dict):
-            unused |= dict.fromkeys(name for name in values if name and name not in COLUMNS)
+            if name or before:
+                spoilt[name or before] = None
     for name in spoilt:
         summary.skip("stories with a bad row", name)
         stories.pop(name, None)
@@ -106,22 +114,21 @@ def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
     return stories
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, object]]:
-    """(line, row as a dict, or what is wrong with it as a str)."""
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """(line, values by column, what is wrong with the row: empty where nothing is)."""
     rows = csv.reader(_lines(path), strict=True)
     begins = 1  # the line in which a row begins
     try:
         columns = [name.strip() for name in next(rows, [])]
+        columns = [name.lower() if name.lower() in COLUMNS else name for name in columns]
         _check_columns(path, columns)
         begins = rows.line_num + 1
         for row in rows:
-            if len(row) > len(columns):
-                yield rows.line_num, "more values than columns"
-            elif row:
+            if any(cell.strip() for cell in row):
                 named: dict[str, Any] = dict(zip(columns, row, strict=False))
                 if "labels" in named:
                     named["labels"] = [label for label in named["labels"].split(";") if label.strip()]
-                yield rows.line_num, named
+                yield rows.line_num, named, "more values than columns" if len(row) > len(columns) else ""
             begins = rows.line_num + 1
     except csv.Error as error:
         raise StoryganError(
@@ -133,22 +140,24 @@ def _check_columns(path: Path, columns: list[str]) -> None:
     """StoryganError where one that is needed is missing, or one is there twice."""
     for name in NEEDED:
         if name not in columns:
-            raise StoryganError(f"{path}: the first line must name the columns {', '.join(NEEDED)}; {name} is missing")
+            raise StoryganError(
+                f"{path}: the first line must name the columns {', '.join(NEEDED)}, parted by commas; {name} is missing"
+            )
     for name, times in Counter(columns).items():
         if name and times > 1:
             raise StoryganError(f"{path}: the first line names the column {name} {times} times: keep one")
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[int, object]]:
-    """(line, what the line holds, or what is wrong with it as a str)."""
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """(line, the object in it, what is wrong with the line: empty where nothing is)."""
     for line, text in enumerate(_lines(path), start=1):
         if not text.strip():
             continue
         try:
-            value = parse_json(text)
+            value, wrong = parse_json(text), "not an object"
         except ValueError as error:
-            value = f"not JSON ({error})"
-        yield line, value if isinstance(value, dict | str) else "not an object"
+            value, wrong = None, f"not JSON ({error})"
+        yield (line, value, "") if isinstance(value, dict) else (line, {}, wrong)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -175,10 +184,8 @@ def _text(value: object) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _row(where: str, values: object, root: Path) -> Row:
+def _row(where: str, values: dict[str, Any], root: Path) -> Row:
     """The row with its frame; ValueError says what is wrong with it."""
-    if not isinstance(values, dict):
-        raise ValueError(values)
     told = {name: _text(values.get(name)) for name in COLUMNS if name != "labels"}
     for name in NEEDED:
         if not told[name]:
@@ -186,6 +193,10 @@ def _row(where: str, values: object, root: Path) -> Row:
     labels = values.get("labels")
     if labels is not None and (not isinstance(labels, list) or any(not isinstance(label, str) for label in labels)):
         raise ValueError("labels must be a list of strings")
+    named = [" ".join(label.split()) for label in labels or () if label.strip()]
+    for name, text in [*told.items(), *(("labels", label) for label in named)]:
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(f"the {name} {text!r} has a character that no text has")
     split = told["split"] if values.get("split") else SPLITS[0]
     if split not in SPLITS:
         raise ValueError(f"the split must be one of {', '.join(SPLITS)}")
@@ -198,7 +209,6 @@ def _row(where: str, values: object, root: Path) -> Row:
         frame = frame_from_file(path)
     except ValueError as error:
         raise ValueError(f"the picture {told['frame']} does not open: {error}") from error
-    named = [" ".join(label.split()) for label in labels or ()]
     return Row(where, told["story"], frame, told["sentence"], named, split)
 
 
@@ -215,4 +225,7 @@ def _cut(stories: dict[str, list[Row]], T: int, names: list[str], summary: Impor
             part = rows[n * T : (n + 1) * T]
             labels = [[int(label in row.labels) for label in names] for row in part] if names else None
             told, frames = [row.sentence for row in part], [row.frame for row in part]
-            yield Story(name if n == 0 else f"{name}/{n + 1}", told, frames, labels)
+            story_id = name if n == 0 else f"{name}/{n + 1}"
+            while n and story_id in stories:
+                story_id += "'"
+            yield Story(story_id, told, frames, labels)

@@ -99,7 +99,7 @@ def _descriptions(root: Path) -> dict[str, str]:
     sentences: dict[str, str] = {}
     if table.exists():
         try:
-            with table.open(encoding="utf-8", newline="") as file:
+            with table.open(encoding="utf-8-sig", newline="") as file:
                 for row in (rows := csv.reader(file)):
                     if len(row) != 3 or not _FRAME.fullmatch(row[1]) or "/" in row[0]:
                         raise StoryganError(f"{table}, line {rows.line_num}: not episode, frame, description")

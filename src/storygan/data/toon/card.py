@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from storygan.data.plan import Plan, card_fields
+from storygan.data.toon import wordings
 from storygan.data.toon.sprites import CREDIT
-from storygan.data.toon.wordings import EVENTS
 from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
 
 
@@ -18,7 +18,8 @@ def write_card(out: Path, plan: Plan) -> None:
         skies=", ".join(SKIES),
         things=", ".join(THINGS),
         pairs=", ".join(f"{species} - {place}" for species, place in sorted(PAIRS)),
-        wordings=min(len(wordings.seen) for wordings in EVENTS.values()),
+        events=min(len(kind.seen) for kind in wordings.EVENTS.values()),
+        skies_told=min(len(kind.seen) for kind in wordings.SKIES.values()),
         K=len(CAST) + len(PLACES) + len(THINGS),
         credit=CREDIT,
         **card_fields(out, plan),
@@ -60,7 +61,8 @@ as in `place: farm`, stand in the schema metadata under `storygan`).
 **The sentences lean on the story.** Place and sky are told in the first sentence and never again, except where the sky
 changes. Later a character is 'she' or 'he' where the story so far has one such character, everyone there is 'they',
 and a thing is 'it' where the story so far has one. A frame shows all that is there, told now or before: a model
-without memory must fail. Each kind of event has at least {wordings} wordings in every split.
+without memory must fail. Each kind of event has at least {events} wordings, each
+change of the sky {skies_told}; the part `toon-test-wording-...` of the test split has others.
 
 **The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the training split;
 `toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has; `toon-test-pair-...`

@@ -95,7 +95,7 @@ def render_toon(
     missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
     total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
     draw = partial(_write, out, plan)
-    with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, smoothing=0.05) as bar:
+    with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, disable=None) as bar:
         for stories in _each(draw, missing, min(workers or cores(), len(missing))):
             bar.update(stories * T)
     write_card(out, plan)
