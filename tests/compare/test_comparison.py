@@ -124,6 +124,11 @@ def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
         ("a: {loss.r1: many}", "loss.r1"),
         ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
         ("{}", "nothing to compare"),
+        ("real_frames: {}", "'real_frames' is a row of the tables already"),
+        ("../elsewhere: {}", "'../elsewhere' is no name of a contender"),
+        ("a|b: {}", "'a|b' is no name of a contender"),
+        ("a: {run: elsewhere}", "a: run is set by the comparison"),
+        ("a: {iterations: 1}\nb: {}", "not the same budget"),
     ],
 )
 def test_bad_contenders_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:

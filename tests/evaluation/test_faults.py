@@ -37,6 +37,13 @@ def object_pixels(frames: np.ndarray, k: int, around: bool = True) -> np.ndarray
     return np.any([np.roll(change, (rows, columns), (1, 2)) for rows in reach for columns in reach], 0)
 
 
+def recolour(frames: np.ndarray, mask: np.ndarray, stories: StoryDataset, k: int, t: int) -> None:
+    """Make the pixels (N, H, W) of object k red in frames t, green where it was red."""
+    for n, pixels in enumerate(mask):
+        tint = (0.25, 1, 0.25) if "red" in stories.sentences[n][k].split() else (1, 0.25, 0.25)
+        frames[n, t][pixels] = (frames[n, t][pixels].max(1, keepdims=True) * np.array(tint)).astype(np.uint8)
+
+
 def expect(found: dict[str, float], real: dict[str, float], **falls: tuple[float, float]) -> None:
     """Each metric named falls by an amount in its range; the other metrics of objects hold."""
     for name in ("object_accuracy", "story_consistency", "nothing_extra"):
@@ -99,14 +106,20 @@ def test_an_object_moved(measure: Measure, stories: StoryDataset, real: dict[str
 def test_an_object_recoloured(measure: Measure, stories: StoryDataset, real: dict[str, float]) -> None:
     """Object 3 is red (green, where it was red) in its own frame."""
     frames = frames_of(stories)
-    for n, mask in enumerate(object_pixels(frames, 2, around=False)):
-        tint = (0.25, 1, 0.25) if "red" in stories.sentences[n][2].split() else (1, 0.25, 0.25)
-        frames[n, 2][mask] = (frames[n, 2][mask].max(1, keepdims=True) * np.array(tint)).astype(np.uint8)
+    recolour(frames, object_pixels(frames, 2, around=False), stories, k=2, t=2)
     found = measure(frames, stories.sentences)
     expect(found, real, object_accuracy=(0.2, 0.28))
     assert found["colour_accuracy"] < real["colour_accuracy"] - 0.2
     for name in ("object_there", "size_accuracy"):
         assert abs(found[name] - real[name]) < 0.08, name
+
+
+def test_an_earlier_object_recoloured(measure: Measure, stories: StoryDataset, real: dict[str, float]) -> None:
+    """Object 2 is red (green, where it was red) in the last frame, where object 4 is new."""
+    frames = frames_of(stories)
+    mask = object_pixels(frames, 1, around=False) & ~object_pixels(frames, 2) & ~object_pixels(frames, 3)
+    recolour(frames, mask, stories, k=1, t=3)
+    expect(measure(frames, stories.sentences), real, story_consistency=(0.1, 0.22))
 
 
 def test_an_object_added(measure: Measure, stories: StoryDataset, real: dict[str, float]) -> None:

@@ -38,6 +38,19 @@ def test_object_accuracy_is_of_each_frames_own_object() -> None:
     assert set(map(tuple, attributes.values())) == {(1, 1)}
 
 
+def test_an_earlier_object_that_changed_is_not_consistent() -> None:
+    seen = perfect()
+    seen.right[0, 2, 0, 1] = False  # object 1 has another colour in frame 3
+    assert value(metrics.story_consistency(seen)) == [2 / 3, 1]
+    assert value(metrics.object_accuracy(seen)) == [1, 1]
+
+
+def test_an_object_that_is_not_there_is_not_accurate() -> None:
+    seen = perfect()
+    seen.there[0, 1, 1] = False  # whatever is read at its place
+    assert value(metrics.object_accuracy(seen)) == [2 / 3, 1]
+
+
 def test_later_objects_do_not_count_before_they_are_told() -> None:
     seen = perfect()
     seen.there[:, 0, 1:] = False

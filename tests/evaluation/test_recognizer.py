@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storygan.data.clevr.places import in_picture
-from storygan.data.dataset import StoryDataset
+from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
+from storygan.data.toon.render import render_toon
 from storygan.evaluation.accuracy import check_recognizer
+from storygan.evaluation.lessons import find_judge, lessons
 from storygan.evaluation.train_recognizer import blemish, move, train_recognizer
 from storygan.models.model_folder import shipped_models
 from storygan.models.recognizer import FEATURES, SHIPPED, WEIGHTS, Recognizer, at_places, read
@@ -67,12 +69,25 @@ def test_broken_folders_are_named(recognizer: Recognizer, tmp_path: Path) -> Non
         Recognizer.load(folder)
 
 
-def test_the_shipped_one_is_small_and_is_no_model_to_draw_with() -> None:
-    assert SHIPPED.name not in shipped_models()
-    files = {file.name: file.stat().st_size for file in SHIPPED.iterdir()}
+@pytest.mark.parametrize("folder", sorted(SHIPPED.parent.glob("recognizer-*")), ids=lambda folder: folder.name)
+def test_shipped_ones_are_small_and_are_no_models_to_draw_with(folder: Path) -> None:
+    assert folder.name not in shipped_models()
+    files = {file.name: file.stat().st_size for file in folder.iterdir()}
     assert set(files) == {"README.md", "recognizer.json", "recognizer.safetensors"}
     assert sum(files.values()) < 1_000_000
-    assert json.loads((SHIPPED / "recognizer.json").read_text())["about"]["split"] == "train"
+    assert json.loads((folder / "recognizer.json").read_text())["about"]["split"] == "train"
+
+
+def test_the_judge_is_the_shipped_one_that_knows_the_stories(tiny_dataset: Path, tmp_path: Path) -> None:
+    render_toon(tmp_path, train=1, test=4, workers=1)
+    data = {"clevr-sv": tiny_dataset, "toon": tmp_path}
+    known = {name: lessons(open_split(folder, "train")) for name, folder in data.items()}
+    assert {name: find_judge(known[name]).about["data"] for name in data} == {name: name for name in data}
+    assert find_judge(known["toon"], SHIPPED).about["data"] == "clevr-sv"
+    assert find_judge(None).about["data"] == "clevr-sv"
+    accuracy = check_recognizer(None, tmp_path)
+    assert accuracy.values["label_micro_f1_place"] > 0.9
+    assert accuracy.values["label_micro_f1_character"] > 0.9
 
 
 def test_the_shipped_one_reads_real_frames(recognizer: Recognizer, sample: Path) -> None:

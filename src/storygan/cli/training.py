@@ -39,6 +39,10 @@ def training_config(values: dict[str, Any]) -> TrainConfig:
     return config
 
 
+SET_BY_COMPARE = ("run", "keep_checkpoints")
+"""Fields of the contenders' configurations."""
+
+
 def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=named_path, required=True, help="folder of the comparison; the same call goes on with it"
@@ -89,4 +93,6 @@ def read_contenders(file: str, config: TrainConfig) -> dict[str, TrainConfig]:
         parsed = {name: parser.parse_args(args, start.clone()) for name, args in asked.items()}
     except ArgumentError as error:
         raise UsageError(f"{file}: {' '.join(str(error).split())}") from error
+    if kept := [f"{name}: {field}" for name, fields in told.items() for field in fields if field in SET_BY_COMPARE]:
+        raise UsageError(f"{file}: {', '.join(kept)} is set by the comparison: leave it out")
     return {name: TrainConfig.from_dict(values.as_dict()) for name, values in parsed.items()}

@@ -6,6 +6,7 @@ The contenders are the paper's variants of one configuration, or any others; the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -70,6 +71,10 @@ def compare(
         raise UsageError(f"--minutes {minutes:g}, --shown {shown}: give minutes of 0 or more, and 1 story or more")
     if not contenders:
         raise UsageError("nothing to compare: name at least one contender")
+    for name in contenders:
+        require_name(name)
+    if not minutes and len({config.iterations for config in contenders.values()}) > 1:
+        raise UsageError("the contenders have not the same budget: give all the same iterations, or --minutes")
     out = Path(out)
     configs = {name: replace(config, run=str(out / name), keep_checkpoints=2) for name, config in contenders.items()}
     config = next(iter(configs.values()))
@@ -82,6 +87,8 @@ def compare(
     find_judge(None, recognizer)
     with alone(out):
         runs = {name: Run(each) for name, each in configs.items()}
+        if not minutes and (past := [name for name, run in runs.items() if run.iterations > config.iterations]):
+            raise UsageError(f"{', '.join(past)} had more than {config.iterations} iterations already: give more")
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
         comparison, drawn = measure(runs, budget, test, split, recognizer)
@@ -93,6 +100,14 @@ def compare(
         write_whole(out / f"{NAME}.svg", curves + "\n")
         write_whole(out / f"{NAME}.html", page)
     return comparison
+
+
+def require_name(name: str) -> None:
+    """Raise UsageError where a contender's name is no folder's, or a row's of the tables."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UsageError(f"{name!r} is no name of a contender: use letters, digits, '-', '_' and '.'")
+    if name in ROWS:
+        raise UsageError(f"{name!r} is a row of the tables already: give the contender another name")
 
 
 def measure(

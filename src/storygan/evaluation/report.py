@@ -15,7 +15,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation.bootstrap import RESAMPLES, Estimate, estimate
 from storygan.evaluation.lessons import Lessons, find_judge, lessons
-from storygan.evaluation.lines import distances, label_metrics, object_metrics, pixel_metrics
+from storygan.evaluation.lines import FEWEST, distances, label_metrics, object_metrics, pixel_metrics
 from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
 from storygan.evaluation.seeing import look
 from storygan.evaluation.sheet import ranked_rows
@@ -182,5 +182,8 @@ def _notes(model: str, data: str, N: int, seed: int, judge: Recognizer, places: 
         notes.append("no recognizer for these stories: train one (storygan train-recognizer), name it (--recognizer)")
     if places:
         notes.append(f"nothing_extra: no object at floor places {STEP} apart, at least {SAFE} from what has been told")
-    notes.append("kid, fid: the second half of the stories against the real frames of the first half")
+    if N // 2 < FEWEST:
+        notes.append(f"no kid, no fid: they need {2 * FEWEST} stories")
+    else:
+        notes.append("kid, fid: the second half of the stories against the real frames of the first half")
     return notes

@@ -41,7 +41,7 @@ class Pool:
 
 def trivial_row(name: str) -> str | None:
     """The trivial row that a `--model` names, as in `mean-image`, `mean image` or `mean_image`; None for a model."""
-    name = name.lower().replace("'s", "").replace("-", "_").replace(" ", "_").removesuffix("_frames")
+    name = name.lower().replace("’", "'").replace("'s", "").replace("-", "_").replace(" ", "_").removesuffix("_frames")
     return next((row for row in TRIVIAL if row.removesuffix("_frames") == name), None)
 
 

@@ -28,7 +28,7 @@ def variety(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerStory]:
         `diversity_rms_01`: mean over the pairs of SAMPLES drawings, each from its own noise.
         `change_with_eps_rms_01`: between two drawings with one h_0 and other noise for the sentences (eps_t, g_0).
         `change_with_eps_0_rms_01`: between two drawings that differ in the noise of h_0 alone.
-        `change_with_h_0_rms_01`: the same, but the second drawing's h_0 is another story's (the next one's).
+        `change_with_h_0_rms_01`: the same, but the second drawing's h_0 is another story's (the previous one's).
     """
     generator = seeded(seed)
     noises = [Noise.draw(len(S), model.config, generator) for _ in range(SAMPLES)]
