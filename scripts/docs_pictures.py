@@ -36,6 +36,14 @@ STORY = [  # the README's, and that of editing.md
     "small green rubber cube at (0.9, 0.4)",
 ]
 
+CARTOON = [  # the README's second one
+    "Fay the fox stands in the snowy field in the evening.",
+    "She finds a kite.",
+    "Ben the bear comes along.",
+    "She gives it to him.",
+    "They both cheer.",
+]
+
 
 def frames_of(story: Story) -> np.ndarray:
     """uint8 (T, 64, 64, 3)."""
@@ -47,10 +55,11 @@ def save(picture: np.ndarray, path: Path, lossless: bool = False) -> None:
     Image.fromarray(picture).save(path, quality=QUALITY, method=6, lossless=lossless)
 
 
-def draw_story(model: StoryGAN, out: Path) -> None:
-    """The picture of the README: the first drawing of its story."""
-    drawing = model.generate(STORY, samples=4, seed=7)[0]
-    save(sheet([Row("", drawing, STORY)])[:, LABELS:], out / "story.webp")
+def draw_stories(out: Path) -> None:
+    """The pictures of the README: the first drawing of each of its stories."""
+    for name, story, file in (("clevr-sv", STORY, "story.webp"), ("toon-sv", CARTOON, "cartoon.webp")):
+        drawing = StoryGAN.from_pretrained(name).generate(story, samples=4, seed=7)[0]
+        save(sheet([Row("", drawing, story)])[:, LABELS:], out / file)
 
 
 def draw_edits(model: StoryGAN, out: Path) -> None:
@@ -124,7 +133,7 @@ def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     out.mkdir(parents=True, exist_ok=True)
     model = StoryGAN.from_pretrained("clevr-sv")
-    draw_story(model, out)
+    draw_stories(out)
     draw_edits(model, out)
     with tempfile.TemporaryDirectory() as folder:
         sample, toon = write_sample(f"{folder}/sample")[0].parent, Path(folder, "toon")

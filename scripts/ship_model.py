@@ -1,8 +1,9 @@
 """Make a shipped model of a run's: python scripts/ship_model.py RUN/model NAME.
 
 Rounds the weights to fp16, adds docs/model-cards/NAME.md as the card, with the results of docs/results/NAME.json for
-the hub, and writes src/storygan/weights/NAME. That file is what `storygan evaluate --model NAME --json` prints, so that
-the first time it is an older model's: measure, and call this again.
+the hub, and the sheet docs/results/NAME-test.png, and writes src/storygan/weights/NAME. These files are what `storygan
+evaluate --model NAME --json --sheet FILE` writes, so that the first time they are an older model's: measure, and call
+this again.
 """
 
 import json
@@ -21,6 +22,7 @@ def main(folder: str, name: str) -> None:
     report = json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text())
     model.card = add_metadata((ROOT / "docs" / "model-cards" / f"{name}.md").read_text(), report)
     model.save_pretrained(SHIPPED / name)
+    (SHIPPED / name / f"{name}.png").write_bytes((ROOT / "docs" / "results" / f"{name}-test.png").read_bytes())
     size = sum(path.stat().st_size for path in (SHIPPED / name).iterdir())
     print(f"{SHIPPED / name}: {size / 1e6:.1f} MB")
 

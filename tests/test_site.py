@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.demo.browser import CHROMIUM
-from tests.test_readme import ROOT, parse
+from tests.test_readme import README, ROOT, parse
 
 from storygan.cli import commands as cli
 from storygan.models.card import add_metadata
@@ -93,7 +93,8 @@ def script(name: str) -> Any:
     return module
 
 
-def test_the_first_picture_is_of_the_readme_s_story() -> None:
+def test_the_pictures_of_the_readme_are_of_its_stories() -> None:
+    assert [sentence for sentence in script("docs_pictures").CARTOON if f'"{sentence}"' not in README] == []
     calls = (ROOT / "README.md").read_text(), (ROOT / "docs/index.md").read_text()
     for text in calls:
         assert [sentence for sentence in script("docs_pictures").STORY if f'"{sentence}"' not in text] == []

@@ -12,11 +12,21 @@ from storygan.demo.models import load_models
 from storygan.demo.server import MOST_EMBEDDINGS, free_port, running
 from storygan.models.storygan import StoryGAN
 from storygan.text import embedding_cache
+from storygan.text.minilm_encoder import MiniLMEncoder
 from storygan.types import StoryganError, UsageError
 
 
 def test_shipped_models_are_offered_by_name() -> None:
-    assert "clevr-sv" in load_models([])
+    assert list(load_models([])) == ["clevr-sv", "toon-sv"]
+
+
+def test_a_shipped_model_whose_sentences_cannot_be_read_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(MiniLMEncoder, "missing", lambda encoder: "pip install it")
+    assert list(load_models([])) == ["clevr-sv"]
+    assert capsys.readouterr().err == "storygan: the page leaves out toon-sv, which needs pip install it\n"
+    assert list(load_models(["toon-sv"])) == ["toon-sv"]
 
 
 def test_own_models_are_offered_without_their_path(model: StoryGAN, tmp_path: Path) -> None:

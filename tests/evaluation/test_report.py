@@ -12,6 +12,7 @@ import torch
 from storygan.cli import main
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
+from storygan.data.toon.render import render_toon
 from storygan.evaluation import features, lines
 from storygan.evaluation.report import draw, evaluate
 from storygan.evaluation.rows import ROWS
@@ -86,9 +87,19 @@ def test_the_shipped_model_draws_what_is_told(sample: Path) -> None:
     """The 16 test stories of the sample; on 3,000 it is in docs/results/clevr-sv.md."""
     rows = evaluate("clevr-sv", sample).to_dict()["rows"]["model"]
     found = {name: rows[name]["mean"] for name in ("object_accuracy", "story_consistency", "nothing_extra")}
-    assert found["object_accuracy"] > 0.75, found
+    assert found["object_accuracy"] > 0.7, found
     assert found["story_consistency"] > 0.6, found
     assert found["nothing_extra"] > 0.9, found
+
+
+def test_the_shipped_cartoon_model_draws_who_and_where_is_told(tmp_path: Path) -> None:
+    """Test stories of another seed; on those of the data set it is in docs/results/toon-sv.md."""
+    render_toon(tmp_path, train=1, test=48, seed=1, workers=1)
+    rows = evaluate("toon-sv", tmp_path, only="toon-test-plain").to_dict()["rows"]["model"]
+    found = {name: rows[name]["mean"] for name in ("label_micro_f1", "label_micro_f1_character", "label_kept_place")}
+    assert found["label_micro_f1"] > 0.75, found
+    assert found["label_micro_f1_character"] > 0.7, found
+    assert found["label_kept_place"] > 0.85, found
 
 
 def test_the_table_for_people(sample: Path, capsys: Output) -> None:
