@@ -608,7 +608,7 @@ def tensors(arrays: dict[str, np.ndarray]) -> Iterator[bytes]:
 
 def _model(folder: Path) -> None:
     torch.manual_seed(0)
-    StoryGAN(ModelConfig(**CONFIG), ClevrEncoder()).half_weights().save(folder)  # type: ignore[arg-type]
+    StoryGAN(ModelConfig(**CONFIG), ClevrEncoder()).half_weights().save_pretrained(folder)  # type: ignore[arg-type]
 
 
 def load_and_draw(folder: Path) -> None:
