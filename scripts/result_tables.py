@@ -12,14 +12,14 @@ from storygan.evaluation.rows import ROWS
 from storygan.models.card import results_table
 
 DOCS = Path(__file__).parents[1] / "docs"
-TABLE = re.compile(r"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*")
+TABLE = re.compile(r"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?")
 
 
 def anew(match: re.Match[str]) -> str:
     """The line, and the table of what the file holds now."""
     line, file, metrics = match.groups()
     report = json.loads((DOCS / "results" / file).read_text())
-    return f"{line}{results_table(report, metrics.split() or None, ROWS)}\n"
+    return f"{line}{results_table(report, metrics.split() or None, ROWS)}\n\n"
 
 
 def main() -> None:

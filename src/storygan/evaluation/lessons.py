@@ -49,7 +49,7 @@ def lessons(dataset: StoryDataset) -> Lessons:
 
 
 def find_judge(known: Lessons | None, folder: str | Path | None = None) -> Recognizer:
-    """The recognizer in `folder`, or the first shipped one that knows these stories; CLEVR-SV's where none does.
+    """The recognizer in `folder`, or the first shipped one that knows these stories; else the first, CLEVR-SV's.
 
     Raises:
         StoryganError: the folder holds none, or a torn one.
@@ -57,4 +57,4 @@ def find_judge(known: Lessons | None, folder: str | Path | None = None) -> Recog
     if folder or known is None:
         return Recognizer.load(folder or SHIPPED)
     shipped = [Recognizer.load(folder) for folder in sorted(SHIPPED.parent.glob("recognizer-*"))]
-    return next((recognizer for recognizer in shipped if any(known.read_by(recognizer))), Recognizer.load())
+    return next((recognizer for recognizer in shipped if any(known.read_by(recognizer))), shipped[0])

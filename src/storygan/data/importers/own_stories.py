@@ -91,7 +91,8 @@ def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
     before, nameless = "", False
     for line, values, wrong in tqdm(read(source), unit="row", desc=source.name, disable=None):
         where, name = f"{source.name} line {line}", _text(values.get("story"))
-        spoilt |= dict.fromkeys(story for story in (before, name) if story and nameless)
+        if nameless and name:
+            spoilt[name] = None
         before, nameless = name or before, not name
         unused |= dict.fromkeys(name for name in values if name and name not in COLUMNS)
         try:
