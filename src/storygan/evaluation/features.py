@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 Network = Callable[[Tensor], Tensor]
 """Frames (B, 3, H, W), float32 from 0 to 255 -> features (B, F)."""
-BATCH = 64
-"""Frames at a time."""
+BATCH = 16
+"""Frames at a time: more no longer fit the cache, and take longer."""
 ENLARGED = 128
 """Pixels that frames are enlarged to for EfficientNet-Lite0, of which a picture of 64 would leave 2x2 cells."""
 

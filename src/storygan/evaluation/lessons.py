@@ -9,6 +9,7 @@ import numpy as np
 
 from storygan.data.clevr.places import read_stories
 from storygan.data.dataset import StoryDataset
+from storygan.models.folding import fold
 from storygan.models.recognizer import SHIPPED, Recognizer
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 from storygan.types import UsageError
@@ -50,11 +51,12 @@ def lessons(dataset: StoryDataset) -> Lessons:
 
 def find_judge(known: Lessons | None, folder: str | Path | None = None) -> Recognizer:
     """The recognizer in `folder`, or the first shipped one that knows these stories; else the first, CLEVR-SV's.
+    Folded: it looks at frames, and does not learn.
 
     Raises:
         StoryganError: the folder holds none, or a torn one.
     """
     if folder or known is None:
-        return Recognizer.load(folder or SHIPPED)
+        return fold(Recognizer.load(folder or SHIPPED))
     shipped = [Recognizer.load(folder) for folder in sorted(SHIPPED.parent.glob("recognizer-*"))]
-    return next((recognizer for recognizer in shipped if any(known.read_by(recognizer))), shipped[0])
+    return fold(next((recognizer for recognizer in shipped if any(known.read_by(recognizer))), shipped[0]))

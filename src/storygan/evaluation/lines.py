@@ -13,7 +13,7 @@ from storygan.evaluation.features import extract, installed
 from storygan.evaluation.metrics import Seen
 from storygan.evaluation.rows import Pool
 
-BATCH = 64
+BATCH = 16
 """Stories at a time."""
 DISTANCE_STORIES = 250
 """At most so many stories on each side of KID and FID: their networks are slow, their matrices large."""
