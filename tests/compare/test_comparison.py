@@ -59,6 +59,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     out = tmp_path / "out"
     assert main(command(sample, out)) == 130
     assert not (out / "compare.json").exists()
+    monkeypatch.setattr("sys.argv", ["/somewhere/storygan", "compare", "--out", "a folder"])
     assert main(command(sample, out, "--shown", "2")) == 0
     assert calls == [2, 2, 3, 3, 3]
     assert "compare.html" in capsys.readouterr().out
@@ -76,6 +77,9 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     assert set(found["differences"]) == {"imagegan"}
     assert found["own"] == {variant: {"model.variant": variant} for variant in ("svc", "imagegan")}
     assert found["config"]["batch_size"] == 2
+    assert found["notes"][0] == "made by: storygan compare --out 'a folder'"
+    assert main(command(sample, out, "--variants", "svc")) == 2
+    assert f"{out} has a comparison with imagegan too: name all" in capsys.readouterr().err
     assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
     assert "object_accuracy" in (out / "compare.md").read_text()
     assert (out / "compare.svg").read_text().count("<polyline") == 10 + 6  # imagegan has no D_S and so no G_story

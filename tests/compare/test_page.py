@@ -90,6 +90,7 @@ def test_markdown() -> None:
     assert "| kid | - | - | - |" in text
     assert "| object_accuracy | +0.100 (+0.050 to +0.200): better |" in text
     assert "| svc | 1,300 | 2.0 | 0.092 | 20 |" in text
+    assert "## What all contenders share\n\n| field | value |\n|---|---:|\n| seed | 0 |" in text
     assert "![training curves](compare.svg)" in text
 
 

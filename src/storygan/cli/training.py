@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def compare(args: Namespace) -> None:
     from storygan.compare.comparison import of_variants
 
     configs = read_contenders(contenders, config) if contenders else of_variants(config, variants)
-    compare_contenders(configs, **own, recognizer=recognizer)
+    compare_contenders(configs, **own, recognizer=recognizer, command=shlex.join(["storygan", *sys.argv[1:]]))
     print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
 
 

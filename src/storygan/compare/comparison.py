@@ -26,7 +26,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.evaluation.lessons import find_judge
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
-from storygan.files import write_whole
+from storygan.files import parse_json, read_text, write_whole
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
 from storygan.training.metrics_file import METRICS
@@ -50,6 +50,7 @@ def compare(
     split: str = "test",
     shown: int = 8,
     recognizer: str | Path | None = None,
+    command: str = "",
 ) -> Comparison:
     """Train each contender in OUT/NAME, evaluate all, write OUT/compare.json, .md, .html and .svg.
 
@@ -62,9 +63,11 @@ def compare(
         split: what they are measured on.
         shown: stories on the page, the first ones of the split.
         recognizer: folder of the recognizer that measures; else a shipped one that knows the data.
+        command: how it was called, for the notes.
 
     Raises:
-        UsageError: the call, the configurations and the data do not fit together.
+        UsageError: the call, the configurations and the data do not fit together; the folder has a comparison of
+            others.
         StoryganError: a file cannot be read, or training fails.
     """
     if minutes < 0 or shown < 1:
@@ -86,12 +89,14 @@ def compare(
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
     find_judge(None, recognizer)
     with alone(out):
+        if left_out := sorted(compared(out) - set(configs)):
+            raise UsageError(f"{out} has a comparison with {', '.join(left_out)} too: name all, or give another --out")
         runs = {name: Run(each) for name, each in configs.items()}
         if not minutes and (past := [name for name, run in runs.items() if run.iterations > config.iterations]):
             raise UsageError(f"{', '.join(past)} had more than {config.iterations} iterations already: give more")
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
-        comparison, drawn = measure(runs, budget, test, split, recognizer)
+        comparison, drawn = measure(runs, budget, test, split, recognizer, command)
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
         drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
@@ -100,6 +105,14 @@ def compare(
         write_whole(out / f"{NAME}.svg", curves + "\n")
         write_whole(out / f"{NAME}.html", page)
     return comparison
+
+
+def compared(out: Path) -> set[str]:
+    """The contenders of the comparison that a folder has; none where its file does not say."""
+    try:
+        return set(parse_json(read_text(out / f"{NAME}.json"))["trained"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def require_name(name: str) -> None:
@@ -111,7 +124,7 @@ def require_name(name: str) -> None:
 
 
 def measure(
-    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None
+    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None, command: str
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
     """Evaluate the runs' models on the split `test`: the comparison, and by contender all drawings (N, T, H, W, 3)."""
     configs = {name: run.config for name, run in runs.items()}
@@ -132,7 +145,7 @@ def measure(
         trained={name: Trained(run.iterations, run.seconds / 60, size(models[name])) for name, run in runs.items()},
         rows=rows | {name: report.rows[MODEL] for name, report in reports.items()},
         differences=differences(drawn, told, find_judge(None, recognizer), config.seed) if told else {},
-        notes=notes(first, config.seed, paired=bool(told)),
+        notes=notes(first, config.seed, command, paired=bool(told)),
     )
     return comparison, drawn
 
@@ -159,10 +172,11 @@ def size(model: StoryGAN) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def notes(report: Report, seed: int, paired: bool) -> list[str]:
+def notes(report: Report, seed: int, command: str, paired: bool) -> list[str]:
     """How it was measured, for people."""
     of_differences = "differences: paired story by story; better or worse where the interval is on one side of 0"
     return [
+        *([f"made by: {command}"] if command else []),
         f"{report.stories} stories of {report.data}, split {report.split}; training, noise, bootstrap: seed {seed}",
         "all contenders: the same stories in the same order, and what is not named above is alike",
         "minutes: wall clock, in turns, so that what else the machine did hit all alike",

@@ -62,7 +62,7 @@ class Comparison:
         }
 
     def tables(self) -> list[Table]:
-        """Training, metrics, differences."""
+        """Contenders, training, metrics, differences, and what the contenders share."""
         first = next(iter(self.trained))
         training = [["", "iterations", "minutes", "seconds an iteration", "parameters"]]
         for name, run in self.trained.items():
@@ -74,7 +74,8 @@ class Comparison:
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
-        return tables
+        common = [["field", "value"], *([name, str(value)] for name, value in self.config.items())]
+        return [*tables, Table("What all contenders share", common)]
 
     def markdown(self, curves: str) -> str:
         """The tables and notes, with the picture `curves` (a file name)."""
