@@ -43,6 +43,22 @@ CARTOON = [  # the README's second one
     "She gives it to him.",
     "They both cheer.",
 ]
+FREE = [  # typed without a look at the training set's words, for results/toon-sv.md
+    [
+        "A panda and a pig are at the beach at midnight.",
+        "He dances.",
+        "The sun rises.",
+        "A unicorn joins them.",
+        "They fall asleep.",
+    ],
+    [
+        "A fox stands on a snowy field.",
+        "She finds a kite.",
+        "A bear comes along.",
+        "She hands it over to him.",
+        "Night falls.",
+    ],
+]
 
 
 def frames_of(story: Story) -> np.ndarray:
@@ -56,10 +72,13 @@ def save(picture: np.ndarray, path: Path, lossless: bool = False) -> None:
 
 
 def draw_stories(out: Path) -> None:
-    """The pictures of the README: the first drawing of each of its stories."""
+    """The pictures of the README, the first drawing of each of its stories; and two stories in words of one's own."""
     for name, story, file in (("clevr-sv", STORY, "story.webp"), ("toon-sv", CARTOON, "cartoon.webp")):
         drawing = StoryGAN.from_pretrained(name).generate(story, samples=4, seed=7)[0]
         save(sheet([Row("", drawing, story)])[:, LABELS:], out / file)
+    model = StoryGAN.from_pretrained("toon-sv")
+    rows = [Row("", model.generate(story, seed=7)[0], story) for story in FREE]
+    save(sheet(rows)[:, LABELS:], out / "free.webp")
 
 
 def draw_edits(model: StoryGAN, out: Path) -> None:

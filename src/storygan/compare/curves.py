@@ -10,7 +10,7 @@ import numpy as np
 
 from storygan.training.metrics_file import read_metrics
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Distinct for the colour-blind too (Okabe and Ito, 2008)."""
 COLUMNS, WIDTH, HEIGHT, MARGIN, TOP = 3, 330, 190, 44, 30
 """Panels in a row; their size with the margin for labels, and the legend's height, in pixels."""
