@@ -29,7 +29,7 @@ def test_an_empty_folder_may_be_there_and_what_a_killed_process_left(tmp_path: P
 
 def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
     def fill() -> None:
-        with new_folder(tmp_path / "out") as folder:
+        with new_folder(tmp_path / "a" / "b" / "out") as folder:
             (folder / "x").touch()
             raise KeyboardInterrupt
 
