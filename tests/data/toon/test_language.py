@@ -77,6 +77,7 @@ def test_it_means_the_only_thing_of_the_story() -> None:
         things: list[str] = []
         for scene, sentence in zip(scenes, sentences, strict=True):
             thing = scene.event.thing
+            assert not re.search(rf"\bit\b(?! rains| snows).* (the|an?) {thing}\b", sentence), "named first, then 'it'"
             if thing and thing not in things:
                 assert re.search(rf"\ban? {thing}\b", sentence), sentence
                 things.append(thing)

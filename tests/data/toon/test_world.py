@@ -56,6 +56,22 @@ def test_only_the_event_changes_who_is_there() -> None:
             assert (after.sky != before.sky) == (after.event.kind == "sky")
 
 
+def test_the_story_so_far_says_who_stands_where() -> None:
+    for story in STORIES + PAIR_STORIES:
+        stands: dict[str, int] = {}
+        for scene in story:
+            free = [slot for slot in range(len(SLOTS)) if slot not in stands.values()]
+            match scene.event.kind:
+                case "open" | "open_with" | "open_two" | "enter":
+                    stands |= dict(zip(scene.event.subjects, free, strict=False))
+                case "leave":
+                    del stands[scene.event.subjects[0]]
+                case "walk":
+                    at = stands[scene.event.subjects[0]]
+                    stands[scene.event.subjects[0]] = min(free, key=lambda slot: (slot < at, slot))
+            assert {actor.species: actor.slot for actor in scene.actors} == stands
+
+
 def test_things_move_only_as_told() -> None:
     for story in STORIES:
         for before, after in pairwise(story):

@@ -35,7 +35,7 @@ from storygan.types import UsageError
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MOST_STORIES = 10_000_000  # of a split
-RENDERER = 1  # raise it when a story changes, so that one folder never mixes two renderers
+RENDERER = 2  # raise it when a story changes, so that one folder never mixes two renderers
 SIZES, FRAMES = (32, 512), (1, 20)
 PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")  # the middle of a story_id; only ever append
 

@@ -54,7 +54,9 @@ NO_RAIN = ("snowy field", "desert")
 PAIRS = frozenset((who.species, PLACES[(3 * i + 1) % len(PLACES)]) for i, who in enumerate(CAST))
 """(species, place) that only the test part 'pair' shows: one place of each character."""
 
-SLOTS = (0.18, 0.5, 0.82)  # where characters stand, in widths of the frame
+SLOTS = (0.18, 0.5, 0.82)
+"""Where characters stand, in widths of the frame. A newcomer takes the first that is free, and a walk goes to the next
+on the right, or from the last one back to the first: the story so far says who stands where."""
 GAPS = (0.34, 0.66)  # where things lie: between the slots
 MOST_THINGS = 2  # of a story
 
@@ -250,7 +252,8 @@ class Story:
             case "leave":
                 del self.actors[who]
             case "walk":
-                slot = int(self.rng.choice(self._free_slots()))
+                free = self._free_slots()
+                slot = next((slot for slot in free if slot > actor.slot), free[0])
                 self._change(who, slot=slot, facing=1 if slot > actor.slot else -1, pose="walk")
             case "meet":
                 self._face(*event.subjects)
@@ -301,8 +304,8 @@ class Story:
         return [slot for slot in range(len(SLOTS)) if slot not in taken]
 
     def _add(self, species: str) -> None:
-        slot = int(self.rng.choice(self._free_slots()))
-        self.actors[species] = Actor(species, slot, _inward(slot, int(self.rng.choice([-1, 1]))))
+        slot = self._free_slots()[0]
+        self.actors[species] = Actor(species, slot, _inward(slot, -1))
 
     def _change(self, species: str, **changes: object) -> None:
         self.actors[species] = replace(self.actors[species], **changes)  # type: ignore[arg-type]
