@@ -78,8 +78,8 @@ def test_committed_pictures_are_small() -> None:
 def test_every_picture_that_is_drawn_is_shown_and_in_git() -> None:
     """GitHub shows what is in git, and nothing else."""
     listed = subprocess.check_output(["git", "ls-files", "docs/pictures"], cwd=ROOT, text=True).split()
-    pages = [*DOCS, ROOT / "README.md"]
-    shown = {name for page in pages for name in re.findall(r"\((?:docs/)?pictures/([\w.-]+)\)", page.read_text())}
+    pages = [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]
+    shown = {name for page in pages for name in re.findall(r"\((?:docs/|\.\./)?pictures/([\w.-]+)\)", page.read_text())}
     assert {Path(name).name for name in listed} == shown
 
 
