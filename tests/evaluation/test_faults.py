@@ -16,8 +16,8 @@ from storygan.data.dataset import StoryDataset
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
 HOLDS = 0.05
-"""Within so much of the real frames' value, a metric holds: of the 96 pairs of 16 stories, four may be read otherwise, as
-where what is pasted hides a little of another object."""
+"""Within so much of the real frames' value, a metric holds: of the 96 pairs of 16 stories, four may be read otherwise,
+as where what is pasted hides a little of another object."""
 
 
 @pytest.fixture(scope="module")

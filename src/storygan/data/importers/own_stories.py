@@ -2,7 +2,7 @@
 
     ROOT/stories.csv      columns story, frame, sentence and, optionally, labels (several parted by ;) and split
     ROOT/stories.jsonl    or: one object a line with these names; labels a list of strings
-    ROOT/...              the pictures that `frame` names, relative to ROOT, of any size and mode, in the formats of `pictures`
+    ROOT/...              the pictures that `frame` names, relative to ROOT, of any size and mode; formats: `pictures`
 
 A row is a frame; the rows of a story follow one another in the order in which they are to be told, other stories' rows
 may stand between them. A story goes to the split that its rows name (train, validation, test), to train where they
