@@ -63,7 +63,8 @@ changes. Later a character is 'she' or 'he' where the story so far has one such 
 and a thing is 'it' where the story so far has one. No sentence says where someone stands, but the story does: who
 comes takes the first free of three spots from the left, who walks goes on to the next free one, or from the last back
 to the first. A frame shows all that is there, told now or before: a model without memory must fail. Each kind of event
-has at least {events} wordings, each change of the sky {skies_told}; the part `toon-test-wording-...` of the test split has others.
+has at least {events} wordings, each change of the sky {skies_told}; the part `toon-test-wording-...` of the test split
+has others.
 
 **The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the training split;
 `toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has; `toon-test-pair-...`
