@@ -96,7 +96,9 @@ def compare(
             raise UsageError(f"{', '.join(past)} had more than {config.iterations} iterations already: give more")
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
-        comparison, drawn = measure(runs, budget, test, split, recognizer, command)
+        comparison, drawn = measure(runs, budget, test, split, recognizer)
+        if command:
+            comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
         drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
@@ -124,7 +126,7 @@ def require_name(name: str) -> None:
 
 
 def measure(
-    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None, command: str
+    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
     """Evaluate the runs' models on the split `test`: the comparison, and by contender all drawings (N, T, H, W, 3)."""
     configs = {name: run.config for name, run in runs.items()}
@@ -145,7 +147,7 @@ def measure(
         trained={name: Trained(run.iterations, run.seconds / 60, size(models[name])) for name, run in runs.items()},
         rows=rows | {name: report.rows[MODEL] for name, report in reports.items()},
         differences=differences(drawn, told, find_judge(None, recognizer), config.seed) if told else {},
-        notes=notes(first, config.seed, command, paired=bool(told)),
+        notes=notes(first, config.seed, paired=bool(told)),
     )
     return comparison, drawn
 
@@ -172,11 +174,10 @@ def size(model: StoryGAN) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def notes(report: Report, seed: int, command: str, paired: bool) -> list[str]:
+def notes(report: Report, seed: int, paired: bool) -> list[str]:
     """How it was measured, for people."""
     of_differences = "differences: paired story by story; better or worse where the interval is on one side of 0"
     return [
-        *([f"made by: {command}"] if command else []),
         f"{report.stories} stories of {report.data}, split {report.split}; training, noise, bootstrap: seed {seed}",
         "all contenders: the same stories in the same order, and what is not named above is alike",
         "minutes: wall clock, in turns, so that what else the machine did hit all alike",
