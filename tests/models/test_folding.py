@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import resource
+
 import pytest
 import torch
 from torch import nn
@@ -41,6 +44,20 @@ def test_the_same_function_without_batch_norm(variant: Variant, stories: int) ->
     assert expected[0].std() > 0.01
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d | UpsampleConv) for m in F.modules())
     assert all(torch.equal(value, before[name]) for name, value in G.state_dict().items())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_memory_is_kept_between_layers() -> None:
+    F = fold(trained("storygan"))
+    S, noise = torch.randn(16, 4, 128), Noise.draw(16, F.config, torch.Generator().manual_seed(1))
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        F.draw(S, noise)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults()
+    assert min(faults() for _ in range(3)) * resource.getpagesize() < 20e6  # else 30 to 50 MB each time
 
 
 def test_the_original_stays_in_its_mode() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-BATCH = 16
-"""Stories that are drawn at once, as many as the processor's cache likes: the same batches give the same pixels."""
+BATCH = 64
+"""Stories that are drawn at once: the same batches give the same pixels."""
 Item = TypeVar("Item")
 
 

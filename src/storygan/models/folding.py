@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from copy import deepcopy
 from functools import lru_cache
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from storygan.models import winograd
 from storygan.models.image_generator import UpsampleConv, doubling_kernel
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -21,8 +25,10 @@ def fold(network: Network) -> Network:
     """A copy in evaluation mode, without batch norm and with plain transposed convolutions. It cannot be trained.
 
     Draws what `network` draws in evaluation mode, to float32 rounding. The sentence encoder, where there is one, is
-    shared. Its `state_dict` has other names, so it is not for saving.
+    shared. Its `state_dict` has other names, so it is not for saving. From here on the process keeps the memory it is
+    given (`keep_memory`).
     """
+    keep_memory()
     encoder = getattr(network, "sentence_encoder", None)
     folded = deepcopy(network, {id(encoder): encoder}).eval().requires_grad_(False)
     for layers in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
@@ -33,15 +39,28 @@ def fold(network: Network) -> Network:
                 layers[k], layers[k + 1] = fuse_linear_bn_eval(layer, norm), nn.Identity()
         for k, layer in enumerate(layers):
             if isinstance(layer, UpsampleConv):
-                layers[k] = plain(layer)
+                layers[k] = (FoldedUpsampleConv if layer.out_channels > 3 else FoldedToColours)(layer)
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
 
-class FoldedUpsampleConv(nn.ConvTranspose2d):
-    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values at points at the first use."""
+def keep_memory() -> None:
+    """Have glibc keep freed memory for the next layer: to ask the kernel anew is up to a quarter of drawing."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
+    if mallopt:
+        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            mallopt(parameter, 1 << 30)
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 4, stride=2, padding=1)
+
+class FoldedUpsampleConv(nn.ConvTranspose2d):
+    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values at points at the first use.
+
+    `layer` has a bias: its own, or batch norm's.
+    """
+
+    def __init__(self, layer: UpsampleConv) -> None:
+        super().__init__(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+        self.load_state_dict({"weight": doubling_kernel(layer.weight), "bias": layer.bias})
+        self.requires_grad_(False)
         self.values = lru_cache(1)(winograd.at_points)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -49,11 +68,23 @@ class FoldedUpsampleConv(nn.ConvTranspose2d):
         return winograd.conv_transpose2d(x, self.weight, self.bias, self.values)
 
 
-def plain(layer: UpsampleConv) -> FoldedUpsampleConv:
-    """The same layer with its kernel worked out. It has a bias: its own, or batch norm's."""
-    same = FoldedUpsampleConv(layer.in_channels, layer.out_channels)
-    same.weight.copy_(doubling_kernel(layer.weight))
-    assert same.bias is not None
-    assert layer.bias is not None
-    same.bias.copy_(layer.bias)
-    return same.requires_grad_(False)
+class FoldedToColours(nn.Conv2d):
+    """The same where the outputs are few, as colours are: one 2x2 convolution with four times as many.
+
+    Odd rows and columns meet a window of 2x2 one further than even ones, so at (H + 1) x (W + 1) places all are met.
+    """
+
+    def __init__(self, layer: UpsampleConv) -> None:
+        super().__init__(layer.in_channels, 4 * layer.out_channels, 2, padding=1)
+        taps = doubling_kernel(layer.weight).flip(2, 3).unflatten(3, (2, 2)).unflatten(2, (2, 2))
+        assert layer.bias is not None
+        weight = taps.permute(1, 3, 5, 0, 2, 4).flatten(0, 2)
+        self.load_state_dict({"weight": weight, "bias": layer.bias.repeat_interleave(4)})
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
+        H, W = x.shape[2:]
+        y = super().forward(x).unflatten(1, (-1, 2, 2))
+        phases = [y[:, :, a, b, a : a + H, b : b + W] for a in range(2) for b in range(2)]
+        return F.pixel_shuffle(torch.stack(phases, 2).flatten(1, 2), 2)

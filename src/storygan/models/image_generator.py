@@ -39,7 +39,7 @@ class UpsampleConv(nn.Conv2d):
 
 def upsample_conv_bn_relu(inputs: int, outputs: int) -> nn.Sequential:
     """Upsample x2, Conv3x3, BN, ReLU. The convolution has no bias: BN takes it away."""
-    return nn.Sequential(UpsampleConv(inputs, outputs, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(UpsampleConv(inputs, outputs, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class ImageGenerator(nn.Sequential):
@@ -47,7 +47,9 @@ class ImageGenerator(nn.Sequential):
 
     def __init__(self) -> None:
         super().__init__(
-            nn.Sequential(nn.Conv2d(D, 512, 3, padding=1, bias=False), nn.BatchNorm2d(512), nn.ReLU()),  # 512 x 4 x 4
+            nn.Sequential(  # 512 x 4 x 4
+                nn.Conv2d(D, 512, 3, padding=1, bias=False), nn.BatchNorm2d(512), nn.ReLU(inplace=True)
+            ),
             upsample_conv_bn_relu(512, 256),  # 512 x 8 x 8 -> 256 x 8 x 8
             upsample_conv_bn_relu(256, 128),  # 256 x 16 x 16 -> 128 x 16 x 16
             upsample_conv_bn_relu(128, 64),  # 128 x 32 x 32 -> 64 x 32 x 32

@@ -102,4 +102,4 @@ def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, valu
     d = products.view(n, n, N, tiles, tiles, 2, 2, -1).permute(2, 0, 3, 5, 1, 4, 6, 7)
     rows = B.T.expand(N * len(B), -1, -1) @ d.reshape(N * len(B), len(B), -1)
     doubled = (B.T.expand(N, -1, -1) @ rows.view(N, len(B), -1)).view(N, 2 * H, 2 * W, -1).permute(0, 3, 1, 2)
-    return doubled if bias is None else doubled + bias[:, None, None]
+    return doubled if bias is None else doubled.add_(bias[:, None, None])
