@@ -26,22 +26,29 @@ try:
     from storygan.models.folding import fold
 except ImportError:  # drawing had no form of its own yet
     fold = lambda model: model
+try:
+    from storygan.models.memory import keep_memory
+except ImportError:
+    keep_memory = lambda: None
 config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
 trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
 drawing = fold(trainer.model)
 def draw(n):
+    if keeps:
+        keep_memory()
     noise = Noise.draw(n, config.model, torch.Generator().manual_seed(0))
     return drawing.draw(trainer.S[:1].expand(n, -1, -1), noise)
 def iterate():
     return {name: value.item() for name, value in trainer.iteration().items()}
 calls = {"train_iteration": iterate, "draw_1": lambda: draw(1), "draw_64": lambda: draw(64)}
-gflop, losses = {}, {}
+gflop, losses, keeps = {}, {}, False
 for name, call in calls.items():
     with FlopCounterMode(display=False) as counter:
         told = call()
     gflop[name] = counter.get_total_flops() / 1e9
     losses = losses or told
 print(json.dumps({"gflop": gflop, "losses": losses}), flush=True)
+keeps = True  # training has had its turns when drawing begins
 for line in sys.stdin:
     start = time.perf_counter()
     calls[line.strip()]()

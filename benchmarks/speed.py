@@ -41,6 +41,7 @@ from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.models import winograd
 from storygan.models.folding import fold
+from storygan.models.memory import keep_memory
 from storygan.models.noise import Noise
 from storygan.training import steps
 from storygan.training.batches import indices, load_batch
@@ -166,6 +167,7 @@ class Bench:
         return load_batch(self.dataset, self.trainer.S, chosen, with_labels=False)
 
     def draw(self, n: int) -> object:
+        keep_memory()  # as `storygan generate` does; no row of training comes after these
         S = self.trainer.S[:1].expand(n, -1, -1)
         noise = Noise.draw(n, self.config.model, torch.Generator().manual_seed(0))
         return self.drawing.draw(S, noise)

@@ -113,6 +113,11 @@ class WarmUpConfig:
     teacher: float = 0.003
     """Weight of what the `teacher` says here, where there is one."""
 
+    @property
+    def until(self) -> int:
+        """Iterations before the adversarial phase."""
+        return self.iterations + self.discriminator_iterations
+
 
 @dataclass
 class DataConfig:

@@ -26,7 +26,7 @@ def comparison() -> Comparison:
         budget="2 minutes each",
         config={"seed": 0},
         own={"storygan": {"model.variant": "storygan"}, "svc": {"model.variant": "svc"}},
-        trained={"storygan": Trained(1200, 2.0, 10), "svc": Trained(1300, 2.0, 20)},
+        trained={"storygan": Trained(1200, 0, 2.0, 0.1, 10), "svc": Trained(1300, 1250, 2.0, 0.09, 20)},
         rows={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
         differences={"svc": {"object_accuracy": Estimate(0.1, 0.05, 0.2, 3)}},
         notes=["a note & more"],
@@ -89,15 +89,22 @@ def test_markdown() -> None:
     assert "| ssim | 0.500 (0.250 to 0.750) | 0.500 (0.250 to 0.750) | 0.500 (0.250 to 0.750) |" in text
     assert "| kid | - | - | - |" in text
     assert "| object_accuracy | +0.100 (+0.050 to +0.200): better |" in text
-    assert "| svc | 1,300 | 2.0 | 0.092 | 20 |" in text
+    assert "| svc | 1,300 | 1,250 | 2.0 | 0.090 | 20 |" in text
     assert "## What all contenders share\n\n| field | value |\n|---|---:|\n| seed | 0 |" in text
     assert "![training curves](compare.svg)" in text
+    assert text.startswith("# storygan against svc\n")
 
 
 def test_json_leaves_out_what_was_not_measured() -> None:
     values = comparison().to_dict()
     assert values["rows"]["real_frames"] == {"ssim": {"mean": 0.5, "low": 0.25, "high": 0.75, "stories": 3}}
-    assert values["trained"]["svc"] == {"iterations": 1300, "minutes": 2.0, "parameters": 20}
+    assert values["trained"]["svc"] == {
+        "iterations": 1300,
+        "adversarial": 1250,
+        "minutes": 2.0,
+        "pace": 0.09,
+        "parameters": 20,
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from storygan.compare import turns
-from storygan.compare.turns import Run, train_in_turns
-from storygan.config import AdamConfig, ModelConfig, TrainConfig, Variant
+from storygan.compare.turns import Run, Turn, train_in_turns
+from storygan.config import AdamConfig, ModelConfig, TrainConfig, Variant, WarmUpConfig
 from storygan.types import StoryganError, UsageError
 
 
@@ -96,6 +96,27 @@ def test_a_larger_budget_goes_on(training: FakeTraining, tmp_path: Path) -> None
     runs = two_runs(tmp_path)
     train_in_turns(runs, minutes=2)
     assert [run.seconds for run in runs] == [120, 120]
+
+
+def test_a_budget_that_was_used_up_before_is_an_excess(training: FakeTraining, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path)
+    train_in_turns(runs, minutes=0.75)
+    assert not any(run.exceeds(0.75) for run in runs)
+    training.rates["storygan"] = 20.0  # the last turn takes longer than foretold
+    train_in_turns(two_runs(tmp_path), minutes=1)
+    assert two_runs(tmp_path)[0].seconds > 60
+    assert [run.exceeds(1) for run in two_runs(tmp_path)] == [False, False]
+    assert [run.exceeds(0.25) for run in two_runs(tmp_path)] == [True, True]
+    assert [run.exceeds(0) for run in two_runs(tmp_path, iterations=30)] == [False, True]
+
+
+def test_the_pace_is_the_median_turns_and_the_warm_up_is_not_adversarial(
+    training: FakeTraining, tmp_path: Path
+) -> None:
+    run = Run(TrainConfig(run=str(tmp_path / "a"), iterations=25, warm_up=WarmUpConfig(20, 3), checkpoint_every=10))
+    assert (run.pace, run.adversarial) == (0, 0)
+    run.turns = [Turn(10, 10.0), Turn(20, 30.0), Turn(25, 10.0)]
+    assert (run.pace, run.adversarial) == (2.0, 2)
 
 
 def test_another_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:

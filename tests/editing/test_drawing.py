@@ -40,7 +40,7 @@ def test_one_of_several(model: StoryGAN, story: list[str]) -> None:
 
 
 def test_more_than_a_batch(storygan: StoryGAN, story: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storygan.editing.drawing.BATCH", 2)
+    monkeypatch.setattr("storygan.models.batches.FRAMES", 8)
     drawing = editing.draw(storygan, story, samples=3)
     assert len(drawing) == 3
     last = editing.redraw(storygan, drawing, keep=[1, 2, 3], seed=1)

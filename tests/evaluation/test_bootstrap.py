@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from storygan.evaluation.bootstrap import PerStory, estimate, join, per_story, resamples
+from storygan.evaluation.bootstrap import PerStory, estimate, join, paired_difference, per_story, resamples
 
 
 def test_the_mean_is_the_ratio_of_totals() -> None:
@@ -42,3 +42,23 @@ def test_parts_join_and_resamples_keep_their_size() -> None:
     parts = join([per_story(np.arange(8.0).reshape(4, 2)), per_story(np.arange(8.0, 12).reshape(2, 2))])
     assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
     assert (resamples(7, seed=0).sum(1) == 7).all()
+
+
+def test_paired_differences_of_equal_weights_are_those_of_the_stories() -> None:
+    one, other = (per_story(np.random.default_rng(seed).random((30, 4))) for seed in (0, 1))
+    minus = estimate(PerStory(one.total - other.total, one.weight), seed=2)
+    found = paired_difference(one, other, seed=2)
+    assert minus is not None
+    assert found is not None
+    assert [found.mean, found.low, found.high] == pytest.approx([minus.mean, minus.low, minus.high])
+
+
+def test_paired_differences_of_ratios_resample_both_sides_together() -> None:
+    rng = np.random.default_rng(0)
+    one = PerStory(rng.random(20), rng.random(20) + 1)
+    found = paired_difference(one, PerStory(one.total, 2 * one.weight), seed=2)
+    halved = estimate(PerStory(one.total, 2 * one.weight), seed=2)
+    assert found is not None
+    assert halved is not None
+    assert [found.mean, found.low, found.high] == pytest.approx([halved.mean, halved.low, halved.high])
+    assert paired_difference(one, PerStory(one.total, 0 * one.weight), seed=2) is None

@@ -16,6 +16,7 @@ from storygan.data.toon.render import render_toon
 from storygan.evaluation import features, lines
 from storygan.evaluation.report import draw, evaluate
 from storygan.evaluation.rows import ROWS
+from storygan.models.recognizer import SHIPPED
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.types import StoryganError, UsageError
@@ -85,7 +86,11 @@ def test_rows_rank_and_a_trivial_row_may_be_the_model(sample: Path) -> None:
 
 def test_the_shipped_model_draws_what_is_told(sample: Path) -> None:
     """The 16 test stories of the sample; on 3,000 it is in docs/results/clevr-sv.md."""
-    rows = evaluate("clevr-sv", sample).to_dict()["rows"]["model"]
+    table = evaluate("clevr-sv", sample).to_dict()["rows"]
+    for metric in ("object_accuracy", "story_consistency"):
+        real, drawn, mean = (table[row][metric]["mean"] for row in ("real_frames", "model", "mean_image"))
+        assert real > drawn > mean, metric
+    rows = table["model"]
     found = {name: rows[name]["mean"] for name in ("object_accuracy", "story_consistency", "nothing_extra")}
     assert found["object_accuracy"] > 0.7, found
     assert found["story_consistency"] > 0.6, found
@@ -119,11 +124,32 @@ def test_drawings_are_those_of_generate(model: Path, sample: Path) -> None:
 def test_distances_say_whose_features_they_are_on(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "FEWEST", 5)
     monkeypatch.setattr(lines, "installed", lambda: {"tiny": lambda: lambda x: x.mean((2, 3)) / 255})
-    rows = evaluate("mean-image", sample).to_dict()["rows"]
+    report = evaluate("mean-image", sample)
+    assert any(note.startswith("kid, fid: 8 stories of the second half") for note in report.notes)
+    rows = report.to_dict()["rows"]
     for row in rows.values():
         assert {"kid_recognizer", "fid_recognizer", "kid_tiny", "fid_tiny"} <= set(row)
     for metric in ("kid_recognizer", "fid_recognizer"):
         assert rows["real_frames"][metric]["mean"] < rows["mean_image"][metric]["mean"]
+
+
+def test_other_stories_frames_are_none_that_they_are_compared_with(
+    sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "FEWEST", 5)
+    rows = evaluate("mean-image", sample).to_dict()["rows"]
+    for metric in ("kid_recognizer", "fid_recognizer"):
+        assert rows["another_story"][metric]["mean"] == pytest.approx(rows["real_frames"][metric]["mean"])
+
+
+def test_inception_counts_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the package nor its weights can be had here: found, or not, is all that is tested."""
+    monkeypatch.setattr(features, "find_spec", lambda name: name == "torch_fidelity")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert features.installed() == {}
+    features.inception_weights().parent.mkdir(parents=True)
+    features.inception_weights().touch()
+    assert features.installed() == {"inception": features.inception}
 
 
 def test_efficientnet_features_come_with_the_package() -> None:
@@ -143,6 +169,9 @@ def test_stories_in_other_words_are_compared_by_pixels_alone(tiny_dataset: Path,
     report = evaluate("mean-image", tmp_path)
     assert set(report.to_dict()["rows"]["model"]) == {"ssim_01_gauss11", "ssim_pm1_range1_gauss11", "psnr_01"}
     assert any("train-recognizer" in note for note in report.notes)
+    assert any("mean image: of the very frames" in note for note in report.notes)
+    with pytest.raises(UsageError, match="neither the places nor the labels"):
+        evaluate("mean-image", tmp_path, recognizer=SHIPPED)
 
 
 def test_what_it_refuses(model: Path, sample: Path, capsys: Output) -> None:

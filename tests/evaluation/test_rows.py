@@ -23,7 +23,8 @@ def test_what_each_row_shows(stories: StoryDataset) -> None:
     assert (previous[:, 0] == mean).all()
     other = pool.show("another_story")
     assert np.array_equal(other[:3], real[1:])
-    assert np.array_equal(other[3], real[0])
+    assert np.array_equal(other[3], real[2])
+    assert np.array_equal(make_pool(real[:2], mean, drawn[:2]).show("another_story"), real[[1, 0]])
 
 
 def test_a_trivial_row_can_stand_for_the_model(stories: StoryDataset) -> None:

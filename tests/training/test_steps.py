@@ -48,6 +48,10 @@ class Setting:
         return {n for n in before if any(not torch.equal(before[n][key], after[n][key]) for key in before[n])}
 
 
+def test_only_imagegan_has_no_story_discriminator() -> None:
+    assert {variant for variant, has in HAS_STORY_DISCRIMINATOR.items() if not has} == {"imagegan"}
+
+
 def setting(variant: Variant = "storygan", spectral_norm: bool = False, labels: bool = False) -> Setting:
     torch.manual_seed(0)
     config = ModelConfig(variant=variant, T=T)  # type: ignore[arg-type]

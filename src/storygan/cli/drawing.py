@@ -43,10 +43,12 @@ def generate(args: Namespace) -> None:
     gc.set_threshold(100_000)  # importing PyTorch makes many objects, all of which stay; this process is short
     from storygan import viz
     from storygan.models.folding import fold
+    from storygan.models.memory import keep_memory
     from storygan.models.storygan import StoryGAN
 
     out = Path(args.out)
     viz.check_out(out)
+    keep_memory()
     model = fold(StoryGAN.from_pretrained(args.model))
     frames = model.generate(story, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, args.scale)

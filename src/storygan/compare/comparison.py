@@ -23,10 +23,11 @@ from storygan.compare.result import Comparison, Trained
 from storygan.compare.turns import Run, flat, train_in_turns
 from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.evaluation.lessons import find_judge
+from storygan.evaluation.lessons import find_judge, lessons_if_any
 from storygan.evaluation.report import Report, draw, evaluate
 from storygan.evaluation.rows import MODEL, ROWS
 from storygan.files import parse_json, read_text, write_whole
+from storygan.models.folding import fold
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
 from storygan.training.metrics_file import METRICS
@@ -87,13 +88,14 @@ def compare(
     test = open_split(config.data.path, split)
     if test.T != config.model.T or len(test) < 2:
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
-    find_judge(None, recognizer)
+    find_judge(lessons_if_any(test), recognizer)
     with alone(out):
         if left_out := sorted(compared(out) - set(configs)):
             raise UsageError(f"{out} has a comparison with {', '.join(left_out)} too: name all, or give another --out")
         runs = {name: Run(each) for name, each in configs.items()}
-        if not minutes and (past := [name for name, run in runs.items() if run.iterations > config.iterations]):
-            raise UsageError(f"{', '.join(past)} had more than {config.iterations} iterations already: give more")
+        if past := [name for name, run in runs.items() if run.exceeds(minutes)]:
+            budget = f"{minutes:g} minutes" if minutes else f"{config.iterations} iterations"
+            raise UsageError(f"{', '.join(past)} had more than {budget} already: give more")
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
         comparison, drawn = measure(runs, budget, test, split, recognizer)
@@ -132,22 +134,27 @@ def measure(
     configs = {name: run.config for name, run in runs.items()}
     config = next(iter(configs.values()))
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
-    drawn = {name: draw(model, test.sentences, config.seed) for name, model in models.items()}
+    drawn = {name: draw(fold(model), test.sentences, config.seed) for name, model in models.items()}
     reports = {
         name: evaluate(str(run.path / "model"), config.data.path, split, 0, config.seed, recognizer)
         for name, run in runs.items()
     }
     first = next(iter(reports.values()))
-    told = test.sentences if "object_accuracy" in first.rows[MODEL] else None
+    known = lessons_if_any(test)
+    judge = find_judge(known, recognizer)
+    read = known is not None and any(known.read_by(judge))
     rows = {row: line for row, line in first.rows.items() if row != MODEL}
     comparison = Comparison(
         budget=budget,
         config=shared(configs),
         own=own(configs),
-        trained={name: Trained(run.iterations, run.seconds / 60, size(models[name])) for name, run in runs.items()},
+        trained={
+            name: Trained(run.iterations, run.adversarial, run.seconds / 60, run.pace, size(models[name]))
+            for name, run in runs.items()
+        },
         rows=rows | {name: report.rows[MODEL] for name, report in reports.items()},
-        differences=differences(drawn, told, find_judge(None, recognizer), config.seed) if told else {},
-        notes=notes(first, config.seed, paired=bool(told)),
+        differences=differences(drawn, known, judge, config.seed) if known and read else {},
+        notes=notes(first, config.seed, paired=read),
     )
     return comparison, drawn
 
@@ -180,7 +187,8 @@ def notes(report: Report, seed: int, paired: bool) -> list[str]:
     return [
         f"{report.stories} stories of {report.data}, split {report.split}; training, noise, bootstrap: seed {seed}",
         "all contenders: the same stories in the same order, and what is not named above is alike",
-        "minutes: wall clock, in turns, so that what else the machine did hit all alike",
+        "adversarial: iterations after the warm-up, in which the discriminators teach the generator",
+        "minutes: wall clock, in turns, with all else that the machine did; seconds an iteration: of the median turn",
         "each was trained once: the intervals are over stories, not over training seeds",
         *report.notes[1:],
         *([of_differences] if paired else []),

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from storygan import viz
-from storygan.compare.result import TITLE, Comparison
+from storygan.compare.result import Comparison
 from storygan.data.images import encode_png
 
 STYLE = """
@@ -40,7 +40,8 @@ def make_page(
         drawings: by column, uint8 frames (n or more, T, H, W, 3): of these stories first.
         curves: an SVG.
     """
-    body = [f"<h1>{escape(TITLE)}</h1>", "<h2>The same stories, drawn by each</h2>", _drawings(stories, drawings)]
+    title = escape(comparison.title)
+    body = [f"<h1>{title}</h1>", "<h2>The same stories, drawn by each</h2>", _drawings(stories, drawings)]
     for table in comparison.tables():
         body += [f"<h2>{escape(table.title)}</h2>", html_table(table.cells)]
     notes = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
@@ -49,7 +50,7 @@ def make_page(
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(TITLE)}</title><style>{STYLE}</style>"
+        f"<title>{title}</title><style>{STYLE}</style>"
     )
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
 

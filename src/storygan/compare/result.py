@@ -11,8 +11,6 @@ from storygan.evaluation.bootstrap import Estimate
 from storygan.evaluation.report import Line
 from storygan.evaluation.rows import ROWS
 
-TITLE = "StoryGAN and its baselines"
-
 
 class Table(NamedTuple):
     """A titled table; the first row is the header."""
@@ -26,8 +24,12 @@ class Trained:
     """What a contender's training was."""
 
     iterations: int
+    adversarial: int
+    """Those of them in which the discriminators teach the generator; the others are the warm-up's."""
     minutes: float
     """Wall clock, over all sittings."""
+    pace: float
+    """Seconds an iteration, of the median turn."""
     parameters: int
     """Of what draws: story encoder, context encoder, image generator."""
 
@@ -46,7 +48,8 @@ class Comparison:
     rows: dict[str, Line]
     """By row of the evaluation, then by contender; by metric."""
     differences: dict[str, Line]
-    """By contender but the first: how much better the first is. Empty where no recognizer reads these stories."""
+    """By contender but the first: how much better the first is. Empty where no recognizer reads these stories, neither
+    their places nor their labels."""
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,13 +64,19 @@ class Comparison:
             "notes": self.notes,
         }
 
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        first, *others = self.trained
+        return f"{first} against {', '.join(others)}" if others else first
+
     def tables(self) -> list[Table]:
         """Contenders, training, metrics, differences, and what the contenders share."""
         first = next(iter(self.trained))
-        training = [["", "iterations", "minutes", "seconds an iteration", "parameters"]]
+        training = [["", "iterations", "adversarial", "minutes", "seconds an iteration", "parameters"]]
         for name, run in self.trained.items():
-            rate = 60 * run.minutes / run.iterations
-            training.append([name, f"{run.iterations:,}", f"{run.minutes:.1f}", f"{rate:.3f}", f"{run.parameters:,}"])
+            counts = (f"{n:,}" for n in (run.iterations, run.adversarial))
+            training.append([name, *counts, f"{run.minutes:.1f}", f"{run.pace:.3f}", f"{run.parameters:,}"])
         differ = [["", "differs in"], *([name, _fields(own)] for name, own in self.own.items() if own)]
         tables = [Table("Contenders", differ)] if len(differ) > 1 else []
         tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, _value)]
@@ -79,7 +88,7 @@ class Comparison:
 
     def markdown(self, curves: str) -> str:
         """The tables and notes, with the picture `curves` (a file name)."""
-        parts = [f"# {TITLE}"]
+        parts = [f"# {self.title}"]
         parts += [f"## {table.title}\n\n{markdown_table(table.cells)}" for table in self.tables()]
         parts += [f"## Training curves\n\n![training curves]({curves})"]
         parts += ["## How it was measured\n\n" + "\n".join(f"- {note}" for note in self.notes)]

@@ -7,6 +7,7 @@ contender's run is the one that `storygan train` makes of the `config.yaml` in i
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -82,6 +83,27 @@ class Run:
     def seconds(self) -> float:
         """Wall-clock seconds of training."""
         return sum(turn.seconds for turn in self.turns)
+
+    @property
+    def pace(self) -> float:
+        """Seconds an iteration, of the median turn; 0 before the first."""
+        ends = [0, *(turn.iterations for turn in self.turns)]
+        done = [(turn.seconds, end - start) for turn, start, end in zip(self.turns, ends, ends[1:], strict=False)]
+        return statistics.median([seconds / n for seconds, n in done if n] or [0.0])
+
+    @property
+    def adversarial(self) -> int:
+        """Iterations that came after the warm-up, in which the discriminators teach the generator."""
+        return max(0, self.iterations - self.config.warm_up.until)
+
+    def exceeds(self, minutes: float) -> bool:
+        """Whether it had more than the budget: `minutes`, or (0) its configuration's `iterations`.
+
+        A last turn that took longer than was foretold is no excess.
+        """
+        if minutes:
+            return sum(turn.seconds for turn in self.turns[:-1]) >= 60 * minutes
+        return self.iterations > self.config.iterations
 
     def goal(self, minutes: float) -> int:
         """Where the next turn ends: at the next checkpoint, or before, with the budget. `iterations`: it is used up.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from storygan.models.baselines import ImageGANContext
-from storygan.models.batches import BATCH, batches, with_bar
+from storygan.models.batches import batches, with_bar
 from storygan.models.context_encoder import ContextEncoder
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import MOST_SAMPLES, Story, StoryGAN, to_uint8
@@ -89,7 +89,7 @@ def draw(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> Draw
 def tell(model: StoryGAN, story: tuple[str, ...], S: Tensor, S_0: Tensor, noise: Noise) -> Drawing:
     """Draw the whole story with this noise: `h_0 = mu(S_0) + sigma(S_0) * eps_0`, then frame after frame."""
     with evaluation_mode(model):
-        h_0 = torch.cat([model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S), BATCH)])
+        h_0 = torch.cat([model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S), len(story))])
     frames = np.empty((len(S), 0, 64, 64, 3), np.uint8)
     return draw_anew(model, Drawing(frames, story, S, S_0, noise, noise.g_0[:, None], h_0[:, None]), 1, len(story))
 
@@ -102,7 +102,7 @@ def draw_anew(model: StoryGAN, drawing: Drawing, first: int, last: int) -> Drawi
     a, b = first - 1, last  # as slices from 0
     pixels, g_after, h_after = [], [], []
     with evaluation_mode(model):
-        for rows in with_bar(batches(len(drawing.S), BATCH), "batch"):
+        for rows in with_bar(batches(len(drawing.S), b - a), "batch"):
             inputs = drawing.S[rows, a:b], drawing.noise.eps[rows, a:b]
             g, h = drawing.g[rows, a], drawing.h[rows, a]
             o = model.context_encoder(*inputs, h, g)  # (N, last - first + 1, 128, 4, 4)

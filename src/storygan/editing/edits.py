@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from storygan.editing.drawing import Drawing, draw_anew, say, tell
-from storygan.models.batches import BATCH, with_bar
+from storygan.models.batches import with_bar
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import MOST_SAMPLES, StoryGAN
 from storygan.types import UsageError, require_whole
 
 MOST_SENTENCES = 1000
+STEPS_WITHOUT_BAR = 16
 """Of a story that is continued."""
 
 
@@ -113,7 +114,7 @@ def interpolate(model: StoryGAN, drawing: Drawing, seed: int, steps: int) -> Dra
     path = [slerp(drawing.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
     stories = [
         tell(model, drawing.story, drawing.S, drawing.S_0, replace(drawing.noise, eps_0=eps_0))
-        for eps_0 in with_bar(path, "step", least=BATCH + 1)
+        for eps_0 in with_bar(path, "step", least=STEPS_WITHOUT_BAR + 1)
     ]
     noise = Noise(*(torch.cat([getattr(s.noise, name) for s in stories]) for name in ("eps_0", "eps", "g_0")))
     S, S_0, g, h = (torch.cat([getattr(s, name) for s in stories]) for name in ("S", "S_0", "g", "h"))

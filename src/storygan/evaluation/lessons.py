@@ -21,6 +21,8 @@ class Lessons:
 
     frames: np.ndarray
     """(N, T, H, W, 3) uint8."""
+    sentences: list[list[str]]
+    """N stories of T."""
     words: np.ndarray | None
     """(N, T, 4), see `read_stories`; None where the sentences are not CLEVR-SV's."""
     floor: np.ndarray | None
@@ -46,7 +48,15 @@ def lessons(dataset: StoryDataset) -> Lessons:
     if labels is None or names is None:
         told = [[parse_sentence(sentence) for sentence in story] for story in dataset.sentences]
         labels, names = np.array([presence_labels(story) for story in told]), LABELS
-    return Lessons(dataset.frames, words, floor, labels, names)
+    return Lessons(dataset.frames, dataset.sentences, words, floor, labels, names)
+
+
+def lessons_if_any(dataset: StoryDataset) -> Lessons | None:
+    """Read a data set; None where it has neither CLEVR-SV sentences nor labels: then pixels and features remain."""
+    try:
+        return lessons(dataset)
+    except UsageError:
+        return None
 
 
 def find_judge(known: Lessons | None, folder: str | Path | None = None) -> Recognizer:
@@ -54,9 +64,15 @@ def find_judge(known: Lessons | None, folder: str | Path | None = None) -> Recog
     Folded: it looks at frames, and does not learn.
 
     Raises:
+        UsageError: the one in the folder knows nothing of these stories.
         StoryganError: the folder holds none, or a torn one.
     """
-    if folder or known is None:
-        return fold(Recognizer.load(folder or SHIPPED))
+    if folder:
+        judge = Recognizer.load(folder)
+        if known is None or not any(known.read_by(judge)):
+            raise UsageError(f"{folder} is a recognizer of neither the places nor the labels of these stories")
+        return fold(judge)
+    if known is None:
+        return fold(Recognizer.load(SHIPPED))
     shipped = [Recognizer.load(folder) for folder in sorted(SHIPPED.parent.glob("recognizer-*"))]
     return fold(next((recognizer for recognizer in shipped if any(known.read_by(recognizer))), shipped[0]))

@@ -57,6 +57,12 @@ def pixel_metrics(pool: Pool, row: str) -> dict[str, PerStory]:
     return {name: join([values[name] for values in found]) for name in found[0]}
 
 
+def distance_stories(N: int) -> int:
+    """Stories on each side of KID and FID, of N; 0: too few for them."""
+    side = min(N // 2, DISTANCE_STORIES)
+    return side if side >= FEWEST else 0
+
+
 def distances(pool: Pool, recognized: np.ndarray | None, seed: int) -> dict[str, dict[str, Estimate]]:
     """KID and FID of every row: by row, by name, which says whose features they are on.
 
@@ -65,9 +71,9 @@ def distances(pool: Pool, recognized: np.ndarray | None, seed: int) -> dict[str,
     the pool, (M, F).
     """
     N = len(pool.rows["real_frames"])
-    side = min(N // 2, DISTANCE_STORIES)
+    side = distance_stories(N)
     rows: dict[str, dict[str, Estimate]] = {row: {} for row in pool.rows}
-    if side < FEWEST:
+    if not side:
         return rows
     reference = pool.rows["real_frames"][:side]
     shown = {row: index[N // 2 : N // 2 + side] for row, index in pool.rows.items()}

@@ -1,5 +1,7 @@
-"""What a story's frames must show, judged by the recognizer (issue: honest evaluation; after the paper, section 1:
-"each picture fits its sentence, and the story holds together"). Pure functions of what was read; per story.
+"""What a story's frames must show, judged by the recognizer. Pure functions of what was read; per story.
+
+What the paper claims, each picture fits its sentence and the story holds together, as numbers. Where a docstring names
+no source, the definition is this package's own.
 
 All of them are in [0, 1] and better when larger.
 """

@@ -23,9 +23,11 @@ def pixel_metrics(frames: np.ndarray, real: np.ndarray) -> dict[str, PerStory]:
 
     Returns:
         `ssim_01_gauss11`: frames in [0, 1], data range 1, Gaussian window of 11 pixels.
-        `ssim_pm1_range1_gauss11`: as it is often published for this data, frames in [-1, 1] scored as if their range
-            were 1, not 2. Comparable with such numbers and with nothing else: its constants are 4 times too small.
-        `psnr_01`: in dB, frames in [0, 1], data range 1, at most 60.
+        `ssim_pm1_range1_gauss11`: frames in [-1, 1] scored as if their range were 1, not 2, as comes of giving a
+            generator's frames to code whose constants are for [0, 1]. Comparable with such numbers and with nothing
+            else: its constants are 4 times too small.
+        `psnr_01`: in dB, frames in [0, 1], data range 1, at most 60: -10 log10 of the mean squared error (Wang and
+            Bovik, 2009).
     """
     x, y = (torch.from_numpy(Z.reshape(-1, *Z.shape[2:])).movedim(-1, 1) / 255 for Z in (frames, real))
     psnr = -10 * (x - y).square().mean((1, 2, 3)).log10()

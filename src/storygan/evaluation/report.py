@@ -14,8 +14,8 @@ from storygan.data.clevr.places import SAFE, STEP
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation.bootstrap import RESAMPLES, Estimate, estimate
-from storygan.evaluation.lessons import Lessons, find_judge, lessons
-from storygan.evaluation.lines import FEWEST, distances, label_metrics, object_metrics, pixel_metrics
+from storygan.evaluation.lessons import find_judge, lessons_if_any
+from storygan.evaluation.lines import FEWEST, distance_stories, distances, label_metrics, object_metrics, pixel_metrics
 from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
 from storygan.evaluation.seeing import look
 from storygan.evaluation.sheet import ranked_rows
@@ -99,12 +99,13 @@ def evaluate(
     N, told = len(dataset), dataset.sentences
     row = trivial_row(model)
     network = None if row else fold(StoryGAN.from_pretrained(model))
-    known = _known(dataset)
+    known = lessons_if_any(dataset)
     judge = find_judge(known, recognizer)
     sees_places, sees_labels = known.read_by(judge) if known else (False, False)
 
     drawn = draw(network, told, seed) if network else str(row)
-    pool = make_pool(dataset.frames, mean_image(_training_split(data, whole)), drawn)
+    averaged, whose = _averaged(data, whole)
+    pool = make_pool(dataset.frames, mean_image(averaged), drawn)
     looked = look(judge, pool, told if sees_places else None)
     rows: dict[str, Line] = {}
     for name, index in tqdm(pool.rows.items(), desc="compare", unit="row", disable=None):
@@ -122,6 +123,9 @@ def evaluate(
         rows[MODEL] |= {metric: estimate(value, seed) for metric, value in variety(network, S, seed).items()}
     part = f"{Path(data).name}, split {split}" + (f", ids that begin with {only}" if only else "")
     notes = _notes(model, part, N, seed, judge, sees_places, sees_labels)
+    notes.append(f"mean image: of {whose}")
+    if network:
+        notes.append(f"diversity, change: the first {len(S)} stories")
     return Report(model, Path(data).name, split, N, seed, only, rows, notes)
 
 
@@ -152,20 +156,13 @@ def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:
     )
 
 
-def _known(dataset: StoryDataset) -> Lessons | None:
-    try:
-        return lessons(dataset)
-    except UsageError:
-        return None  # nothing is told that a recognizer could check: pixels and features remain
-
-
-def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset:
-    """Whose mean image is a row: the training split's if there is one that fits, else that of the split at hand."""
+def _averaged(data: str | Path, dataset: StoryDataset) -> tuple[StoryDataset, str]:
+    """Whose mean image is a row, and in words: the training split's if one fits, else that of the split at hand."""
     if "train" in splits(data):
         train = open_split(data, "train")
         if train.size == dataset.size:
-            return train
-    return dataset
+            return train, "the training split"
+    return dataset, "the very frames that it is compared with: there is no training split of this size"
 
 
 def _notes(model: str, data: str, N: int, seed: int, judge: Recognizer, places: bool, labels: bool) -> list[str]:
@@ -182,8 +179,8 @@ def _notes(model: str, data: str, N: int, seed: int, judge: Recognizer, places: 
         notes.append("no recognizer for these stories: train one (storygan train-recognizer), name it (--recognizer)")
     if places:
         notes.append(f"nothing_extra: no object at floor places {STEP} apart, at least {SAFE} from what has been told")
-    if N // 2 < FEWEST:
-        notes.append(f"no kid, no fid: they need {2 * FEWEST} stories")
+    if side := distance_stories(N):
+        notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
     else:
-        notes.append("kid, fid: the second half of the stories against the real frames of the first half")
+        notes.append(f"no kid, no fid: they need {2 * FEWEST} stories")
     return notes

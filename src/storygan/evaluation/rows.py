@@ -55,7 +55,7 @@ def make_pool(real: np.ndarray, mean: np.ndarray, drawn: np.ndarray | str) -> Po
     """Lay out the rows of N stories: real (N, T, H, W, 3), mean (H, W, 3), drawn like real or a trivial row's name.
 
     Frame 1 has no previous frame: there `previous_real_frame` shows the mean image. `another_story` shows the next
-    story's frames (the last story's next is the first).
+    story's frames (the last shows the first of the second half: KID and FID compare that half with the other one).
 
     Raises:
         UsageError: where there is one story alone, or drawn frames have another shape than the real ones.
@@ -70,7 +70,7 @@ def make_pool(real: np.ndarray, mean: np.ndarray, drawn: np.ndarray | str) -> Po
         "real_frames": shown,
         "mean_image": nothing,
         "previous_real_frame": np.concatenate([nothing[:, :1], shown[:, :-1]], 1),
-        "another_story": np.roll(shown, -1, 0),
+        "another_story": shown[[*range(1, N), N // 2 if N > 2 else 0]],
     }
     if isinstance(drawn, str):
         rows[MODEL] = rows[drawn]

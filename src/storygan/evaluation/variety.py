@@ -1,5 +1,8 @@
 """What a model's noise and h_0 do to its pictures: distances between drawings of one story, per story.
 
+The package's own measures; the mean over pairs is that of diversity in BicycleGAN (Zhu et al., NeurIPS 2017),
+there in LPIPS.
+
 A distance is the root mean square difference of two sequences of frames with values in [0, 1]. None of these is better
 when larger: drawings may differ because they are varied or because they are wrong.
 """

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-BATCH = 64
-"""Stories that are drawn at once: the same batches give the same pixels."""
+FRAMES = 256
+"""Frames that are drawn at once: the same batches give the same pixels."""
 Item = TypeVar("Item")
 
 
-def batches(N: int, batch: int) -> list[slice]:
-    """The rows 0 .. N - 1, `batch` at a time."""
+def batches(N: int, T: int) -> list[slice]:
+    """The rows 0 .. N - 1 of stories of T frames, `FRAMES` at a time, or a story."""
+    batch = max(1, FRAMES // T)
     return [slice(n, n + batch) for n in range(0, N, batch)]
 
 

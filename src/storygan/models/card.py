@@ -106,10 +106,12 @@ def add_results(card: str, report: Mapping[str, Any]) -> str:
 def results_table(
     report: Mapping[str, Any], metrics: Sequence[str] | None = None, titles: Mapping[str, str] | None = None
 ) -> str:
-    """Markdown: a line for each of the metrics (all that the model's row has), a column for each row of the report."""
+    """Markdown: a line for each of the metrics (all that the model's row has), a column for each row of the report; the
+    header's first cell says on how many stories and with which seed."""
     rows = report["rows"]
     names = list(rows["model"]) if metrics is None else metrics
-    table = [["metric", *((titles or {}).get(name, name) for name in rows)], ["---"] * (len(rows) + 1)]
+    header = f"{report['stories']:,} stories, seed {report['seed']}"
+    table = [[header, *((titles or {}).get(name, name) for name in rows)], ["---"] * (len(rows) + 1)]
     table += [[f"`{name}`", *(_cell(values.get(name)) for values in rows.values())] for name in names]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in table)
 

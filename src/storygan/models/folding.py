@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from copy import deepcopy
 from functools import lru_cache
 from typing import TypeVar
@@ -16,19 +14,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from storygan.models import winograd
 from storygan.models.image_generator import UpsampleConv, doubling_kernel
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @torch.no_grad()
 def fold(network: Network) -> Network:
-    """A copy in evaluation mode, without batch norm and with plain transposed convolutions. It cannot be trained.
+    """A copy that only draws: without batch norm, with the kernels of `UpsampleConv` worked out. It cannot be trained.
 
     Draws what `network` draws in evaluation mode, to float32 rounding. The sentence encoder, where there is one, is
-    shared. Its `state_dict` has other names, so it is not for saving. From here on the process keeps the memory it is
-    given (`keep_memory`).
+    shared. Its `state_dict` has other names, so it is not for saving.
     """
-    keep_memory()
     encoder = getattr(network, "sentence_encoder", None)
     folded = deepcopy(network, {id(encoder): encoder}).eval().requires_grad_(False)
     for layers in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
@@ -43,14 +38,6 @@ def fold(network: Network) -> Network:
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
 
-def keep_memory() -> None:
-    """Have glibc keep freed memory for the next layer: to ask the kernel anew is up to a quarter of drawing."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
-    if mallopt:
-        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            mallopt(parameter, 1 << 30)
-
-
 class FoldedUpsampleConv(nn.ConvTranspose2d):
     """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values at points at the first use.
 
@@ -58,7 +45,8 @@ class FoldedUpsampleConv(nn.ConvTranspose2d):
     """
 
     def __init__(self, layer: UpsampleConv) -> None:
-        super().__init__(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+        w = layer.weight
+        super().__init__(layer.in_channels, layer.out_channels, 4, 2, 1, device=w.device, dtype=w.dtype)
         self.load_state_dict({"weight": doubling_kernel(layer.weight), "bias": layer.bias})
         self.requires_grad_(False)
         self.values = lru_cache(1)(winograd.at_points)
@@ -75,7 +63,8 @@ class FoldedToColours(nn.Conv2d):
     """
 
     def __init__(self, layer: UpsampleConv) -> None:
-        super().__init__(layer.in_channels, 4 * layer.out_channels, 2, padding=1)
+        w = layer.weight
+        super().__init__(layer.in_channels, 4 * layer.out_channels, 2, padding=1, device=w.device, dtype=w.dtype)
         taps = doubling_kernel(layer.weight).flip(2, 3).unflatten(3, (2, 2)).unflatten(2, (2, 2))
         assert layer.bias is not None
         weight = taps.permute(1, 3, 5, 0, 2, 4).flatten(0, 2)

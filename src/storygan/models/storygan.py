@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from storygan.config import ModelConfig
 from storygan.files import parse_json, read_file, read_text, write_whole
 from storygan.models.baselines import CONTEXTS
-from storygan.models.batches import BATCH, batches, with_bar
+from storygan.models.batches import batches, with_bar
 from storygan.models.card import make_card
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
@@ -128,7 +128,7 @@ class StoryGAN(nn.Module):
         return self.draw(S, noise)
 
     @torch.no_grad()
-    def draw(self, S: Tensor, noise: Noise, batch: int = BATCH) -> np.ndarray:
+    def draw(self, S: Tensor, noise: Noise) -> np.ndarray:
         """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode.
 
         With a progress bar where it takes more than one batch.
@@ -136,7 +136,7 @@ class StoryGAN(nn.Module):
         training, device = self.training, next(self.parameters()).device
         self.eval()
         parts = []
-        for rows in with_bar(batches(len(S), batch), "batch"):
+        for rows in with_bar(batches(*S.shape[:2]), "batch"):
             X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
             parts.append(to_uint8(X_hat))
         self.train(training)

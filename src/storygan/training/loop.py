@@ -237,13 +237,12 @@ class Trainer:
         ]
         self._set_rates()
         fake = steps.generate(nets.G, batch.S, steps.nearest_noise(nets.G, batch, draws), batch.drawn)
-        adversarial = config.warm_up.iterations + config.warm_up.discriminator_iterations
         if warming:
             metrics = steps.warm_up_generator(fabric, adams, batch, fake, config.warm_up)
         else:
             metrics = steps.update_image_discriminator(fabric, nets, adams, batch, fake, config.loss, k)
             metrics |= steps.update_story_discriminator(fabric, nets, adams, batch, fake, config.loss, k)
-            if k >= adversarial:
+            if k >= config.warm_up.until:
                 metrics |= steps.update_generator(fabric, nets, adams, batch, fake, config.loss)
         statistics = [value for network in vars(nets).values() for value in running_statistics(network)]
         self.processes.average([*statistics, *metrics.values()])

@@ -1,0 +1,54 @@
+"""Memory is kept where it is asked for, seen from outside: a process of its own counts its page faults."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from storygan.models import memory
+from storygan.models.memory import SETTINGS
+
+CODE = """
+import resource, sys, torch
+from storygan.config import ModelConfig
+from storygan.models.folding import fold
+from storygan.models.memory import keep_memory
+from storygan.models.noise import Noise
+from storygan.models.storygan import StoryGAN
+
+print(keep_memory() if sys.argv[1] == "keep" else None)
+model = fold(StoryGAN(ModelConfig(noise_dim=5)))
+S, noise = torch.zeros(32, 4, 128), Noise.draw(32, model.config, torch.Generator())
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    model.draw(S, noise)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def drawn(how: str, **environment: str) -> tuple[str, int]:
+    """What `keep_memory` said, and the page faults of a fourth drawing."""
+    ours = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    call = [sys.executable, "-c", CODE, how]
+    said, faults = subprocess.run(
+        call, env=ours | environment, check=True, capture_output=True, text=True
+    ).stdout.split()
+    return said, int(faults)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_the_kernel_is_not_asked_for_the_same_memory_again() -> None:
+    said, faults = drawn("keep")
+    assert said == "True"
+    assert 10 * faults < drawn("not")[1]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_the_environment_are_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("no setting is to be made"))
+    assert not memory.keep_memory()
