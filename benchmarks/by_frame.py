@@ -11,7 +11,7 @@ import argparse
 import numpy as np
 
 from storygan.data.dataset import open_split
-from storygan.evaluation.report import draw
+from storygan.evaluation.measure import draw
 from storygan.evaluation.rows import Pool
 from storygan.evaluation.seeing import look
 from storygan.models.folding import fold

@@ -20,8 +20,7 @@ from storygan.config import DiscriminatorConfig, LossConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation import lines
-from storygan.evaluation.lessons import lessons
-from storygan.models.recognizer import Recognizer
+from storygan.evaluation.measure import measure
 from storygan.training.loop import train
 
 Output = pytest.CaptureFixture[str]
@@ -160,7 +159,9 @@ def test_differences_are_paired(sample: Path) -> None:
     worse = real.copy()
     worse[:3, 3] = real[:3, 2]  # three stories lack their last object
     six = replace(dataset, frames=real, sentences=dataset.sentences[:6], labels=None, label_names=None)
-    found = differences({"storygan": real, "svc": worse, "svfn": real}, lessons(six), Recognizer.load(), 0)
+    drawn = {"storygan": real, "svc": worse, "svfn": real}
+    read = measure(six, sample, drawn, seed=0).read
+    found = differences({name: read[name] for name in drawn}, seed=0)
     difference = found["svc"]["object_there"]
     assert difference is not None
     assert difference.mean == pytest.approx(3 / 24)

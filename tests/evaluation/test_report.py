@@ -14,7 +14,8 @@ from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
 from storygan.data.toon.render import render_toon
 from storygan.evaluation import features, lines
-from storygan.evaluation.report import draw, evaluate
+from storygan.evaluation.measure import draw
+from storygan.evaluation.report import evaluate
 from storygan.evaluation.rows import ROWS
 from storygan.models.recognizer import SHIPPED
 from storygan.models.storygan import StoryGAN

@@ -13,7 +13,7 @@ from storygan.types import UsageError
 def test_what_each_row_shows(stories: StoryDataset) -> None:
     real = stories.batch(range(4))
     drawn, mean = 255 - real, mean_image(stories)
-    pool = make_pool(real, mean, drawn)
+    pool = make_pool(real, mean, {MODEL: drawn})
     assert set(pool.rows) == set(ROWS)
     assert np.array_equal(pool.show("real_frames"), real)
     assert np.array_equal(pool.show(MODEL), drawn)
@@ -24,11 +24,19 @@ def test_what_each_row_shows(stories: StoryDataset) -> None:
     other = pool.show("another_story")
     assert np.array_equal(other[:3], real[1:])
     assert np.array_equal(other[3], real[2])
-    assert np.array_equal(make_pool(real[:2], mean, drawn[:2]).show("another_story"), real[[1, 0]])
+    assert np.array_equal(make_pool(real[:2], mean, {MODEL: drawn[:2]}).show("another_story"), real[[1, 0]])
+
+
+def test_several_may_have_drawn(stories: StoryDataset) -> None:
+    real = stories.batch(range(3))
+    pool = make_pool(real, mean_image(stories), {"one": 255 - real, "none": "mean_image", "other": real[::-1]})
+    assert np.array_equal(pool.show("one"), 255 - real)
+    assert np.array_equal(pool.show("none"), pool.show("mean_image"))
+    assert np.array_equal(pool.show("other"), real[::-1])
 
 
 def test_a_trivial_row_can_stand_for_the_model(stories: StoryDataset) -> None:
-    pool = make_pool(stories.batch(range(2)), mean_image(stories), "another_story")
+    pool = make_pool(stories.batch(range(2)), mean_image(stories), {MODEL: "another_story"})
     assert np.array_equal(pool.show(MODEL), pool.show("another_story"))
 
 
@@ -57,6 +65,6 @@ def test_the_mean_image(stories: StoryDataset) -> None:
 def test_what_does_not_fit_is_refused(stories: StoryDataset) -> None:
     real = stories.batch(range(2))
     with pytest.raises(UsageError, match="2 stories"):
-        make_pool(real[:1], mean_image(stories), real[:1])
+        make_pool(real[:1], mean_image(stories), {MODEL: real[:1]})
     with pytest.raises(UsageError, match="frames"):
-        make_pool(real, mean_image(stories), real[:, :3])
+        make_pool(real, mean_image(stories), {MODEL: real[:, :3]})

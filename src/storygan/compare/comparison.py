@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 
 from storygan.compare.curves import draw_curves, read_curves
@@ -24,8 +25,8 @@ from storygan.compare.turns import Run, flat, train_in_turns
 from storygan.config import TrainConfig
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.evaluation.lessons import find_judge, lessons_if_any
-from storygan.evaluation.report import Report, draw, evaluate
-from storygan.evaluation.rows import MODEL, ROWS
+from storygan.evaluation.measure import VARIETY_NOTE, draw, measure, noise_use
+from storygan.evaluation.rows import ROWS
 from storygan.files import parse_json, read_text, write_whole
 from storygan.models.folding import fold
 from storygan.models.storygan import StoryGAN
@@ -35,6 +36,15 @@ from storygan.types import StoryganError, UsageError
 
 NAME = "compare"
 """OUT/compare.json, .md, .html, .svg."""
+NOTES = (
+    "all contenders: the same stories in the same order, and what is not named above is alike",
+    "adversarial: iterations after the warm-up, in which the discriminators teach the generator",
+    "minutes: wall clock, in turns, with all else that the machine did; seconds an iteration: of the median turn",
+    "each was trained once: the intervals are over stories, not over training seeds",
+    "differences, where a recognizer reads the stories: both contenders resampled together, story by story; better or "
+    "worse where the interval is on one side of 0",
+    "the config.yaml of each run is complete: storygan train makes the same model of it, with a new --run",
+)
 
 
 def of_variants(config: TrainConfig, variants: Sequence[str]) -> dict[str, TrainConfig]:
@@ -98,7 +108,7 @@ def compare(
             raise UsageError(f"{', '.join(past)} had more than {budget} already: give more")
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
-        comparison, drawn = measure(runs, budget, test, split, recognizer)
+        comparison, drawn = judged(runs, budget, test, split, recognizer)
         if command:
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
@@ -127,23 +137,20 @@ def require_name(name: str) -> None:
         raise UsageError(f"{name!r} is a row of the tables already: give the contender another name")
 
 
-def measure(
+def judged(
     runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
     """Evaluate the runs' models on the split `test`: the comparison, and by contender all drawings (N, T, H, W, 3)."""
     configs = {name: run.config for name, run in runs.items()}
     config = next(iter(configs.values()))
+    torch.set_flush_denormal(True)
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
     drawn = {name: draw(fold(model), test.sentences, config.seed) for name, model in models.items()}
-    reports = {
-        name: evaluate(str(run.path / "model"), config.data.path, split, 0, config.seed, recognizer)
-        for name, run in runs.items()
-    }
-    first = next(iter(reports.values()))
-    known = lessons_if_any(test)
-    judge = find_judge(known, recognizer)
-    read = known is not None and any(known.read_by(judge))
-    rows = {row: line for row, line in first.rows.items() if row != MODEL}
+    found = measure(test, config.data.path, drawn, config.seed, recognizer)
+    for name, model in models.items():
+        found.lines[name].update(noise_use(fold(model), test.sentences, config.seed))
+    read = {name: found.read[name] for name in runs}
+    where = f"{len(test)} stories of {Path(config.data.path).name}, split {split}"
     comparison = Comparison(
         budget=budget,
         config=shared(configs),
@@ -152,9 +159,9 @@ def measure(
             name: Trained(run.iterations, run.adversarial, run.seconds / 60, run.pace, size(models[name]))
             for name, run in runs.items()
         },
-        rows=rows | {name: report.rows[MODEL] for name, report in reports.items()},
-        differences=differences(drawn, known, judge, config.seed) if known and read else {},
-        notes=notes(first, config.seed, paired=read),
+        rows=found.lines,
+        differences=differences(read, config.seed) if any(read.values()) else {},
+        notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, VARIETY_NOTE],
     )
     return comparison, drawn
 
@@ -179,21 +186,6 @@ def _fields(config: TrainConfig) -> dict[str, Any]:
 def size(model: StoryGAN) -> int:
     """Parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def notes(report: Report, seed: int, paired: bool) -> list[str]:
-    """How it was measured, for people."""
-    of_differences = "differences: paired story by story; better or worse where the interval is on one side of 0"
-    return [
-        f"{report.stories} stories of {report.data}, split {report.split}; training, noise, bootstrap: seed {seed}",
-        "all contenders: the same stories in the same order, and what is not named above is alike",
-        "adversarial: iterations after the warm-up, in which the discriminators teach the generator",
-        "minutes: wall clock, in turns, with all else that the machine did; seconds an iteration: of the median turn",
-        "each was trained once: the intervals are over stories, not over training seeds",
-        *report.notes[1:],
-        *([of_differences] if paired else []),
-        "the config.yaml of each run is complete: storygan train makes the same model of it, with a new --run",
-    ]
 
 
 @contextmanager

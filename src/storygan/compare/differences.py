@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
-from storygan.evaluation.bootstrap import Estimate, paired_difference
-from storygan.evaluation.lessons import Lessons
-from storygan.evaluation.lines import label_metrics, object_metrics
-from storygan.evaluation.report import Line
-from storygan.evaluation.rows import Pool
-from storygan.evaluation.seeing import look
-from storygan.models.recognizer import Recognizer
+from storygan.evaluation.bootstrap import Estimate, PerStory, paired_difference
+from storygan.evaluation.measure import Line
 
 
-def differences(drawn: dict[str, np.ndarray], known: Lessons, judge: Recognizer, seed: int) -> dict[str, Line]:
-    """The first contender's object and label metrics minus each other's.
+def differences(read: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Line]:
+    """The first contender's metrics minus each other's.
 
     Args:
-        drawn: by contender, uint8 frames (N, T, H, W, 3) of the same N stories.
-        known: of those stories, and what is true of them.
-        judge: a recognizer of their places, their labels, or both.
+        read: by contender, by metric, of the same N stories; all are better when larger.
         seed: of the bootstrap.
 
     Returns:
-        By other contender, by metric (all are better when larger): the difference with its 95% interval.
+        By other contender, by metric: the difference with its 95% interval.
     """
-    first, *others = drawn
-    N, T = drawn[first].shape[:2]
-    index = np.arange(N * T).reshape(N, T)
-    frames = np.concatenate([frames.reshape(-1, *frames.shape[2:]) for frames in drawn.values()])
-    pool = Pool(frames, {name: n * N * T + index for n, name in enumerate(drawn)})
-    places, labels = known.read_by(judge)
-    looked = look(judge, pool, known.sentences if places else None)
-    values = {name: object_metrics(looked.seen[name]) if places else {} for name in drawn}
-    if labels:
-        for name, rows in pool.rows.items():
-            values[name] |= label_metrics(looked.labels[rows], known.labels.astype(bool), known.label_names)
+    first, *others = read
     return {
-        other: {name: paired_difference(value, values[other][name], seed) for name, value in values[first].items()}
+        other: {name: paired_difference(value, read[other][name], seed) for name, value in read[first].items()}
         for other in others
     }
 

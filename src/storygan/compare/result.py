@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from storygan.compare.differences import verdict
 from storygan.evaluation.bootstrap import Estimate
-from storygan.evaluation.report import Line
+from storygan.evaluation.measure import Line
 from storygan.evaluation.rows import ROWS
 
 

@@ -21,8 +21,6 @@ class Lessons:
 
     frames: np.ndarray
     """(N, T, H, W, 3) uint8."""
-    sentences: list[list[str]]
-    """N stories of T."""
     words: np.ndarray | None
     """(N, T, 4), see `read_stories`; None where the sentences are not CLEVR-SV's."""
     floor: np.ndarray | None
@@ -48,7 +46,7 @@ def lessons(dataset: StoryDataset) -> Lessons:
     if labels is None or names is None:
         told = [[parse_sentence(sentence) for sentence in story] for story in dataset.sentences]
         labels, names = np.array([presence_labels(story) for story in told]), LABELS
-    return Lessons(dataset.frames, dataset.sentences, words, floor, labels, names)
+    return Lessons(dataset.frames, words, floor, labels, names)
 
 
 def lessons_if_any(dataset: StoryDataset) -> Lessons | None:

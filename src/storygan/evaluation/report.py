@@ -6,30 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
-from storygan.data.clevr.places import SAFE, STEP
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.data.schema import splits
-from storygan.evaluation.bootstrap import RESAMPLES, Estimate, estimate
-from storygan.evaluation.lessons import find_judge, lessons_if_any
-from storygan.evaluation.lines import FEWEST, distance_stories, distances, label_metrics, object_metrics, pixel_metrics
-from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
-from storygan.evaluation.seeing import look
+from storygan.evaluation.bootstrap import Estimate
+from storygan.evaluation.measure import VARIETY_NOTE, Line, draw, measure, noise_use
+from storygan.evaluation.rows import MODEL, ROWS, trivial_row
 from storygan.evaluation.sheet import ranked_rows
-from storygan.evaluation.variety import variety
 from storygan.models.folding import fold
-from storygan.models.noise import Noise, seeded
-from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.types import UsageError, require_seed
 from storygan.viz import check_out, save_sheet
-
-VARIETY_STORIES = 50
-"""At most so many stories are drawn over and over."""
-Line = dict[str, Estimate | None]
 
 
 @dataclass(frozen=True)
@@ -94,52 +81,22 @@ def evaluate(
         check_out(sheet)
     require_seed(seed)
     torch.set_flush_denormal(True)
-    whole = open_split(data, split)
-    dataset = _chosen(whole, only, stories)
-    N, told = len(dataset), dataset.sentences
+    dataset = _chosen(open_split(data, split), only, stories)
+    told = dataset.sentences
     row = trivial_row(model)
     network = None if row else fold(StoryGAN.from_pretrained(model))
-    known = lessons_if_any(dataset)
-    judge = find_judge(known, recognizer)
-    sees_places, sees_labels = known.read_by(judge) if known else (False, False)
-
     drawn = draw(network, told, seed) if network else str(row)
-    averaged, whose = _averaged(data, whole)
-    pool = make_pool(dataset.frames, mean_image(averaged), drawn)
-    looked = look(judge, pool, told if sees_places else None)
-    rows: dict[str, Line] = {}
-    for name, index in tqdm(pool.rows.items(), desc="compare", unit="row", disable=None):
-        values = object_metrics(looked.seen[name]) if sees_places else {}
-        if known is not None and sees_labels:
-            values |= label_metrics(looked.labels[index], known.labels.astype(bool), known.label_names)
-        values |= pixel_metrics(pool, name)
-        rows[name] = {metric: estimate(value, seed) for metric, value in values.items()}
-        if sheet and name == MODEL:
-            save_sheet(ranked_rows(values, dataset.frames, pool.show(MODEL), told), sheet)
-    for name, line in distances(pool, looked.features if sees_places or sees_labels else None, seed).items():
-        rows[name] |= line
+    found = measure(dataset, data, {MODEL: drawn}, seed, recognizer)
+    if sheet:
+        values = found.read[MODEL] | found.pixels[MODEL]
+        save_sheet(ranked_rows(values, dataset.frames, found.pool.show(MODEL), told), sheet)
+    notes = list(found.notes)
     if network:
-        S = torch.from_numpy(network.encode(told[:VARIETY_STORIES]))
-        rows[MODEL] |= {metric: estimate(value, seed) for metric, value in variety(network, S, seed).items()}
+        found.lines[MODEL].update(noise_use(network, told, seed))
+        notes.append(VARIETY_NOTE)
     part = f"{Path(data).name}, split {split}" + (f", ids that begin with {only}" if only else "")
-    notes = _notes(model, part, N, seed, judge, sees_places, sees_labels)
-    notes.append(f"mean image: of {whose}")
-    if network:
-        notes.append(f"diversity, change: the first {len(S)} stories")
-    return Report(model, Path(data).name, split, N, seed, only, rows, notes)
-
-
-def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:
-    """One drawing of each of N stories: uint8 (N, T, 64, 64, 3), as `StoryGAN.generate` draws them with that seed.
-
-    Raises:
-        UsageError: the stories have not the model's T sentences, or it cannot read one.
-    """
-    T = model.config.T
-    if len(stories[0]) != T:
-        raise UsageError(f"the model draws stories of {T} sentences; these have {len(stories[0])}")
-    S = torch.from_numpy(model.encode(stories))
-    return model.draw(S, Noise.draw(len(S), model.config, seeded(seed)))
+    notes.insert(0, f"{len(told)} stories of {part}; seed {seed}; model {model}")
+    return Report(model, Path(data).name, split, len(told), seed, only, found.lines, notes)
 
 
 def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:
@@ -154,33 +111,3 @@ def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:
         labels=None if dataset.labels is None else dataset.labels[chosen],
         story_ids=[dataset.story_ids[n] for n in chosen],
     )
-
-
-def _averaged(data: str | Path, dataset: StoryDataset) -> tuple[StoryDataset, str]:
-    """Whose mean image is a row, and in words: the training split's if one fits, else that of the split at hand."""
-    if "train" in splits(data):
-        train = open_split(data, "train")
-        if train.size == dataset.size:
-            return train, "the training split"
-    return dataset, "the very frames that it is compared with: there is no training split of this size"
-
-
-def _notes(model: str, data: str, N: int, seed: int, judge: Recognizer, places: bool, labels: bool) -> list[str]:
-    """How it was measured, for people."""
-    about = judge.about
-    trained = f"trained on {about.get('stories')} stories of {about.get('data')}, split {about.get('split')}"
-    notes = [
-        f"{N} stories of {data}; seed {seed}; model {model}",
-        f"in brackets: 95% interval over stories ({RESAMPLES} bootstrap resamples)",
-    ]
-    if places or labels:
-        notes.append(f"recognizer {trained}; the row of real frames shows where it errs")
-    else:
-        notes.append("no recognizer for these stories: train one (storygan train-recognizer), name it (--recognizer)")
-    if places:
-        notes.append(f"nothing_extra: no object at floor places {STEP} apart, at least {SAFE} from what has been told")
-    if side := distance_stories(N):
-        notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
-    else:
-        notes.append(f"no kid, no fid: they need {2 * FEWEST} stories")
-    return notes

@@ -6,6 +6,7 @@ shared by the rows that show it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ class Pool:
     """Frames, and which of them each row shows."""
 
     frames: np.ndarray
-    """(M, H, W, 3) uint8: the mean image, the real frames of N stories, and those that the model drew."""
+    """(M, H, W, 3) uint8: the mean image, the real frames of N stories, and those that were drawn."""
     rows: dict[str, np.ndarray]
     """By row (N, T), positions in `frames`."""
 
@@ -51,8 +52,9 @@ def mean_image(dataset: StoryDataset) -> np.ndarray:
     return (total / (len(dataset) * dataset.T)).round().astype(np.uint8)
 
 
-def make_pool(real: np.ndarray, mean: np.ndarray, drawn: np.ndarray | str) -> Pool:
-    """Lay out the rows of N stories: real (N, T, H, W, 3), mean (H, W, 3), drawn like real or a trivial row's name.
+def make_pool(real: np.ndarray, mean: np.ndarray, drawn: Mapping[str, np.ndarray | str]) -> Pool:
+    """Lay out the rows of N stories: real (N, T, H, W, 3), mean (H, W, 3), and what was drawn, by row: frames like the
+    real ones, or a trivial row's name.
 
     Frame 1 has no previous frame: there `previous_real_frame` shows the mean image. `another_story` shows the next
     story's frames (the last shows the first of the second half: KID and FID compare that half with the other one).
@@ -72,11 +74,12 @@ def make_pool(real: np.ndarray, mean: np.ndarray, drawn: np.ndarray | str) -> Po
         "previous_real_frame": np.concatenate([nothing[:, :1], shown[:, :-1]], 1),
         "another_story": shown[[*range(1, N), N // 2 if N > 2 else 0]],
     }
-    if isinstance(drawn, str):
-        rows[MODEL] = rows[drawn]
-    elif drawn.shape != real.shape:
-        raise UsageError(f"the model draws frames {drawn.shape[1:]}, but the real ones are {real.shape[1:]}")
-    else:
-        frames.append(drawn.reshape(-1, *real.shape[2:]))
-        rows[MODEL] = shown + N * T
+    for name, by_model in drawn.items():
+        if isinstance(by_model, str):
+            rows[name] = rows[by_model]
+        elif by_model.shape != real.shape:
+            raise UsageError(f"the model draws frames {by_model.shape[1:]}, but the real ones are {real.shape[1:]}")
+        else:
+            rows[name] = shown + N * T * (len(frames) - 1)
+            frames.append(by_model.reshape(-1, *real.shape[2:]))
     return Pool(np.concatenate(frames), rows)
