@@ -40,7 +40,9 @@ def evaluate(args: Namespace) -> None:
     if args.card and not card.is_file():
         raise UsageError(f"--card: there is no {card}; give a model folder")
     from storygan.evaluation.report import evaluate as measure
+    from storygan.models.memory import keep_memory
 
+    keep_memory()
     sheet = Path(args.sheet) if args.sheet else None
     report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer, args.only, sheet)
     if args.card:
