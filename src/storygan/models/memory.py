@@ -20,8 +20,10 @@ def keep_memory() -> bool:
     Returns:
         Whether it was done: not where the environment has its own settings (`SETTINGS`), or the C library is another.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
-    if mallopt is None or any(name in os.environ for name in SETTINGS):
+    if sys.platform != "linux" or any(name in os.environ for name in SETTINGS):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # musl
         return False
     larger = any(mallopt(M_MMAP_THRESHOLD, most) for most in (MOST, MOST_BEFORE_GLIBC_2_35))
     return bool(larger and mallopt(M_TRIM_THRESHOLD, MOST))
