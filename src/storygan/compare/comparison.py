@@ -145,10 +145,11 @@ def judged(
     config = next(iter(configs.values()))
     torch.set_flush_denormal(True)
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
-    drawn = {name: draw(fold(model), test.sentences, config.seed) for name, model in models.items()}
+    folded = {name: fold(model) for name, model in models.items()}
+    drawn = {name: draw(model, test.sentences, config.seed) for name, model in folded.items()}
     found = measure(test, config.data.path, drawn, config.seed, recognizer)
-    for name, model in models.items():
-        found.lines[name].update(noise_use(fold(model), test.sentences, config.seed))
+    for name, model in folded.items():
+        found.lines[name].update(noise_use(model, test.sentences, config.seed))
     read = {name: found.read[name] for name in runs}
     where = f"{len(test)} stories of {Path(config.data.path).name}, split {split}"
     comparison = Comparison(
