@@ -59,21 +59,24 @@ class FoldedUpsampleConv(nn.ConvTranspose2d):
 class FoldedToColours(nn.Conv2d):
     """The same where the outputs are few, as colours are: one 2x2 convolution with four times as many.
 
-    Odd rows and columns meet a window of 2x2 one further than even ones, so at (H + 1) x (W + 1) places all are met.
+    Odd rows and columns meet a window of 2x2 one further than even ones, so at (H + 1) x (W + 1) places all are met; an odd
+    column's outputs come first, so that a row of places is a row of pixels, and one too many at either end. Outputs of
+    zeros fill the processor's registers: 16 take two thirds of the time of 12.
     """
 
     def __init__(self, layer: UpsampleConv) -> None:
         w = layer.weight
-        super().__init__(layer.in_channels, 4 * layer.out_channels, 2, padding=1, device=w.device, dtype=w.dtype)
+        self.colours, outputs = layer.out_channels, 16
+        super().__init__(layer.in_channels, outputs, 2, padding=1, device=w.device, dtype=w.dtype)
         taps = doubling_kernel(layer.weight).flip(2, 3).unflatten(3, (2, 2)).unflatten(2, (2, 2))
         assert layer.bias is not None
-        weight = taps.permute(1, 3, 5, 0, 2, 4).flatten(0, 2)
-        self.load_state_dict({"weight": weight, "bias": layer.bias.repeat_interleave(4)})
+        weight, bias = taps.permute(3, 5, 1, 0, 2, 4).flip(1).flatten(0, 2), layer.bias.repeat(4)
+        zeros = outputs - len(weight)
+        self.load_state_dict({"weight": F.pad(weight, (0, 0) * 3 + (0, zeros)), "bias": F.pad(bias, (0, zeros))})
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
-        H, W = x.shape[2:]
-        y = super().forward(x).unflatten(1, (-1, 2, 2))
-        phases = [y[:, :, a, b, a : a + H, b : b + W] for a in range(2) for b in range(2)]
-        return F.pixel_shuffle(torch.stack(phases, 2).flatten(1, 2), 2)
+        even, odd = super().forward(x)[:, : 4 * self.colours].permute(0, 2, 3, 1).chunk(2, 3)
+        rows = torch.stack([even[:, :-1], odd[:, 1:]], 2).flatten(1, 2)
+        return rows.unflatten(3, (2, -1)).flatten(2, 3)[:, :, 1:-1].permute(0, 3, 1, 2)
