@@ -26,7 +26,7 @@ def trained(variant: Variant) -> StoryGAN:
     return G
 
 
-@pytest.mark.parametrize("stories", [3, 5])  # 12 frames are convolved directly, 20 with fewer products
+@pytest.mark.parametrize("stories", [3, 5, 9])  # 12 frames are convolved directly, 20 with fewer products, 36 fewest
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_same_function_without_batch_norm(variant: Variant, stories: int) -> None:
     G = trained(variant)

@@ -33,7 +33,7 @@ print(min(counts[1:]))
 
 
 def drawn(how: str) -> tuple[str, int]:
-    """What `keep_memory` said, and the least page faults of a drawing after the first: on a busy machine one may grow."""
+    """What `keep_memory` said, and the least page faults of a drawing after the first: now and then one still grows."""
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     call = [sys.executable, "-c", CODE, how]
     said, faults = subprocess.run(call, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.split()

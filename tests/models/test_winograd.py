@@ -38,11 +38,18 @@ def plain_transposed(x: Tensor, w: Tensor) -> Tensor:
     return F.conv_transpose2d(x, w, stride=2, padding=1)
 
 
+def remembered(x: Tensor, w: Tensor) -> Tensor:
+    """Two of these maps, one after the other, are enough for the larger tiles."""
+    y = winograd.conv_transpose2d(torch.cat([x, -x]), w, values=winograd.at_points)
+    return y[: len(x)]
+
+
 # fast, plain, taps, sides of the input: those of the networks, and others
 CASES = [
     pytest.param(conv3x3, plain_conv3x3, 3, (4, 8, 5), id="conv3x3"),
     pytest.param(conv4x4, plain_conv4x4, 4, (8, 16, 32, 7), id="conv4x4"),
     pytest.param(winograd.conv_transpose2d, plain_transposed, 4, (4, 8, 16), id="transposed"),
+    pytest.param(remembered, plain_transposed, 4, (4, 8), id="remembered"),
 ]
 
 
@@ -120,3 +127,10 @@ def test_fewer_products(taps: int, stride: int, side: int) -> None:
     x, _ = inputs(taps, side, 3, torch.float32)
     assert winograd.pays(x, side // stride)
     assert not winograd.pays(x[:8], side // stride)
+
+
+def test_fewest_products() -> None:
+    """25 for 64 on 4x4 maps too, from as many maps on as the case `remembered` has."""
+    tiling = winograd.tiling(4, 2, torch.float32, larger=True)
+    assert (len(tiling.A), tiling.m) == (25, 4)
+    assert 2 * N >= winograd.LARGER

@@ -49,7 +49,7 @@ class FoldedUpsampleConv(nn.ConvTranspose2d):
         super().__init__(layer.in_channels, layer.out_channels, 4, 2, 1, device=w.device, dtype=w.dtype)
         self.load_state_dict({"weight": doubling_kernel(layer.weight), "bias": layer.bias})
         self.requires_grad_(False)
-        self.values = lru_cache(1)(winograd.at_points)
+        self.values = lru_cache(2)(winograd.at_points)  # of both tilings
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
@@ -59,9 +59,9 @@ class FoldedUpsampleConv(nn.ConvTranspose2d):
 class FoldedToColours(nn.Conv2d):
     """The same where the outputs are few, as colours are: one 2x2 convolution with four times as many.
 
-    Odd rows and columns meet a window of 2x2 one further than even ones, so at (H + 1) x (W + 1) places all are met; an odd
-    column's outputs come first, so that a row of places is a row of pixels, and one too many at either end. Outputs of
-    zeros fill the processor's registers: 16 take two thirds of the time of 12.
+    Odd rows and columns meet a window of 2x2 one further than even ones, so at (H + 1) x (W + 1) places all are met; an
+    odd column's outputs come first, so that a row of places is a row of pixels, and one too many at either end. Outputs
+    of zeros fill the processor's registers: 16 take two thirds of the time of 12.
     """
 
     def __init__(self, layer: UpsampleConv) -> None:

@@ -25,6 +25,8 @@ POINTS = {(2, 2): (0.0, 1.0), (2, 3): (0.0, 1.0, -1.0), (4, 2): (1.0, -0.5, -1.5
 """(m, r) -> points, beside infinity; of the small fractions, those with the least rounding."""
 
 Values = Callable[[Tensor, int, Tensor], Tensor]
+LARGER = 32
+"""Maps from which on larger tiles pay, where the weight's values are remembered."""
 
 
 class Tiling(NamedTuple):
@@ -43,9 +45,12 @@ class Tiling(NamedTuple):
 
 @cache
 @torch.inference_mode(False)
-def tiling(outputs: int, stride: int, dtype: torch.dtype) -> Tiling:
-    """For `outputs` x `outputs` maps of a convolution with padding 1: 3x3 taps and stride 1, or 4x4 and stride 2."""
-    m, r = (4 if (outputs, stride) == (8, 2) else 2), 4 - stride
+def tiling(outputs: int, stride: int, dtype: torch.dtype, larger: bool = False) -> Tiling:
+    """For `outputs` x `outputs` maps of a convolution with padding 1: 3x3 taps and stride 1, or 4x4 and stride 2.
+
+    With `larger` tiles 4x4 maps need fewer products too, but 25 values of every 4 taps where others need 9.
+    """
+    m, r = (4 if stride == 2 and (outputs == 8 or larger) else 2), 4 - stride
     n, tiles = m + r - 1, outputs // m
     points = torch.tensor(POINTS[m, r], dtype=torch.float64)
 
@@ -91,14 +96,14 @@ def conv2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     return y.reshape(N, -1, H // stride, W // stride)
 
 
-def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, values: Values = at_points) -> Tensor:
-    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps; `values` may remember `at_points`."""
+def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, values: Values | None = None) -> Tensor:
+    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps; `values`: `at_points` that remembers."""
     N, C, H, W = x.shape
     if not pays(x, H):
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
-    m, n, tiles, A, G, B = tiling(H, 2, x.dtype)
+    m, n, tiles, A, G, B = tiling(H, 2, x.dtype, larger=values is not None and N >= LARGER)
     y = x.permute(0, 2, 3, 1).reshape(N, tiles, m, tiles, m, C).permute(2, 4, 0, 1, 3, 5)
-    products = (A @ y.reshape(m * m, -1)).view(n * n, N * tiles**2, C) @ values(weight, 2, G)
+    products = (A @ y.reshape(m * m, -1)).view(n * n, N * tiles**2, C) @ (values or at_points)(weight, 2, G)
     d = products.view(n, n, N, tiles, tiles, 2, 2, -1).permute(2, 0, 3, 5, 1, 4, 6, 7)
     rows = B.T.expand(N * len(B), -1, -1) @ d.reshape(N * len(B), len(B), -1)
     doubled = (B.T.expand(N, -1, -1) @ rows.view(N, len(B), -1)).view(N, 2 * H, 2 * W, -1).permute(0, 3, 1, 2)
