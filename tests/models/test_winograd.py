@@ -38,10 +38,14 @@ def plain_transposed(x: Tensor, w: Tensor) -> Tensor:
     return F.conv_transpose2d(x, w, stride=2, padding=1)
 
 
-def remembered(x: Tensor, w: Tensor) -> Tensor:
-    """Two of these maps, one after the other, are enough for the larger tiles."""
-    y = winograd.conv_transpose2d(torch.cat([x, -x]), w, values=winograd.at_points)
-    return y[: len(x)]
+def remembered_conv3x3(x: Tensor, w: Tensor) -> Tensor:
+    """Twice as many maps are enough for the larger tiles."""
+    return winograd.conv2d(torch.cat([x, -x]), w, stride=1, values=winograd.at_points)[: len(x)]
+
+
+def remembered_transposed(x: Tensor, w: Tensor) -> Tensor:
+    """Likewise."""
+    return winograd.conv_transpose2d(torch.cat([x, -x]), w, values=winograd.at_points)[: len(x)]
 
 
 # fast, plain, taps, sides of the input: those of the networks, and others
@@ -49,7 +53,8 @@ CASES = [
     pytest.param(conv3x3, plain_conv3x3, 3, (4, 8, 5), id="conv3x3"),
     pytest.param(conv4x4, plain_conv4x4, 4, (8, 16, 32, 7), id="conv4x4"),
     pytest.param(winograd.conv_transpose2d, plain_transposed, 4, (4, 8, 16), id="transposed"),
-    pytest.param(remembered, plain_transposed, 4, (4, 8), id="remembered"),
+    pytest.param(remembered_conv3x3, plain_conv3x3, 3, (4, 8), id="remembered conv3x3"),
+    pytest.param(remembered_transposed, plain_transposed, 4, (4, 8), id="remembered transposed"),
 ]
 
 
@@ -129,8 +134,9 @@ def test_fewer_products(taps: int, stride: int, side: int) -> None:
     assert not winograd.pays(x[:8], side // stride)
 
 
-def test_fewest_products() -> None:
-    """25 for 64 on 4x4 maps too, from as many maps on as the case `remembered` has."""
-    tiling = winograd.tiling(4, 2, torch.float32, larger=True)
-    assert (len(tiling.A), tiling.m) == (25, 4)
+@pytest.mark.parametrize(("stride", "products"), [(1, 36), (2, 25)])
+def test_fewest_products(stride: int, products: int) -> None:
+    """36 for 144, and 25 for 64 on 4x4 maps too, from as many maps on as the cases above have."""
+    tiling = winograd.tiling(4, stride, torch.float32, larger=True)
+    assert (len(tiling.A), tiling.m) == (products, 4)
     assert 2 * N >= winograd.LARGER

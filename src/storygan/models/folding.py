@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from storygan.models import winograd
-from storygan.models.image_generator import UpsampleConv, doubling_kernel
+from storygan.models.image_generator import ImageGenerator, UpsampleConv, doubling_kernel
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -35,11 +35,31 @@ def fold(network: Network) -> Network:
         for k, layer in enumerate(layers):
             if isinstance(layer, UpsampleConv):
                 layers[k] = (FoldedUpsampleConv if layer.out_channels > 3 else FoldedToColours)(layer)
+    for generator in [module for module in folded.modules() if isinstance(module, ImageGenerator)]:
+        first = generator[0]
+        assert isinstance(first, nn.Sequential)
+        assert isinstance(first[0], nn.Conv2d)
+        first[0] = FoldedConv(first[0])
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
 
+class FoldedConv(nn.Conv2d):
+    """Conv3x3 of the same size, with its kernel's values at points worked out at the first use."""
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        w = layer.weight
+        super().__init__(layer.in_channels, layer.out_channels, 3, padding=1, device=w.device, dtype=w.dtype)
+        self.load_state_dict(layer.state_dict())
+        self.requires_grad_(False)
+        self.values = lru_cache(1)(winograd.at_points)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        return winograd.conv2d(x, self.weight, 1, self.bias, self.values)
+
+
 class FoldedUpsampleConv(nn.ConvTranspose2d):
-    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values at points at the first use.
+    """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values likewise.
 
     `layer` has a bias: its own, or batch norm's.
     """

@@ -4,8 +4,8 @@ Two outputs of a filter of two taps, `g_0 d_0 + g_1 d_1` and `g_0 d_1 + g_1 d_2`
 `p = (g_0 + g_1) d_1` they are `p + g_0 (d_0 - d_1)` and `p + g_1 (d_2 - d_1)`: three. In general (Winograd, 1980; for
 networks Lavin and Gray, 2016) m outputs of r taps follow from the values of polynomials at n = m + r - 1 points,
 `y = A^T [(G g) . (B d)]`: n products for m*r. Along both sides of a map the saving is squared: 9 products for 16
-(m = r = 2), 25 for 64 (m = 4, r = 2), 16 for 36 (m = 2, r = 3). At each of the n*n points, the products over channels
-are one matrix product, forward and in both gradients.
+(m = r = 2), 25 for 64 (m = 4, r = 2), 16 for 36 (m = 2, r = 3), 36 for 144 (m = 4, r = 3). At each of the n*n points,
+the products over channels are one matrix product, forward and in both gradients.
 
 4x4 taps with stride 2 are 2x2 taps over the four phases (even and odd rows and columns) of the map as channels; the
 transposed convolution is the same steps in the opposite order.
@@ -21,7 +21,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-POINTS = {(2, 2): (0.0, 1.0), (2, 3): (0.0, 1.0, -1.0), (4, 2): (1.0, -0.5, -1.5, 0.25)}
+POINTS = {
+    (2, 2): (0.0, 1.0),
+    (2, 3): (0.0, 1.0, -1.0),
+    (4, 2): (1.0, -0.5, -1.5, 0.25),
+    (4, 3): (0.0, 0.75, -0.75, 1.5, -1.5),
+}
 """(m, r) -> points, beside infinity; of the small fractions, those with the least rounding."""
 
 Values = Callable[[Tensor, int, Tensor], Tensor]
@@ -48,9 +53,9 @@ class Tiling(NamedTuple):
 def tiling(outputs: int, stride: int, dtype: torch.dtype, larger: bool = False) -> Tiling:
     """For `outputs` x `outputs` maps of a convolution with padding 1: 3x3 taps and stride 1, or 4x4 and stride 2.
 
-    With `larger` tiles 4x4 maps need fewer products too, but 25 values of every 4 taps where others need 9.
+    Tiles are `larger` where the values of the weight, which are more, need not be worked out anew each time.
     """
-    m, r = (4 if stride == 2 and (outputs == 8 or larger) else 2), 4 - stride
+    m, r = (4 if larger or (outputs, stride) == (8, 2) else 2), 4 - stride
     n, tiles = m + r - 1, outputs // m
     points = torch.tensor(POINTS[m, r], dtype=torch.float64)
 
@@ -82,22 +87,26 @@ def at_points(weight: Tensor, stride: int, G: Tensor) -> Tensor:
     return (G @ phases.permute(0, 2, 4, 1, 3, 5).reshape(G.shape[1], -1)).view(len(G), outputs, -1)
 
 
-def conv2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """`F.conv2d(x, weight, stride=stride, padding=1)` for 3x3 taps and stride 1, or 4x4 taps and stride 2."""
+def conv2d(x: Tensor, weight: Tensor, stride: int, bias: Tensor | None = None, values: Values | None = None) -> Tensor:
+    """`F.conv2d(x, weight, bias, stride, padding=1)` for 3x3 taps and stride 1, or 4x4 taps and stride 2.
+
+    `values`: `at_points` that remembers, for drawing.
+    """
     N, C, H, W = x.shape
-    if H % stride or not pays(x, H // stride):
-        return F.conv2d(x, weight, stride=stride, padding=1)
-    m, n, tiles, A, G, B = tiling(H // stride, stride, x.dtype)
+    if H % stride or not pays(x, H // stride) or (values and N < LARGER):
+        return F.conv2d(x, weight, bias, stride, padding=1)
+    m, n, tiles, A, G, B = tiling(H // stride, stride, x.dtype, larger=values is not None)
     rows = B.expand(N, -1, -1) @ x.permute(0, 2, 3, 1).reshape(N, H, W * C)
     d = B.expand(N * len(B), -1, -1) @ rows.view(N * len(B), W, C)
     d = d.view(N, n, tiles, stride, n, tiles, stride, C).permute(1, 4, 0, 2, 5, 3, 6, 7)
-    products = d.reshape(n * n, N * tiles**2, stride**2 * C) @ at_points(weight, stride, G).mT
+    products = d.reshape(n * n, N * tiles**2, stride**2 * C) @ (values or at_points)(weight, stride, G).mT
     y = (A.T @ products.flatten(1)).view(m, m, N, tiles, tiles, -1).permute(2, 5, 3, 0, 4, 1)
-    return y.reshape(N, -1, H // stride, W // stride)
+    y = y.reshape(N, -1, H // stride, W // stride)
+    return y if bias is None else y.add_(bias[:, None, None])
 
 
 def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, values: Values | None = None) -> Tensor:
-    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps; `values`: `at_points` that remembers."""
+    """`F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` for 4x4 taps; `values` as above."""
     N, C, H, W = x.shape
     if not pays(x, H):
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
