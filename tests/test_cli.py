@@ -117,6 +117,15 @@ HUGE = str(2**63)
         (["train-recognizer", "--data", "x", "--out", "y", "--seed", HUGE], "seed 9"),
         (["data", "render-toon", "x", "--train", "1", "--seed", HUGE], "seed 9"),
         (["data", "render-clevr", "x", "--train", "1", "--seed", HUGE], "seed 9"),
+        (["data", "render-clevr", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
+        (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
+        (["train-recognizer", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0: it must be at least 1"),
+        (["train", "--data.path", "x", "--adam.lr_generator=-1"], "adam.lr_generator is -1.0: it must be 0 or more"),
+        (["train", "--data.path", "x", "--adam.beta1", "1"], "adam.beta1 is 1.0: it must be in [0, 1)"),
+        (["train", "--data.path", "x", "--adam.halve_every_epochs=-1"], "adam.halve_every_epochs is -1"),
+        (["train", "--data.path", "x", "--warm_up.iterations=-5"], "warm_up.iterations is -5: it must be 0 or more"),
+        (["train", "--data.path", "x", "--loss.r1_every", "0"], "loss.r1_every is 0: it must be at least 1"),
+        (["train", "--data.path", "x", "--loss.kl", ".nan"], "loss.kl is nan: it must be 0 or more"),
     ],
 )
 def test_numbers_out_of_their_range(
@@ -126,6 +135,12 @@ def test_numbers_out_of_their_range(
     monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, 2, *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_compare_names_the_fields_that_it_sets_itself(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["compare", "--data.path", "x", "--out", "y", "--run=z", "--model.variant", "svc"]
+    monkeypatch.setattr("sys.argv", ["storygan", *arguments])
+    assert "the comparison sets --model.variant, --run: use --out" in fails(capsys, 2, *arguments)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from storygan import viz
-from storygan.types import UsageError
+from storygan.types import StoryganError, UsageError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
 
@@ -45,6 +45,12 @@ def test_a_wrong_name_is_refused_before_anything_is_drawn(tmp_path: Path) -> Non
         viz.check_out(tmp_path / "story.bmp")
     with pytest.raises(UsageError, match="there is no folder"):
         viz.check_out(tmp_path / "none" / "story.png")
+
+
+def test_a_picture_larger_than_its_format_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(StoryganError, match=r"cannot write .*wide\.webp: "):
+        viz.save_story(FRAMES, tmp_path / "wide.webp", scale=2000)  # WebP ends at 16,383 pixels
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sheet_holds_every_frame_and_its_words() -> None:

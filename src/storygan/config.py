@@ -1,11 +1,13 @@
 """The configuration of an experiment: plain dataclasses, one YAML file an experiment, dotted overrides.
 
-Every default is the paper's (Li et al., CVPR 2019) where the paper gives a value.
+Every default is the paper's (Li et al., CVPR 2019) where the paper gives a value, but for `loss.saturating`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from storygan.types import UsageError, require_seed
@@ -128,6 +130,25 @@ class DataConfig:
     split: str = "train"
 
 
+_AT_LEAST_1 = (
+    "iterations",
+    "timeout",
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "loss.r1_every",
+    "warm_up.drawings",
+)
+_AT_LEAST_0 = (
+    "threads",
+    *(f"loss.{name}" for name in ("alpha", "beta", "kl", "squared_error", "r1", "label", "teacher")),
+    *(f"adam.{name}" for name in ("lr_generator", "lr_discriminator", "halve_every_epochs")),
+    *(f"warm_up.{name}" for name in ("iterations", "discriminator_iterations", "lr", "kl", "teacher")),
+)
+_BELOW_1 = ("ema", "adam.beta1", "adam.beta2", "warm_up.beta1")
+
+
 @dataclass
 class TrainConfig:
     """One experiment, complete: what `config.yaml` in the run folder holds.
@@ -175,16 +196,18 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise UsageError(f"batch_size is {self.batch_size}: batch normalisation needs at least 2 stories")
-        for name in ("iterations", "timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        if self.warm_up.drawings < 1:
-            raise UsageError(f"warm_up.drawings is {self.warm_up.drawings}: it must be at least 1")
+        for name in _AT_LEAST_1:
+            if (value := attrgetter(name)(self)) < 1:
+                raise UsageError(f"{name} is {value}: it must be at least 1")
+        for name in _AT_LEAST_0:
+            if math.isnan(value := attrgetter(name)(self)) or value < 0:
+                raise UsageError(f"{name} is {value}: it must be 0 or more")
+        for name in _BELOW_1:
+            if not 0 <= (value := attrgetter(name)(self)) < 1:
+                raise UsageError(f"{name} is {value}: it must be in [0, 1)")
         require_seed(self.seed)
         if not self.run:
             raise UsageError("run is empty: name a folder")
-        if not 0.0 <= self.ema < 1.0:
-            raise UsageError(f"ema is {self.ema}: it must be in [0, 1)")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries, as they stand in `config.yaml` and in checkpoints."""

@@ -55,6 +55,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def user_cache() -> Path:
+    """$XDG_CACHE_HOME/storygan; ~/.cache/storygan without that variable."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
+
+
 def is_file(path: Path) -> bool:
     """Whether there is an ordinary file of that name; False for names that no file can have."""
     try:

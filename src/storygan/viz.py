@@ -121,5 +121,5 @@ def _save(frames: np.ndarray, picture: np.ndarray, out: Path, scale: int) -> Non
             save_gif(frames, out, scale)
         else:
             save_image(picture, out)
-    except OSError as error:
-        raise StoryganError(f"cannot write {out}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # the second: more pixels than the format has numbers for
+        raise StoryganError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error

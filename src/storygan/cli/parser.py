@@ -88,6 +88,13 @@ class NamedPath:
 named_path = NamedPath()
 
 
+def recognizer_option(parser: ArgumentParser) -> None:
+    """For commands that judge frames."""
+    parser.add_argument(
+        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
+    )
+
+
 def threads_option(parser: ArgumentParser) -> None:
     """For commands that compute: how much of the machine they take."""
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one a core")

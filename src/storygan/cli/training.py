@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from storygan.cli.parser import named_path, plain_yaml
+from storygan.cli.parser import named_path, plain_yaml, recognizer_option
 from storygan.config import VARIANTS, TrainConfig
 from storygan.files import read_text
 from storygan.types import UsageError
@@ -42,7 +42,7 @@ def training_config(values: dict[str, Any]) -> TrainConfig:
 
 
 SET_BY_COMPARE = ("run", "keep_checkpoints")
-"""Fields of the contenders' configurations."""
+"""Fields of the contenders' configurations; a shared YAML file may have them, for `train`."""
 
 
 def compare_options(parser: ArgumentParser) -> None:
@@ -56,9 +56,7 @@ def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="of training each; 0: --iterations")
     parser.add_argument("--split", type=str, default="test", help="what is measured")
     parser.add_argument("--shown", type=int, default=8, help="stories on the page")
-    parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
-    )
+    recognizer_option(parser)
     parser.add_argument("--config", action="config", help="a YAML file of the fields below, which all share")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 
@@ -70,6 +68,9 @@ def compare(args: Namespace) -> None:
     own = {name: values.pop(name) for name in ("out", "minutes", "split", "shown")}
     variants, contenders, recognizer = (values.pop(name) for name in ("variants", "contenders", "recognizer"))
     config = training_config(values)
+    told = {f"--{name}" for name in (*SET_BY_COMPARE, *([] if contenders else ["model.variant"]))}
+    if ignored := told & {argument.partition("=")[0] for argument in sys.argv[1:]}:
+        raise UsageError(f"the comparison sets {', '.join(sorted(ignored))}: use --out, and --variants or --contenders")
     from storygan.compare.comparison import compare as compare_contenders
     from storygan.compare.comparison import of_variants
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from filelock import FileLock
 
 from storygan.data.frame_map import build_frame_map, open_frame_map
 from storygan.data.schema import label_names, read_rows, shard_paths
+from storygan.files import user_cache
 from storygan.types import StoryganError
 
 ROWS_OF_TEXT = 4096
@@ -113,7 +113,7 @@ def _fingerprint(paths: list[Path]) -> str:
 
 def _cache_folder(folder: Path) -> Path:
     """FOLDER/.cache where it can be written to, else a folder of its own in the user's cache."""
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
+    user = user_cache()
     own = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     for cache in (folder / ".cache", user / own):
         if cache.is_symlink():

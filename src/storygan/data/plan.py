@@ -48,6 +48,12 @@ class Summary:
 MadePlan = TypeVar("MadePlan", bound=Plan)
 
 
+def require_workers(workers: int | None) -> None:
+    """UsageError unless there is one, or the cores tell how many (None)."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers: use 1 or more")
+
+
 def require_sound(plan: Plan, most: int, T: tuple[int, int], size: tuple[int, int]) -> None:
     """UsageError unless a split has 0 to `most` stories, some has one, and T, size and seed are in their ranges."""
     if min(plan.counts.values()) < 0 or not any(plan.counts.values()):

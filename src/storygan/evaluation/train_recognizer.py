@@ -20,7 +20,7 @@ from storygan.data.clevr.places import ask, in_picture
 from storygan.data.dataset import open_split
 from storygan.evaluation.lessons import Lessons, lessons
 from storygan.models.recognizer import Recognizer, reading_loss, to_input
-from storygan.types import UsageError, require_seed
+from storygan.types import UsageError, require_seed, require_whole
 
 
 def train_recognizer(
@@ -35,9 +35,11 @@ def train_recognizer(
     """Train on a split, from the start or from another recognizer (`start`); an epoch shows one frame of each story.
 
     Raises:
-        UsageError: where there is nothing to recognize, fewer stories than a batch, or `start` knows other labels.
+        UsageError: where there is nothing to recognize, fewer stories than a batch, no epoch, or `start` knows other
+            labels.
     """
     require_seed(seed)
+    require_whole("epochs", epochs, 1, 10_000)
     torch.set_flush_denormal(True)
     known = lessons(open_split(data, split))
     N, T = known.labels.shape[:2]

@@ -108,7 +108,8 @@ class Recognizer(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
         write_whole(folder / WEIGHTS, seal(save(state)))
-        (folder / SETTINGS).write_text(json.dumps({"labels": self.labels, "about": self.about}, indent=1) + "\n")
+        settings = json.dumps({"labels": self.labels, "about": self.about}, indent=1)
+        write_whole(folder / SETTINGS, f"{settings}\n")
         return folder
 
     @classmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from storygan.types import UsageError
 
-# The orders are those of the original release (FORMATS: CLEVR_dict.npy), so one-hots and labels line up with it.
+# The orders are those of the original release (data/importers/clevr_sv.py), so one-hots and labels line up with it.
 SHAPES = ("cube", "sphere", "cylinder")
 COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 MATERIALS = ("rubber", "metal")

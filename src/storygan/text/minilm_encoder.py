@@ -50,7 +50,7 @@ class MiniLMEncoder(SentenceEncoder):
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """N sentences -> (N,128) float32; StoryganError where MiniLM is needed and is not there."""
-        # In float64 and row by row, so that a vector does not depend on which sentences it is encoded with.
+        # In float64 and row by row: a vector does not depend on which others are projected with it.
         return np.einsum("nk,kd->nd", _stack(sentences, self.digest) - self.mean, self.projection).astype(np.float32)
 
     def missing(self) -> str:

@@ -1,4 +1,4 @@
-"""The run folder: configuration, metrics, TensorBoard events, sample strips, checkpoints (DESIGN, section 4)."""
+"""The run folder: configuration, metrics, TensorBoard events, sample strips, checkpoints (docs/training.md)."""
 
 from __future__ import annotations
 

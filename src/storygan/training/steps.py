@@ -94,8 +94,8 @@ class Generated:
 
 
 def conditions(S: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
-    """`s_t` (B, n, 128) and `h_0` of every frame, (B*n, 128) each; `h_0` is detached (DESIGN: it learns through images
-    and KL)."""
+    """`s_t` (B, n, 128) and `h_0` of every frame, (B*n, 128) each; `h_0` is detached: it learns through images and
+    KL."""
     return S.flatten(0, 1), h_0.detach().repeat_interleave(S.shape[1], dim=0)
 
 

@@ -1,4 +1,4 @@
-"""The scene sampler: a function of (seed, story), every rule of FORMATS.md, the distribution of the original."""
+"""The scene sampler: a function of (seed, story), every rule of docs/data.md, the distribution of the original."""
 
 from itertools import combinations
 from pathlib import Path

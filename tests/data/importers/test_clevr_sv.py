@@ -130,6 +130,15 @@ def test_what_is_incomplete_is_skipped_and_listed(root: Path, tmp_path: Path) ->
     assert "skipped 2: described stories without pictures: 000020-000021" in str(summary)
 
 
+def test_shards_are_numbered_by_what_can_be_read(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last story alone would fill the second of two shards, and its picture is torn."""
+    monkeypatch.setattr("storygan.data.importers.write.STORIES_PER_SHARD", 2)
+    torn = root / "images" / "CLEVR_new_000012_4.png"
+    torn.write_bytes(torn.read_bytes()[:50])
+    assert import_clevr_sv(root, tmp_path / "out").stories == {"test": 2}
+    assert [path.name for path in shard_paths(tmp_path / "out", "test")] == ["test-00000-of-00001.parquet"]
+
+
 def test_a_hostile_dictionary_does_not_run(root: Path, tmp_path: Path) -> None:
     class Exploit:
         def __reduce__(self) -> object:

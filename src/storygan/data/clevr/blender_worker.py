@@ -5,7 +5,7 @@ first line on stdin is one JSON object, the fields of Settings; every further li
 the jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y,
 rotation in radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values,
 nothing else. Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the camera
-of the CLEVR-SV release: FORMATS.md.
+of the CLEVR-SV release: docs/data.md, "How its scenes are made".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Positions are scene units with z up and the ground at z = 0. Picture coordinates are fractions of the picture, x to the
 right and y down, both in [0, 1] inside it: they hold for the original 320x240 frames and for the squares that these
-are squeezed to alike. Numbers: FORMATS.md, CLEVR-SV.
+are squeezed to alike. Numbers: docs/data.md.
 """
 
 from __future__ import annotations

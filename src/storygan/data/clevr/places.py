@@ -84,8 +84,8 @@ def ask(floor: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> Asked:
 
     Frame t holds the objects of sentences 1 to t + 1. It holds none at the places of later sentences, nor at random
     places of the floor, where those are FAR from all of its objects. No rule for hidden objects is needed: CLEVR-SV's
-    scenes are made such that each object shows at least 200 of 320x240 pixels in the last frame, which is 11 of 64x64
-    (FORMATS.md), and so in every frame.
+    scenes are made such that each object shows at least 200 of 320x240 pixels in the last frame, which is 11 of 64x64,
+    and so in every frame.
     """
     shown = np.arange(floor.shape[1]) <= t[:, None]  # (B, T)
     empty = rng.uniform(-LIMIT, LIMIT, (len(floor), EMPTY_PLACES, 2)).astype(np.float32)

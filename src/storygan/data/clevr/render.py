@@ -27,7 +27,7 @@ from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
-from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound
+from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
 from storygan.files import write_whole
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
@@ -83,11 +83,13 @@ def render_clevr(
     """Render the stories that `out` lacks, and its card once it is complete.
 
     `workers` Blender processes of one thread each (default: one a core). `shard` (i, n), 1 <= i <= n: only every n-th
-    Parquet file, for n jobs that share `out` or fill a folder each (then `merge_clevr`). Raises StoryganError when the
-    render environment is missing, when `out` holds another plan or another process is at it, or when Blender dies.
+    Parquet file, for n jobs that share `out` or fill a folder each (then `merge_clevr`). Raises UsageError for a plan
+    that cannot be or no worker, StoryganError when the render environment is missing, when `out` holds another plan or
+    another process is at it, or when Blender dies.
     """
     plan = ClevrPlan(train, validation, test, seed, T, size)
     require_sound(plan, FIRST["validation"], (1, MAX_OBJECTS), SIZES)
+    require_workers(workers)
     if not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number counts from 1 to the second")
     render_python()

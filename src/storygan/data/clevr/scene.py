@@ -1,8 +1,8 @@
 """CLEVR-SV scenes, drawn without Blender: the objects of a story, where they stand, and how camera and lights stray.
 
-Rules and numbers: FORMATS.md, CLEVR-SV, which follow CLEVR (Johnson et al., CVPR 2017). A scene is a function of
-(seed, story) alone. What a model is told is in the sentence, so x and y are rounded to its two decimals before
-anything else looks at them.
+Rules and numbers: docs/data.md, "How its scenes are made", after CLEVR (Johnson et al., CVPR 2017). A scene is a
+function of (seed, story) alone. What a model is told is in the sentence, so x and y are rounded to its two decimals
+before anything else looks at them.
 """
 
 from __future__ import annotations

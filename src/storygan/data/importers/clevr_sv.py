@@ -12,7 +12,7 @@ the aspect ratio, by Pillow's bilinear filter, which averages over the whole are
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +23,15 @@ from storygan.data.folders import new_folder
 from storygan.data.images import UNREADABLE, encode_png, opened
 from storygan.data.importers.pictures import MOST_PIXELS
 from storygan.data.importers.summary import ImportSummary
+from storygan.data.importers.write import write_split
 from storygan.data.restricted_pickle import load_npy
-from storygan.data.schema import Story, shard_name, write_shard
+from storygan.data.schema import Story
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
 from storygan.types import StoryganError, UsageError
 
 T = 4  # frames of a story
 SLOT = 18  # values of an object
 SIZE = 64  # pixels of a side
-STORIES_PER_SHARD = 500
 _NAME = re.compile(r"CLEVR_new_(\d{6})_([1-4])\.png", re.ASCII)
 
 
@@ -52,7 +52,8 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
         with tqdm(total=len(numbers), unit="story", desc="CLEVR-SV", disable=None) as bar:
             for split in ("train", "test"):
                 chosen = [number for number in numbers if (int(number) < train_below) == (split == "train")]
-                _write_split(root / "images", descriptions, chosen, partial, split, summary, bar)
+                stories = _stories(root / "images", descriptions, chosen, summary, bar)
+                write_split(partial, split, stories, LABELS, summary)
         if not summary.stories:
             raise StoryganError(f"{root} holds no complete story\n{summary}".replace("\n", "; "))
     return summary
@@ -98,37 +99,25 @@ def _complete_stories(images: Path, descriptions: Mapping[str, object], summary:
     return complete
 
 
-def _write_split(
-    images: Path,
-    descriptions: Mapping[str, np.ndarray],
-    numbers: list[str],
-    out: Path,
-    split: str,
-    summary: ImportSummary,
-    bar: tqdm,
-) -> None:
-    count = -(-len(numbers) // STORIES_PER_SHARD)
-    for index in range(count):
-        stories = []
-        for number in numbers[index * STORIES_PER_SHARD : (index + 1) * STORIES_PER_SHARD]:
-            bar.update()
-            names = [f"CLEVR_new_{number}_{k}.png" for k in range(1, T + 1)]
-            try:
-                things = [_object(descriptions[name], k) for k, name in enumerate(names)]
-                sentences = [format_sentence(thing) for thing in things]
-            except UsageError as error:
-                summary.skip("stories with a description that fits no sentence", f"{number} ({error})")
-                continue
-            try:
-                frames = [_frame(images / name) for name in names]
-            except UNREADABLE as error:
-                summary.skip("stories with an unreadable picture", f"{number} ({error})")
-                continue
-            stories.append(Story(f"clevr-sv-{number}", sentences, frames, presence_labels(things)))
-        if stories:
-            write_shard(out / shard_name(split, index, count), stories, LABELS)
-            summary.stories[split] = summary.stories.get(split, 0) + len(stories)
-            summary.frames += T * len(stories)
+def _stories(
+    images: Path, descriptions: Mapping[str, np.ndarray], numbers: list[str], summary: ImportSummary, bar: tqdm
+) -> Iterator[Story]:
+    """Those that can be read; the others are in the summary."""
+    for number in numbers:
+        bar.update()
+        names = [f"CLEVR_new_{number}_{k}.png" for k in range(1, T + 1)]
+        try:
+            things = [_object(descriptions[name], k) for k, name in enumerate(names)]
+            sentences = [format_sentence(thing) for thing in things]
+        except UsageError as error:
+            summary.skip("stories with a description that fits no sentence", f"{number} ({error})")
+            continue
+        try:
+            frames = [_frame(images / name) for name in names]
+        except UNREADABLE as error:
+            summary.skip("stories with an unreadable picture", f"{number} ({error})")
+            continue
+        yield Story(f"clevr-sv-{number}", sentences, frames, presence_labels(things))
 
 
 def _object(vector: np.ndarray, slot: int) -> ClevrObject:

@@ -25,13 +25,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from storygan.cores import cores
-from storygan.data.plan import Plan, Summary, keep_plan, require_sound
+from storygan.data.plan import Plan, Summary, keep_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.card import write_card
 from storygan.data.toon.language import tell_story
 from storygan.data.toon.world import LABELS, sample_story
-from storygan.types import UsageError
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MOST_STORIES = 10_000_000  # of a split
@@ -86,8 +85,7 @@ def render_toon(
     """
     plan = ToonPlan(train, validation, test, seed, T, size)
     require_sound(plan, MOST_STORIES, FRAMES, SIZES)
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers: use 1 or more")
+    require_workers(workers)
     out = Path(out)
     keep_plan(out, plan)
     started = time.monotonic()
