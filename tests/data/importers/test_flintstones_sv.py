@@ -45,8 +45,8 @@ def test_sentences_labels_first_frames_and_splits(root: Path, tmp_path: Path) ->
     summary = import_flintstones_sv(root, tmp_path / "out")
     assert (summary.stories, summary.skipped) == ({"train": 3, "validation": 1}, {})
     assert summary.notes == [
-        "1 of 1 stories of validation share a frame with train",
         "ids that begin no story, as four more of the episode do not follow: 5",
+        "1 of 1 stories of validation share a frame with train",
     ]
     second = list(read_stories(tmp_path / "out", "train"))[1]
     assert (second.story_id, second.sentences[4]) == (NAMES[1], "Clip 5.")
@@ -61,9 +61,16 @@ def test_without_cache_and_labels(root: Path, tmp_path: Path) -> None:
     summary = import_flintstones_sv(root, tmp_path / "out")
     assert summary.stories == {"train": 3, "validation": 1}
     assert len(summary.notes) == 4
-    assert summary.notes[-1] == "ids that begin no story, as four more of the episode do not follow: 5"
+    assert summary.notes[2] == "ids that begin no story, as four more of the episode do not follow: 5"
     first = next(read_stories(tmp_path / "out", "train"))
     assert first.labels == [[0, 0, 0, 0, 0, 0, 1]] * 5
+
+
+def test_where_no_story_is_left_it_says_why(root: Path, tmp_path: Path) -> None:
+    (root / "following_cache4.pkl").unlink()
+    write_json(root / "train-val-test_split.json", {"train": NAMES[:4]})
+    with pytest.raises(StoryganError, match=r"no complete story; note: .* four more of the episode do not follow: 4"):
+        import_flintstones_sv(root, tmp_path / "out")
 
 
 def test_stories_stay_within_an_episode() -> None:

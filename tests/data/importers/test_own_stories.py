@@ -180,6 +180,12 @@ def test_a_quote_that_is_not_closed_is_told_with_its_line(root: Path, tmp_path: 
         import_own_stories(root, tmp_path / "out")
 
 
+def test_a_bad_row_of_several_lines_is_told_with_its_first(root: Path, tmp_path: Path) -> None:
+    write_csv(root, 'a,pictures/1.png,"Told\nin two lines.",', 'b,none.png,"Told\nin\nthree.",')
+    summary = import_own_stories(root, tmp_path / "out")
+    assert summary.problems == ["stories.csv line 4: there is no picture none.png"]
+
+
 def test_whole_numbers_are_texts(root: Path, tmp_path: Path) -> None:
     good = {"frame": "pictures/1.png", "sentence": "Told."}
     rows = [

@@ -98,6 +98,15 @@ def test_wrapped_str_keys_and_the_paper_s_split(root: Path, tmp_path: Path) -> N
     assert stories(tmp_path / "out", "test")[0].sentences[0] == "Told 1."
 
 
+def test_what_python_2_wrote_as_bytes_is_utf_8(root: Path, tmp_path: Path) -> None:
+    """Its pickled bytes arrive as latin1; what Python 3 wrote as text stays."""
+    (root / "descriptions.csv").unlink()
+    told = {1: "Caf\u00e9.".encode().decode("latin1"), 2: "Caf\u00e9."}
+    save(root / "descriptions.npy", {key(f): [told.get(f, "Told.")] for f in range(1, FRAMES + 1)})
+    import_pororo_sv(root, tmp_path / "out")
+    assert stories(tmp_path / "out", "train")[0].sentences[:3] == ["Caf\u00e9.", "Caf\u00e9.", "Told."]
+
+
 def test_without_a_cache_the_order_is_that_of_strings(root: Path, tmp_path: Path) -> None:
     for name in ("img_cache4.npy", "following_cache4.npy", "labels.npy"):
         (root / name).unlink()

@@ -32,15 +32,17 @@ class Cartoon:
     """The frame, encoded; FileNotFoundError where it is missing, one of UNREADABLE or StoryganError where damaged."""
 
 
-def import_cartoon(cartoon: Cartoon, stories: Mapping[str, Sequence[Sequence[str]]], out: str | Path) -> ImportSummary:
+def import_cartoon(
+    cartoon: Cartoon, stories: Mapping[str, Sequence[Sequence[str]]], out: str | Path, notes: Sequence[str]
+) -> ImportSummary:
     """Write the stories of each split (lists of T keys) to the new folder OUT; a story's id is its first key.
 
     A story that two splits have goes to the later one (train, validation, test), so that a test set stays as published
     and its stories unseen. One with a frame that lacks its sentence, its labels or its picture is left out. Frames
-    that stories of train and of another split share are noted: they stay, as in the published splits.
+    that stories of train and of another split share are noted, after `notes`: they stay, as in the published splits.
     StoryganError where no story is left or OUT exists.
     """
-    summary = ImportSummary(str(out))
+    summary = ImportSummary(str(out), notes=[*notes])
     kept = _without_repeats(stories, summary)
     if cartoon.labels is None:
         summary.notes.append("no labels: the file that holds them is not there")

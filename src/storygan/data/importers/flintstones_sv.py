@@ -68,11 +68,9 @@ def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
         SPLIT_NAMES[part]: [(name, *following[name]) for name in names if name in following]
         for part, names in split.items()
     }
-    summary = import_cartoon(cartoon, stories, out)
-    summary.notes += notes
     if alone := sum(name not in following for names in split.values() for name in names):
-        summary.notes.append(f"ids that begin no story, as four more of the episode do not follow: {alone}")
-    return summary
+        notes.append(f"ids that begin no story, as four more of the episode do not follow: {alone}")
+    return import_cartoon(cartoon, stories, out, notes)
 
 
 def following_ids(names: set[str]) -> dict[str, list[str]]:

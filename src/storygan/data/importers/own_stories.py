@@ -116,7 +116,7 @@ def _sound_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """(line, values by column, what is wrong with the row: empty where nothing is)."""
+    """(line in which it begins, values by column, what is wrong with the row: empty where nothing is)."""
     rows = csv.reader(_lines(path), strict=True)
     begins = 1  # the line in which a row begins
     try:
@@ -129,7 +129,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any], str]]:
                 named: dict[str, Any] = dict(zip(columns, row, strict=False))
                 if "labels" in named:
                     named["labels"] = [label for label in named["labels"].split(";") if label.strip()]
-                yield rows.line_num, named, "more values than columns" if len(row) > len(columns) else ""
+                yield begins, named, "more values than columns" if len(row) > len(columns) else ""
             begins = rows.line_num + 1
     except csv.Error as error:
         raise StoryganError(

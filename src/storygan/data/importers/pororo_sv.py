@@ -65,9 +65,8 @@ def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> Import
     by_key = {_key(name): row for name, row in _dict(labels).items()} if labels.exists() else None
     read = None if by_key is None else read_labels(by_key, CHARACTERS, labels)
     cartoon = Cartoon("Pororo-SV", sentences, read, CHARACTERS, picture)
-    summary = import_cartoon(cartoon, {name: [stories[k] for k in chosen] for name, chosen in split.items()}, out)
-    summary.notes += [*notes, note]
-    return summary
+    chosen = {name: [stories[k] for k in numbers] for name, numbers in split.items()}
+    return import_cartoon(cartoon, chosen, out, [*notes, note])
 
 
 def first_square(path: Path) -> bytes:
@@ -112,9 +111,18 @@ def _descriptions(root: Path) -> dict[str, str]:
         raise StoryganError(f"{root} holds neither descriptions.csv nor descriptions.npy: it is not Pororo-SV")
     for name, texts in _dict(path).items():
         first = next(iter(texts), "") if isinstance(texts, list | tuple | np.ndarray) else texts
-        text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
-        sentences[_key(name)] = " ".join(text.split())
+        sentences[_key(name)] = " ".join(_text(first).split())
     return sentences
+
+
+def _text(value: object) -> str:
+    """UTF-8 bytes, or the str that Python 2's bytes become in a pickle (latin1), as text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    try:
+        return str(value).encode("latin1").decode("utf-8")
+    except UnicodeError:  # it was text
+        return str(value)
 
 
 def _dict(path: Path) -> dict[object, object]:

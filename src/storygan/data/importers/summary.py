@@ -26,9 +26,10 @@ class ImportSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        """One line for what was written and one for each note, reason to skip and problem."""
+        """One line for what was written, if anything, and one for each note, reason to skip and problem."""
         counts = ", ".join(f"{split} {count}" for split, count in self.stories.items())
-        lines = [f"wrote {sum(self.stories.values())} stories ({counts}), {self.frames} frames, to {self.out}"]
+        wrote = f"wrote {sum(self.stories.values())} stories ({counts}), {self.frames} frames, to {self.out}"
+        lines = [wrote] if self.stories else []
         lines += [f"note: {note}" for note in self.notes]
         for reason, things in self.skipped.items():
             lines.append(f"skipped {len(things)}: {reason}: {abbreviated(things)}")

