@@ -30,9 +30,9 @@ def write_card(out: Path, plan: Plan) -> None:
     (out / "README.md").write_text(text)
 
 
-_PARTS = f"""**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the training
-split; `toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has; `toon-test-pair-...`
-shows throughout a character in a place where the other parts never show it:
+_PARTS = f"""**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the
+training split; `toon-test-wording-...` is told in wordings (of events, places and skies) that no other part has;
+`toon-test-pair-...` shows throughout a character in a place where the other parts never show it:
 {", ".join(f"{species} - {place}" for species, place in sorted(PAIRS))}.
 
 """
