@@ -16,6 +16,7 @@ import argparse
 import io
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.schema import read_stories, splits
 from storygan.text.clevr import parse_sentence
+from storygan.types import StoryganError
 
 ROTATION = 0.4  # radians: of every object where the true one is not fitted
 FIT_SAMPLES = 3  # while searching; the fitted story is scored at the default quality
@@ -217,8 +219,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fit", type=int, default=0, metavar="N", help="fit the jitter of the first N stories")
     parser.add_argument("--sheet", type=Path, help="save a contact sheet, ours beside theirs")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if min(arguments.workers, 1 if arguments.stories is None else arguments.stories) < 1 or arguments.fit < 0:
+        parser.error("--stories and --workers must be at least 1, --fit at least 0")
+    return arguments
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StoryganError as error:
+        sys.exit(f"clevr_fidelity.py: {error}")

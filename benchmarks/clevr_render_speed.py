@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from storygan.data.clevr.blender import Blender
 from storygan.data.clevr.render import noise_seed
 from storygan.data.clevr.scene import sample_scene
+from storygan.types import StoryganError
 
 SEED = 1_000_000  # of the scenes measured, of no data set
 NONE = {"denoise": ""}
@@ -121,8 +123,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reference", type=int, default=2048, metavar="SAMPLES")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--json", action="store_true", help="end with one JSON list")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if min(arguments.stories, *arguments.workers) < 1 or arguments.reference < 4:
+        parser.error("--stories and --workers must be at least 1, --reference at least 4")
+    return arguments
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StoryganError as error:
+        sys.exit(f"clevr_render_speed.py: {error}")

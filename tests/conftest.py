@@ -1,6 +1,7 @@
-"""Settings for every test, and a tiny data set."""
+"""Settings for every test, a tiny data set, and what is not everywhere: Blender, the official sample."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from hypothesis import settings
 from PIL import Image
 from tests.faults.tally import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 
+from storygan.data.clevr.blender import render_python
 from storygan.data.images import encode_png
 from storygan.data.schema import Story, shard_name, write_shard
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
+from storygan.types import StoryganError
 
 settings.register_profile("storygan", deadline=None)  # a machine at work is not a failure
 settings.load_profile("storygan")
@@ -59,3 +62,23 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 def tiny_dataset(make_dataset: Callable[..., Path]) -> Path:
     """Eight stories of four frames, with labels."""
     return make_dataset(stories=8)
+
+
+@pytest.fixture(scope="session")
+def blender() -> None:
+    """Skips where there is none."""
+    try:
+        there = subprocess.run([render_python(), "-c", "import bpy"], capture_output=True).returncode == 0
+    except StoryganError:
+        there = False
+    if not there:
+        pytest.skip("no render environment: make render-env")
+
+
+@pytest.fixture(scope="session")
+def official() -> Path:
+    """The sample of the original CLEVR-SV: beside the checkout of whoever has it, never part of the project."""
+    folder = Path(__file__).parents[2] / "shared" / "clevr-sv-official"
+    if not folder.is_dir():
+        pytest.skip("the official sample of CLEVR-SV is not part of the project")
+    return folder

@@ -49,11 +49,13 @@ def same(a: object, b: object) -> bool:
 
 
 def differences(run: Path, whole: Path, step: int) -> list[str]:
-    """What is not alike, bit for bit, in two runs that ended with iteration `step`; folders' names may differ."""
+    """What is not alike, bit for bit, in two runs that ended with iteration `step`. Where their folders are, how
+    long they took and how long they waited may differ."""
     checkpoint = f"checkpoints/step-{step:08d}.pt"
     one, two = (load_checkpoint(folder / checkpoint) for folder in (run, whole))
     for state in (one, two):
-        state["config"].update(run="", data={})
+        state["config"].update(run="", data={}, timeout=0)
+        assert state.pop("seconds") > 0
     files = ("metrics.jsonl", "model/model.safetensors")
     found = [] if same(one, two) else [checkpoint]
     return found + [file for file in files if (run / file).read_bytes() != (whole / file).read_bytes()]

@@ -1,4 +1,6 @@
-"""The benchmarks still fit the package: each is run once, as small as it can be. Its figures are not judged."""
+"""The benchmarks still fit the package: run once, as small as they can be. Times are not judged.
+
+Not run: `draw_onnx.py`, `editing.py`, `page.py`, `scaling.py`, `sentence_encoder.py`, `speed.py --against`."""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from storygan.data.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,3 +48,41 @@ def test_every_convolution_once() -> None:
     rows = done.stdout.splitlines()[2:]
     taken = [row.split("|")[1].split(",")[0].strip() for row in rows if "(" not in row]
     assert taken == ["ladder", "ladder", "join", "generator", "generator"]
+
+
+@pytest.mark.slow
+def test_what_is_still_right_frame_by_frame(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample")
+    command = [sys.executable, ROOT / "benchmarks/by_frame.py", "--data", tmp_path / "sample", "--split", "test"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
+    rows = [[float(share) for share in line.split(":")[1].split()] for line in done.stdout.splitlines()]
+    assert list(map(len, rows)) == [1, 2, 3, 4]
+    assert rows[0][0] > 0.8  # the first object, when it is told
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("blender")
+def test_our_frames_come_close_to_the_original_ones(official: Path, tmp_path: Path) -> None:
+    """As close as benchmarks/clevr.md says of all 48 stories; 30 dB and 0.955 are what issue 3 asks for."""
+    command = [sys.executable, ROOT / "benchmarks/clevr_fidelity.py", official, "--json"]
+    done = subprocess.run([*command, "--stories", "8"], capture_output=True, text=True, check=True, timeout=250)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["stories"] == 8
+    assert found["ssim"] > 0.95
+    assert found["psnr"] > 30
+    wrong = [([], tmp_path, 1, "clevr_fidelity.py: "), (["--stories", "0"], official, 2, "must be at least 1")]
+    for options, root, code, message in wrong:
+        done = subprocess.run([*command[:2], root, *options], capture_output=True, text=True, timeout=60)
+        assert done.returncode == code
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("blender")
+def test_every_setting_of_the_renderer_once(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks/clevr_render_speed.py", "--stories", "1", "--reference", "256"]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, timeout=280, cwd=tmp_path)
+    rows = {row["setting"]: row for row in json.loads(done.stdout.splitlines()[-1])}
+    assert rows["default: 2x, 2 samples, fast denoiser"]["worst"] > 36
+    assert rows["default, 2 workers"]["rate"] > 0

@@ -88,7 +88,8 @@ def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeyp
         ([*STORY, "--file", "story.txt"], "not both"),
         (["--file", "no-such.txt"], "no-such.txt"),
         ([*STORY, "--samples", "0"], "at least 1"),
-        ([*STORY, "--samples", "many"], "samples"),
+        ([*STORY, "--samples", "many"], "--samples many: give a whole number (see storygan generate --help)"),
+        ([*STORY, "--scale", "65"], "--scale is 65: it must be at most 64"),
         ([*STORY, "--out", "story.bmp"], "story.bmp"),
         ([*STORY, "--colour", "red"], "--colour"),
     ],
@@ -118,6 +119,7 @@ HUGE = str(2**63)
         (["data", "render-toon", "x", "--train", "1", "--seed", HUGE], "seed 9"),
         (["data", "render-clevr", "x", "--train", "1", "--seed", HUGE], "seed 9"),
         (["data", "render-clevr", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
+        (["data", "import", "clevr-sv", "y", "x", "--train-below=-3"], "train_below is -3: it must be at least 0"),
         (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
         (["train-recognizer", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0: it must be at least 1"),
         (["train", "--data.path", "x", "--adam.lr_generator=-1"], "adam.lr_generator is -1.0: it must be 0 or more"),
@@ -216,6 +218,11 @@ def test_train_and_resume(tiny_dataset: Path, tmp_path: Path, capsys: Errors) ->
     assert main(["train", "--resume", run, "--iterations", "3"]) == 0
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [2, 3]
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    capsys.readouterr()
+    said = fails(capsys, 2, "train", "--resume", run, "--iterations", "2")
+    assert "has done 3 iterations, more than --iterations 2: ask for more" in said
+    assert (tmp_path / "run" / "config.yaml").read_text() == config
     assert main(["generate", *STORY, "--model", f"{run}/model", "--out", str(tmp_path / "s.png")]) == 0
 
 
@@ -224,10 +231,14 @@ def test_train_and_resume(tiny_dataset: Path, tmp_path: Path, capsys: Errors) ->
     [
         ((), 2, "--data.path"),
         (("--data.path", "nowhere"), 1, "nowhere"),
-        (("--config", "no.yaml"), 2, "no.yaml"),
-        (("--resume", "no-run"), 2, "no-run"),
+        (("--config", "no.yaml"), 2, "--config: File does not exist: '"),
+        (("--resume", "no-run"), 2, "no-run holds no run to resume: name one, --resume RUN_FOLDER"),
+        (("--resume",), 2, "holds no run to resume: name one, --resume RUN_FOLDER"),
+        (("--iterations", "1e3"), 2, "--iterations 1000.0: give a whole number (see storygan train --help)"),
+        (("--loss.kl", "much"), 2, "--loss.kl much: give a number (see"),
+        (("--loss.mismatched", "3"), 2, "--loss.mismatched 3: give true or false (see"),
         (("--loss.alfa", "1"), 2, "--loss.alfa"),
-        (("--model.variant", "dcgan"), 2, "variant"),
+        (("--model.variant", "dcgan"), 2, "--model.variant dcgan: give one of storygan, imagegan, svc, svfn (see"),
         (("--batch_size", "1", "--data.path", "x"), 2, "batch_size is 1"),
     ],
 )

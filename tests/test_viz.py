@@ -53,6 +53,26 @@ def test_a_picture_larger_than_its_format_is_one_clear_line(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_picture_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    viz.save_story(FRAMES, tmp_path / "s.webp")
+    before = (tmp_path / "s.webp").read_bytes()
+    with pytest.raises(StoryganError, match="cannot write"):
+        viz.save_story(np.zeros((1, 2100, 1, 8, 3), np.uint8), tmp_path / "s.webp")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("s.webp", before)]
+
+
+def test_a_picture_takes_bounded_memory(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--scale is 65"):
+        viz.check_out(tmp_path / "s.png", 65)
+    many = np.broadcast_to(FRAMES[:1], (10_000, *FRAMES.shape[1:]))
+    for name in ("s.png", "s.gif"):
+        with pytest.raises(UsageError, match=r"pixels: lower --scale"):
+            viz.save_story(many, tmp_path / name, 64)
+    with pytest.raises(UsageError, match=r"pixels: lower --scale"):
+        viz.sheet([viz.Row("", FRAMES[0])] * 10_000, 64)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_sheet_holds_every_frame_and_its_words() -> None:
     rows = [viz.Row("one", FRAMES[0], ["a word", "", "two words"]), viz.Row("", FRAMES[1, :2])]
     page = viz.sheet(rows, scale=4)

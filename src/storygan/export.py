@@ -65,9 +65,6 @@ def export_onnx(model: StoryGAN, out: str | Path) -> float:
         UsageError: where `out` cannot be a file.
         StoryganError: where the graph differs from PyTorch by more than `TOLERANCE`.
     """
-    import onnxruntime  # noqa: F401  # what is missing is missed before the work that takes long
-    import onnxscript  # noqa: F401
-
     out = Path(out)
     check_graph_file(out)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch:
@@ -79,7 +76,10 @@ def export_onnx(model: StoryGAN, out: str | Path) -> float:
 
 
 def check_graph_file(out: Path) -> None:
-    """Raise UsageError where `out` cannot be written, before the work that takes long."""
+    """Before the work that takes long: UsageError where `out` cannot be written, ImportError without the extra."""
+    import onnxruntime  # noqa: F401
+    import onnxscript  # noqa: F401
+
     if not out.parent.is_dir():
         raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
     if out.is_dir():

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from storygan.types import StoryganError, UsageError
+from storygan.files import write_whole
+from storygan.types import StoryganError, UsageError, require_whole
 
+MOST_SCALE = 64
+MOST_PIXELS = 2**27
+"""Of a picture, which takes ten bytes of memory for each while it is drawn and written."""
 GAP = 2
 """White pixels between frames."""
 FONT, LINE, LINES = 12, 15, 4
@@ -19,8 +25,12 @@ FONT, LINE, LINES = 12, 15, 4
 
 
 def strips(frames: np.ndarray, scale: int = 1) -> np.ndarray:
-    """N stories under one another, T frames side by side: (N, T, H, W, 3) -> (h, w, 3), each pixel `scale` large."""
+    """N stories under one another, T frames side by side: (N, T, H, W, 3) -> (h, w, 3), each pixel `scale` large.
+
+    UsageError where that is more than MOST_PIXELS.
+    """
     N, T, H, W, _ = frames.shape
+    _require_room(scale * (T * (W + GAP) - GAP), scale * (N * (H + GAP) - GAP))
     page = np.full((N * (H + GAP) - GAP, T * (W + GAP) - GAP, 3), 255, dtype=np.uint8)
     for n in range(N):
         for t in range(T):
@@ -41,13 +51,17 @@ class Row:
 
 
 def sheet(rows: Sequence[Row], scale: int = 2) -> np.ndarray:
-    """Rows of frames of one size under one another, with their words: (h, w, 3). Rows may differ in length."""
+    """Rows of frames of one size under one another, with their words: (h, w, 3). Rows may differ in length.
+
+    UsageError where that is more than MOST_PIXELS.
+    """
     H, W = (scale * size for size in rows[0].frames.shape[1:3])
     font, cell = ImageFont.load_default(FONT), W + FONT
     margin = max(cell, 128)
     told = [[lines(caption, W) for caption in row.captions] for row in rows]
     heights = [H + LINE * max(map(len, captions), default=0) + FONT for captions in told]
     size = margin + cell * max(len(row.frames) for row in rows), FONT + sum(heights)
+    _require_room(*size)
     page = Image.new("RGB", size, "white")
     draw, top = ImageDraw.Draw(page), FONT
     for row, captions, height in zip(rows, told, heights, strict=True):
@@ -67,30 +81,33 @@ def lines(text: str, width: int) -> list[str]:
     return wrap(text, max(1, int(width / (0.55 * FONT))), max_lines=LINES, placeholder=" ...")
 
 
-def save_image(image: np.ndarray, path: Path) -> None:
-    """uint8 (H, W, 3) -> an image file, format by its ending."""
-    Image.fromarray(image).save(path)
+def _require_room(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        size = f"{width:,} x {height:,}"
+        raise UsageError(f"a picture of {size} pixels: lower --scale, draw fewer, or give --out a folder")
 
 
-def save_gif(frames: np.ndarray, path: Path, scale: int = 1, milliseconds: int = 800) -> None:
-    """The stories under one another, one picture of the animation for each t."""
-    pictures = [Image.fromarray(strips(frames[:, t : t + 1], scale)) for t in range(frames.shape[1])]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+def encode(pictures: Sequence[np.ndarray], ending: str, **options: Any) -> bytes:
+    """uint8 (H, W, 3) -> an image file, its format by its ending; of several, the first's animation.
 
-
-def save_frames(frames: np.ndarray, folder: Path) -> None:
-    """One PNG a frame: `story-1-frame-1.png`, ..."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for n, story in enumerate(frames, 1):
-        for t, frame in enumerate(story, 1):
-            save_image(frame, folder / f"story-{n}-frame-{t}.png")
+    OSError, ValueError where a picture is larger than the format allows.
+    """
+    first, *others = map(Image.fromarray, pictures)
+    file = io.BytesIO()
+    if others:
+        options |= {"save_all": True, "append_images": others}
+    first.save(file, Image.registered_extensions()[ending.lower()], **options)
+    return file.getvalue()
 
 
 KINDS = ("", ".gif", ".png", ".jpg", ".jpeg", ".webp")
+MILLISECONDS = 800
+"""That an animation shows each frame."""
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, scale: int = 1) -> None:
     """Raise UsageError where `save_story` would not know what to write, before anything is drawn."""
+    require_whole("--scale", scale, 1, MOST_SCALE)
     if out.suffix.lower() not in KINDS:
         raise UsageError(f"{out}: give a name that ends in .png, .jpg, .webp or .gif, or a folder without an ending")
     if not out.parent.is_dir():
@@ -98,28 +115,33 @@ def check_out(out: Path) -> None:
 
 
 def save_story(frames: np.ndarray, out: Path, scale: int = 2) -> None:
-    """Write frames as `out` asks: `.gif` an animation, `.png`/`.jpg`/`.webp` strips, no ending a folder of frames.
+    """Write frames as `out` asks: `.gif` an animation, the stories under one another, `.png`/`.jpg`/`.webp` strips, no
+    ending a folder with a PNG for each frame (`story-1-frame-1.png`, ...). A file that was there stays until the new
+    one is whole.
 
     Raises:
-        UsageError: on another ending.
+        UsageError: on another ending, or a picture of more than MOST_PIXELS.
         StoryganError: where `out` cannot be written.
     """
-    _save(frames, strips(frames, scale), out, scale)
+    _save(frames, lambda: strips(frames, scale), out, scale)
 
 
 def save_sheet(rows: Sequence[Row], out: Path, scale: int = 2) -> None:
     """Write rows of frames as `out` asks, as `save_story` does; words are on a picture alone."""
-    _save(np.stack([row.frames for row in rows]), sheet(rows, scale), out, scale)
+    _save(np.stack([row.frames for row in rows]), lambda: sheet(rows, scale), out, scale)
 
 
-def _save(frames: np.ndarray, picture: np.ndarray, out: Path, scale: int) -> None:
-    check_out(out)
+def _save(frames: np.ndarray, picture: Callable[[], np.ndarray], out: Path, scale: int) -> None:
+    check_out(out, scale)
     try:
         if out.suffix == "":
-            save_frames(frames, out)
+            out.mkdir(parents=True, exist_ok=True)
+            for n, t in np.ndindex(frames.shape[:2]):
+                write_whole(out / f"story-{n + 1}-frame-{t + 1}.png", encode([frames[n, t]], ".png"))
         elif out.suffix.lower() == ".gif":
-            save_gif(frames, out, scale)
+            moments = [strips(frames[:, t : t + 1], scale) for t in range(frames.shape[1])]
+            write_whole(out, encode(moments, ".gif", duration=MILLISECONDS, loop=0))
         else:
-            save_image(picture, out)
+            write_whole(out, encode([picture()], out.suffix))
     except (OSError, ValueError) as error:  # the second: more pixels than the format has numbers for
         raise StoryganError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error

@@ -13,13 +13,13 @@ from tests.faults.processes import run
 from tests.faults.tally import fault
 from tests.tiny_clevr_sv import main as write_tiny_clevr_sv
 
-from storygan.data.clevr.blender import render_python
 from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.text import embedding_cache
 from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.training.checkpoint import newest_checkpoint
 from storygan.types import StoryganError
+from storygan.viz import save_story
 
 
 def files(folder: Path) -> list[str]:
@@ -85,11 +85,8 @@ def test_a_full_disk_while_stories_are_drawn(tmp_path: Path, disk: SmallDisk) ->
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("blender")
 def test_a_full_disk_while_blender_renders(tmp_path: Path, disk: SmallDisk) -> None:
-    try:
-        render_python()
-    except StoryganError:
-        pytest.skip("no render environment: make render-env")
     folder = disk.mount("32k") / "clevr"
     arguments = ["data", "render-clevr", str(folder), "--train=4", "--workers=2"]
     with fault("a full disk while Blender renders"):
@@ -112,6 +109,19 @@ def test_a_full_disk_while_stories_are_imported(tmp_path: Path, disk: SmallDisk)
         with pytest.raises(StoryganError, match="cannot be written: No space left on device"):
             import_clevr_sv(tmp_path / "original", out, train_below=10)
         assert not list(disk.path.iterdir())
+
+
+def test_a_full_disk_while_a_picture_is_saved_over_another(disk: SmallDisk) -> None:
+    folder, noise = disk.mount("64k"), np.random.default_rng(0).integers(0, 256, (8, 4, 64, 64, 3), dtype=np.uint8)
+    for name in ("story.png", "story.gif"):
+        save_story(noise[:1, :1], folder / name, 1)
+        before = (folder / name).read_bytes()
+        with fault("a full disk while a picture is saved over another"):
+            with pytest.raises(StoryganError, match=f"{name} cannot be written: No space left on device"):
+                save_story(noise, folder / name, 1)
+            assert (folder / name).read_bytes() == before
+            assert files(folder) == [name]
+        (folder / name).unlink()
 
 
 def test_a_run_folder_that_is_read_only(data: Path, tmp_path: Path, disk: SmallDisk) -> None:

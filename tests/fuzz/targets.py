@@ -53,6 +53,7 @@ from storygan.data.plan import read_plan
 from storygan.data.restricted_pickle import load_pickle
 from storygan.data.schema import Story, write_shard
 from storygan.data.toon.render import ToonPlan
+from storygan.models.card import add_results, make_card, read_card
 from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
@@ -68,6 +69,8 @@ PLANTED = Path(tempfile.gettempdir()) / f"fuzz-was-here-{os.getpid()}"
 """What hostile contents would write if something in them were run, or a name led out of its folder."""
 LONGEST = 4000
 """Characters of an error line."""
+_ROW = {"object_accuracy": {"mean": 0.5, "low": 0.4, "high": 0.6}}
+RESULTS = {"data": "x", "split": "test", "stories": 2, "seed": 0, "rows": {"model": _ROW}}
 SENTENCES = ["large red rubber cube at (2.18, -2.85)", "a small, grey metallic sphere (0,1)."]
 
 
@@ -650,6 +653,21 @@ model_file(
 model_file("README.md", lambda: iter([b"\xff", b"\x00", b"---\n- [" * 1000, b"# " * 10**6]))
 
 
+def _cards(folder: Path) -> Iterator[bytes]:
+    card = make_card(ModelConfig())
+    yield add_results(card, RESULTS).encode()
+    for matter in ("foo: [1, 2", "- a", "model-index: 3", "a: &a [1]\nb: *a", "model-index: [{}]", "[" * 2000):
+        yield f"---\n{matter}\n---\n# A model\n".encode()
+    yield b"# A model\n"
+
+
+@target("model card, with results", _cards)
+def _(folder: Path, content: bytes) -> None:
+    """What `storygan evaluate --card` does."""
+    write(folder / "README.md", content)
+    add_results(read_card(folder / "README.md"), RESULTS)
+
+
 def recognizer_file(name: str, contents: Callable[[Path], Iterator[bytes]]) -> None:
     """One file of a recognizer's folder."""
 
@@ -905,7 +923,7 @@ def _(folder: Path, content: bytes) -> None:
     """Cut as a run that goes on cuts it, and drawn as a comparison draws it."""
     write(folder / "metrics.jsonl", content)
     ElementTree.fromstring(draw_curves({"a": read_curves(folder / "metrics.jsonl")}))
-    run = RunFolder(TrainConfig(run=str(folder)), resume=True, fingerprint="")
+    run = RunFolder(TrainConfig(run=str(folder)), resume=True, fingerprint="", stories=0)
     run._cut_metrics(2)
 
 

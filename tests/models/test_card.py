@@ -11,11 +11,11 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from storygan.config import DataConfig, ModelConfig, TrainConfig
-from storygan.models.card import add_results, make_card
+from storygan.models.card import add_results, make_card, read_card
 from storygan.models.model_folder import SHIPPED, shipped_models
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
-from storygan.types import StoryganError
+from storygan.types import StoryganError, UsageError
 
 REPORT = {
     "data": "clevr",
@@ -37,8 +37,9 @@ def front_matter(card: str) -> dict[str, object]:
 
 
 def test_a_card_says_what_is_known() -> None:
-    training = TrainConfig(run="/home/me/runs/a", data=DataConfig("/home/me/data/clevr"), iterations=500, batch_size=8)
-    card = make_card(ModelConfig("svc", T=5), "clevr", training, 400, license="mit")
+    folders = {"run": "/home/me/runs/b", "start": "/home/me/runs/a/model", "teacher": "/home/me/runs/teacher"}
+    training = TrainConfig(**folders, data=DataConfig("/home/me/data/clevr"), iterations=500, batch_size=8)  # type: ignore[arg-type]
+    card = make_card(ModelConfig("svc", T=5), "clevr", training, 400, 2000, "12.3 minutes on 2 cores (x86_64)", "mit")
     assert front_matter(card) == {
         "language": "en",
         "license": "mit",
@@ -46,9 +47,11 @@ def test_a_card_says_what_is_known() -> None:
         "pipeline_tag": "text-to-image",
         "tags": ["story-visualization", "text-to-image", "gan", "svc", "clevr-sv"],
     }
-    assert "400 iterations of 8 stories" in card
+    assert "400 iterations, each on 8 of 2,000 stories, in 12.3 minutes on 2 cores (x86_64).\n" in card
+    assert "It began with the weights of `a/model`" in card
     assert "variant: svc" not in card.split("```yaml")[0]
-    assert "path: clevr\n" in card
+    for told in ("run: b\n", "start: a/model\n", "teacher: teacher\n", "path: clevr\n"):
+        assert told in card
     assert "/home/me" not in card
 
 
@@ -94,6 +97,23 @@ def test_results_are_added_to_a_card_by_hand() -> None:
     card = add_results("---\nlicense: mit\n---\n# Mine\n\nA text.\n", REPORT)
     assert front_matter(card)["license"] == "mit"
     assert "A text.\n\n## How good it is\n\nOn 100 stories of clevr, split test" in card
+
+
+def test_results_are_added_to_a_card_without_front_matter(capfd: pytest.CaptureFixture[str]) -> None:
+    card = add_results("# Mine\n", REPORT)
+    assert front_matter(card)["library_name"] == "storygan"
+    assert "# Mine\n\n## How good it is" in card
+    assert capfd.readouterr().err == ""
+
+
+BAD_MATTER = ["foo: [1, 2", "- a", "model-index: 3", "a: &a [1]\nb: *a", "model-index: [{}]", "tags: {"]
+
+
+@pytest.mark.parametrize("matter", BAD_MATTER)
+def test_a_card_that_cannot_take_results_is_one_line(matter: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{matter}\n---\n# Mine\n")
+    with pytest.raises(UsageError, match=r"README\.md is no model card whose results can be written: "):
+        read_card(tmp_path / "README.md")
 
 
 def test_saving_writes_a_card_where_there_is_none_and_keeps_one_that_is(tmp_path: Path) -> None:

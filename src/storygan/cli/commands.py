@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from storygan import __version__
@@ -22,6 +23,7 @@ from storygan.cli.measuring import (
 from storygan.cli.parser import Parser, subcommand, use_threads
 from storygan.cli.signals import Ended, ended_by_signals
 from storygan.cli.training import compare, compare_options, train, train_options
+from storygan.files import is_file
 from storygan.types import StoryganError, ToldElsewhere, out_of_memory
 
 EXTRAS = {
@@ -111,5 +113,6 @@ def resume_folder(arguments: list[str]) -> list[str]:
     if at + 1 == len(arguments) or arguments[at + 1].startswith("--"):
         return arguments
     run = arguments[at + 1]
-    config = ["--config", f"{run}/config.yaml"] if run else []
-    return ["train", *config, *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]
+    config = f"{run}/config.yaml"
+    given = ["--config", config] if run and is_file(Path(config)) else []  # `train` says that there is no run
+    return ["train", *given, *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]

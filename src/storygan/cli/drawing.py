@@ -19,7 +19,9 @@ SHIPPED_MODEL = "clevr-sv"
 
 def story_options(parser: ArgumentParser, out: str) -> None:
     """What every command takes that draws a story; `out` is the default of --out."""
-    parser.add_argument("sentences", nargs="*", help="the story, one sentence an argument; none: --file or stdin")
+    parser.add_argument(
+        "sentences", nargs="*", default=[], help="the story, one sentence an argument; none: --file or stdin"
+    )
     parser.add_argument("--file", type=named_path, help="a text file, one sentence a line")
     parser.add_argument(
         "--model", type=named_path, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id"
@@ -38,8 +40,6 @@ def generate_options(parser: ArgumentParser) -> None:
 def generate(args: Namespace) -> None:
     """`storygan generate`."""
     story = read_story(args.sentences, args.file)
-    if args.samples < 1 or args.scale < 1:
-        raise UsageError("--samples and --scale must be at least 1")
     gc.set_threshold(100_000)  # importing PyTorch makes many objects, all of which stay; this process is short
     from storygan import viz
     from storygan.models.folding import fold
@@ -47,7 +47,7 @@ def generate(args: Namespace) -> None:
     from storygan.models.storygan import StoryGAN
 
     out = Path(args.out)
-    viz.check_out(out)
+    viz.check_out(out, args.scale)
     keep_memory()
     model = fold(StoryGAN.from_pretrained(args.model))
     frames = model.generate(story, samples=args.samples, seed=args.seed)
@@ -86,9 +86,9 @@ def export(args: Namespace) -> None:
     from storygan.export import CHECKED, check_graph_file, export_onnx
     from storygan.models.storygan import StoryGAN
 
-    model = StoryGAN.from_pretrained(args.model)
     out = Path(args.out or f"{Path(args.model).resolve().name}.onnx")
     check_graph_file(out)
+    model = StoryGAN.from_pretrained(args.model)
     print(f"{args.model}: the graph is traced and checked, which takes a quarter of a minute", flush=True)
     difference = export_onnx(model, out)
     sizes = ", ".join(map(str, CHECKED))

@@ -10,7 +10,6 @@ from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.drawing import read_story, story_options
 from storygan.cli.parser import subcommand
-from storygan.types import UsageError
 
 
 def edit_options(parser: ArgumentParser) -> None:
@@ -40,13 +39,11 @@ def edit(args: Namespace) -> None:
     """`storygan edit ...`."""
     options = args[args.edit]
     story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
-    if samples < 1 or options.scale < 1:
-        raise UsageError("--samples and --scale must be at least 1")
     from storygan import editing, viz
     from storygan.models.folding import fold
     from storygan.models.storygan import StoryGAN
 
-    viz.check_out(out)
+    viz.check_out(out, options.scale)
     model = fold(StoryGAN.from_pretrained(options.model))
     EDIT_COMMANDS[args.edit](options, model, editing.draw(model, story, options.seed, samples), out)
 

@@ -9,7 +9,6 @@ from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.drawing import SHIPPED_MODEL
 from storygan.cli.parser import named_path, recognizer_option, threads_option
-from storygan.types import UsageError
 
 
 def evaluate_options(parser: ArgumentParser) -> None:
@@ -34,21 +33,19 @@ def evaluate_options(parser: ArgumentParser) -> None:
 
 def evaluate(args: Namespace) -> None:
     """`storygan evaluate`."""
-    card = Path(args.model) / "README.md"
-    if args.card and not card.is_file():
-        raise UsageError(f"--card: there is no {card}; give a model folder")
     from storygan.evaluation.report import evaluate as measure
+    from storygan.files import write_whole
+    from storygan.models.card import add_results, read_card
     from storygan.models.memory import keep_memory
 
+    path = Path(args.model) / "README.md"
+    card = read_card(path) if args.card else ""
     keep_memory()
     sheet = Path(args.sheet) if args.sheet else None
     report = measure(args.model, args.data, args.split, args.stories, args.seed, args.recognizer, args.only, sheet)
-    if args.card:
-        from storygan.files import write_whole
-        from storygan.models.card import add_results
-
-        write_whole(card, add_results(card.read_text(), report.to_dict()))
     print(json.dumps(report.to_dict()) if args.json else report)
+    if args.card:
+        write_whole(path, add_results(card, report.to_dict()))
 
 
 def train_recognizer_options(parser: ArgumentParser) -> None:

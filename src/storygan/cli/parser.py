@@ -40,13 +40,16 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
-        message, parser = _lacking(self, message)
+        message, parser = _in_words(self, " ".join(message.split()))
         command = parser.prog.replace(" [options]", "")
-        self.exit(2, f"storygan: {printable(' '.join(message.split()), 2000)} (see {command} --help)\n")
+        self.exit(2, f"storygan: {printable(message, 2000)} (see {command} --help)\n")
 
 
-def _lacking(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]:
-    """What the library says is lacking, in a user's words, and the parser of the subcommand that lacks it.
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+
+
+def _in_words(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]:
+    """What the library says is lacking or of the wrong kind, in a user's words, and the parser of the subcommand.
 
     The library speaks of keys: `edit.sentence.to` for the option `--to` of `storygan edit sentence`.
     """
@@ -55,6 +58,12 @@ def _lacking(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]
         return f"give {', '.join(name for name, _ in named)}", named[0][1]
     if found := re.fullmatch(r'expected "([^"]*)" to be one of \{(.*)\}, but it was not provided\.', message):
         return f"say which: {', '.join(re.split(r', ?', found[2]))}", _find(parser, found[1])[1]
+    if found := re.fullmatch(r'Parser key "([^"]*)": (.*)', message):
+        (name, parser), text = _find(parser, found[1]), found[2]
+        if kind := re.fullmatch(r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*)\])\. Got value: (.*)", text):
+            wanted = KINDS.get(kind[1], kind[1]) if kind[1] else f"one of {kind[2].replace(chr(39), '')}"
+            return f"{name} {kind[3]}: give {wanted}", parser
+        return f"{name}: {text}", parser
     return message, parser
 
 

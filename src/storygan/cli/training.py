@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from storygan.cli.parser import named_path, plain_yaml, recognizer_option
 from storygan.config import VARIANTS, TrainConfig
-from storygan.files import read_text
+from storygan.files import is_file, read_text
 from storygan.types import UsageError
 
 
@@ -25,7 +25,9 @@ def train(args: Namespace) -> None:
     """`storygan train`."""
     values = args.as_dict()
     values.pop("config", None)
-    resume = values.pop("resume")
+    resume, run = values.pop("resume"), values["run"]
+    if resume and run and not is_file(Path(run) / "config.yaml"):
+        raise UsageError(f"{run} holds no run to resume: name one, --resume RUN_FOLDER, or start one with --config")
     config = training_config(values)
     from storygan.training.loop import train as train_loop
 

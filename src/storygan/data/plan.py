@@ -80,7 +80,12 @@ def read_plan(out: Path, kind: type[MadePlan]) -> MadePlan:
 
 
 def keep_plan(out: Path, plan: Plan) -> None:
-    """Keep the plan in `out`, or compare it with the one that is there: StoryganError where it is another."""
+    """Keep the plan in `out`, or compare it with the one that is there.
+
+    UsageError where `out` is a file; StoryganError where it was begun with another plan, or holds other files.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: name a folder")
     out.mkdir(parents=True, exist_ok=True)
     if (out / FILE).exists():
         there = asdict(read_plan(out, type(plan)))

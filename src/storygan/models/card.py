@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from storygan.config import ModelConfig, TrainConfig
+from storygan.files import parse_yaml, read_text
+from storygan.types import UsageError, reason
 
 READS = {
     "clevr": "Sentences are CLEVR-SV's: `large red rubber cube at (-1.8, 1.5)`.",
@@ -22,6 +24,8 @@ def make_card(
     encoder: str = "",
     training: TrainConfig | None = None,
     iterations: int = 0,
+    stories: int = 0,
+    time: str = "",
     license: str = "",
 ) -> str:
     """A card from what is known.
@@ -30,7 +34,9 @@ def make_card(
         config: of the model.
         encoder: kind of its sentence encoder, where it has one.
         training: how it was trained, where that is known, and
-        iterations: for how long.
+        iterations: for how long,
+        stories: on how many,
+        time: by the clock and on what machine, `12 minutes on 2 cores (x86_64)`.
         license: the hub's name of it, such as `cc-by-sa-4.0`. Only who shares a model can know what its data allow, so
             without one the card says `other`, not stated.
 
@@ -52,10 +58,11 @@ def make_card(
     )
     trained = "It is not known how this model was trained.\n"
     if training is not None:
-        fields = training.to_dict()
-        fields["run"], fields["data"]["path"] = Path(training.run).name, Path(training.data.path).name
-        dump = yaml.safe_dump(fields, sort_keys=False)
-        trained = f"{iterations:,} iterations of {training.batch_size} stories:\n\n```yaml\n{dump}```\n"
+        dump = yaml.safe_dump(_without_folders(training), sort_keys=False)
+        trained = f"{iterations:,} iterations, each on {training.batch_size} of {stories:,} stories, in {time}.\n"
+        if training.start:
+            trained += f"It began with the weights of `{_name(training.start)}`, whose training comes on top.\n"
+        trained += f"\n```yaml\n{dump}```\n"
     return f"""---
 {data.to_yaml()}
 ---
@@ -84,6 +91,34 @@ Not measured. `storygan evaluate --model FOLDER --data DATA --card` measures it 
 64x64 pixels, stories of exactly {config.T} sentences, and nothing that its training data do not show. The
 discriminators are not part of it.
 """
+
+
+def _without_folders(training: TrainConfig) -> dict[str, Any]:
+    """The configuration with the last part of each path alone: where somebody keeps his files is not for the hub."""
+    fields = training.to_dict()
+    fields["data"]["path"] = _name(training.data.path)
+    for name in ("run", "start", "teacher"):
+        if fields[name]:
+            fields[name] = _name(fields[name])
+    return fields
+
+
+def _name(path: str) -> str:
+    """`clevr` of `/home/me/data/clevr`; of a run's model folder, `runs/a/model`, `a/model`."""
+    parts = Path(path).parts
+    return "/".join(parts[-2:]) if parts[-1:] == ("model",) else Path(path).name
+
+
+def read_card(path: Path) -> str:
+    """A card that results can be added to. UsageError where it cannot be read, or its front matter is not a card's."""
+    try:
+        card = read_text(path)
+        _parsed(card)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no {path}: give a model folder") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is no model card whose results can be written: {reason(error)}") from error
+    return card
 
 
 def add_results(card: str, report: Mapping[str, Any]) -> str:
@@ -118,11 +153,10 @@ def results_table(
 
 def add_metadata(card: str, report: Mapping[str, Any]) -> str:
     """The same, in the front matter alone: for a card whose text says it in its own way."""
-    from huggingface_hub import EvalResult, ModelCard, ModelCardData
+    from huggingface_hub import EvalResult
 
     values = report["rows"]["model"]
-    parsed = ModelCard(card)
-    assert isinstance(parsed.data, ModelCardData)
+    parsed = _parsed(card)
     parsed.data.model_name = "storygan"
     parsed.data.eval_results = [
         EvalResult(
@@ -137,6 +171,18 @@ def add_metadata(card: str, report: Mapping[str, Any]) -> str:
         for name, value in values.items()
     ]
     return str(parsed)
+
+
+def _parsed(card: str) -> Any:
+    """The hub's ModelCard. ValueError, TypeError, yaml.YAMLError: the front matter is not one that the hub reads."""
+    from huggingface_hub import ModelCard
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    matter = REGEX_YAML_BLOCK.search(card)
+    if matter is None:
+        return ModelCard(f"---\nlibrary_name: storygan\n---\n\n{card}")
+    parse_yaml(matter.group(2))  # bounded, as the hub's reader is not
+    return ModelCard(card)
 
 
 def _cell(value: Mapping[str, float] | None) -> str:

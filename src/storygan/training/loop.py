@@ -55,7 +55,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path | None:
         with processes.together():
             dataset = open_split(config.data.path, config.data.split)
             check_fit(config, dataset, processes.number)
-            run = (RunFolder if processes.first else UnwrittenRunFolder)(config, resume, dataset.fingerprint)
+            folder = RunFolder if processes.first else UnwrittenRunFolder
+            run = folder(config, resume, dataset.fingerprint, len(dataset))
             opened.enter_context(run)
             trainer = Trainer.build(config, dataset, processes)
         processes.require_same(dataset.fingerprint, trainer.S)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import platform
+import time
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 import yaml
-from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from storygan import viz
 from storygan.config import TrainConfig
+from storygan.cores import cores
 from storygan.files import cannot_write, write_whole
 from storygan.models.card import make_card
 from storygan.models.storygan import StoryGAN
@@ -27,18 +29,21 @@ MODEL = "model"
 """The model folder, within the run folder."""
 DATA = "data"
 """The fingerprint of the data set, in a checkpoint."""
+SECONDS = "seconds"
+"""Of training so far, in a checkpoint."""
 
 
 class RunFolder:
     """A run folder for a new run or for one that goes on. `with RunFolder(...) as run` locks it and writes nothing.
 
     Raises:
-        UsageError: a new run in a folder that holds one, or the other way round; a run of other data.
+        UsageError: a new run in a folder that holds one, or the other way round; a run of other data, or of more
+            iterations.
         StoryganError: another process has the run.
     """
 
-    def __init__(self, config: TrainConfig, resume: bool, fingerprint: str) -> None:
-        self.config, self.resume, self.fingerprint = config, resume, fingerprint
+    def __init__(self, config: TrainConfig, resume: bool, fingerprint: str, stories: int) -> None:
+        self.config, self.resume, self.fingerprint, self.stories = config, resume, fingerprint, stories
         self.path = Path(config.run)
         self.checkpoints = self.path / "checkpoints"
         self.checkpoint: dict[str, Any] | None = None
@@ -55,6 +60,7 @@ class RunFolder:
         try:
             self.checkpoint = newest_checkpoint(self.checkpoints)
             self._require_same_data()
+            self._require_more()
         except BaseException:
             self._lock.release()
             raise
@@ -76,9 +82,18 @@ class RunFolder:
                 f"{was}, now {self.fingerprint}): bring those back, or start a new run"
             )
 
+    def _require_more(self) -> None:
+        """Raise UsageError where the run is beyond what is asked for."""
+        done = (self.checkpoint or {}).get("step", 0)
+        if self.config.iterations < done:
+            raise UsageError(
+                f"{self.path} has done {done} iterations, more than --iterations {self.config.iterations}: ask for more"
+            )
+
     def begin(self) -> None:
         """Write the configuration and open the logs, cut to where the run stands."""
         step = self.checkpoint["step"] if self.checkpoint else 0
+        self._began = time.monotonic() - (self.checkpoint or {}).get(SECONDS, 0.0)
         write_whole(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
         self._cut_metrics(step)
         for left in self.checkpoints.glob("*.tmp"):
@@ -107,20 +122,25 @@ class RunFolder:
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         strips = viz.strips(frames)
-        png = io.BytesIO()
-        Image.fromarray(strips).save(png, "PNG")
-        write_whole(folder / f"step-{step:08d}.png", png.getvalue())
+        write_whole(folder / f"step-{step:08d}.png", viz.encode([strips], ".png"))
         self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
 
     def save_checkpoint(self, step: int, state: dict[str, Any], prune: bool) -> Path:
         """Write a checkpoint; `prune`: keep the newest alone."""
         keep = self.config.keep_checkpoints if prune else None
-        return save_checkpoint(self.checkpoints, step, {**state, DATA: self.fingerprint}, keep)
+        known = {DATA: self.fingerprint, SECONDS: time.monotonic() - self._began}
+        return save_checkpoint(self.checkpoints, step, {**state, **known}, keep)
 
     def save_model(self, step: int, model: StoryGAN) -> None:
         """Write the model folder, ready for `StoryGAN.from_pretrained`."""
-        model.card = make_card(self.config.model, self.config.sentence_encoder, self.config, step)
+        spent = f"{(time.monotonic() - self._began) / 60:,.1f} minutes on {_machine()}"
+        model.card = make_card(self.config.model, self.config.sentence_encoder, self.config, step, self.stories, spent)
         model.save_pretrained(self.path / MODEL)
+
+
+def _machine() -> str:
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{cores()} cores ({platform.machine()}{gpu})"
 
 
 class UnwrittenRunFolder(RunFolder):

@@ -14,7 +14,7 @@ from filelock import FileLock
 from PIL import Image
 
 from storygan.data.clevr import blender, render
-from storygan.data.clevr.blender import Blender, render_python
+from storygan.data.clevr.blender import Blender
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene
 from storygan.data.schema import read_stories
@@ -198,22 +198,8 @@ def test_impossible_wishes_are_refused(tmp_path: Path, options: dict, message: s
 # --- Blender itself -------------------------------------------------------------------------------------------------
 
 
-def _has_blender() -> bool:
-    try:
-        python = render_python()
-    except StoryganError:
-        return False
-    return subprocess.run([python, "-c", "import bpy"], capture_output=True, check=False).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def real() -> None:
-    if not _has_blender():
-        pytest.skip("no render environment: make render-env")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("real")
+@pytest.mark.usefixtures("blender")
 def test_blender_draws_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -> None:
     render_clevr(tmp_path / "one", train=4, workers=1)
     render_clevr(tmp_path / "two", train=4, workers=2)
@@ -221,7 +207,7 @@ def test_blender_draws_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("real")
+@pytest.mark.usefixtures("blender")
 def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     program = f"from storygan.data.clevr import render; render.render_clevr({str(out)!r}, train=12, workers=2)"
@@ -238,7 +224,7 @@ def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("real")
+@pytest.mark.usefixtures("blender")
 def test_six_frames_of_128_pixels() -> None:
     scene = sample_scene(0, 0, 6)
     with Blender(128) as worker:
@@ -253,7 +239,7 @@ def test_six_frames_of_128_pixels() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("real")
+@pytest.mark.usefixtures("blender")
 def test_objects_are_drawn_where_the_camera_geometry_says() -> None:
     things = tuple(ClevrObject("sphere", "red", "rubber", "small", x, y) for x, y in ((-2, -2), (2, 2), (0, 0)))
     scene = Scene(things, (0.0,) * 3, camera=(0.4, -0.3, 0.2))

@@ -23,8 +23,6 @@ from storygan.data.importers.clevr_sv import _object, _read_descriptions
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, parse_sentence
 from storygan.types import UsageError
 
-OFFICIAL = Path(__file__).parents[4] / "shared" / "clevr-sv-official" / "CLEVR_dict.npy"
-
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
@@ -99,26 +97,25 @@ def test_fits_knows_touching_and_nearly_level() -> None:
     assert not fits(at(0, 0), at(2 * RIGHT[0], 2 * RIGHT[1] + 0.1))  # nearly level along BEHIND
 
 
-@pytest.mark.skipif(not OFFICIAL.exists(), reason="the official CLEVR-SV descriptions are not beside the checkout")
-def test_sampled_scenes_are_distributed_as_the_original(scenes: list[Scene]) -> None:
+def test_sampled_scenes_are_distributed_as_the_original(scenes: list[Scene], official: Path) -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
-    descriptions = _read_descriptions(OFFICIAL)
-    official = [
+    descriptions = _read_descriptions(official / "CLEVR_dict.npy")
+    real = [
         [_object(vector, slot) for slot in range(4)]
         for name, vector in sorted(descriptions.items())
         if name.endswith("_4.png")
     ]
     ours = [list(scene.objects) for scene in scenes]
-    assert len(official) == 96
+    assert len(real) == 96
     p: dict[str, float] = {}
     for attribute, values in (("shape", SHAPES), ("colour", COLOURS), ("material", MATERIALS), ("size", SIZES)):
-        table = [_counts(stories, attribute, values) for stories in (official, ours)]
+        table = [_counts(stories, attribute, values) for stories in (real, ours)]
         p[f"{attribute} (chi-square)"] = stats.chi2_contingency(table).pvalue
     for name, measure in _MEASURES.items():
-        theirs, own = ([measure(*pair) for s in stories for pair in combinations(s, 2)] for stories in (official, ours))
+        theirs, own = ([measure(*pair) for s in stories for pair in combinations(s, 2)] for stories in (real, ours))
         p[f"{name} (KS)"] = stats.ks_2samp(theirs, own).pvalue
     for axis in "xy":
-        theirs, own = ([getattr(thing, axis) for story in stories for thing in story] for stories in (official, ours))
+        theirs, own = ([getattr(thing, axis) for story in stories for thing in story] for stories in (real, ours))
         p[f"{axis} (KS)"] = stats.ks_2samp(theirs, own).pvalue
     print("\n96 official stories beside 2,000 sampled, p-values:")
     print("\n".join(f"  {name:24}{value:.3f}" for name, value in p.items()))

@@ -16,7 +16,6 @@ from storygan.data.schema import label_names, read_stories, shard_paths, splits
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
 from storygan.types import StoryganError
 
-OFFICIAL = Path(__file__).parents[4] / "shared" / "clevr-sv-official"
 THINGS = [
     ClevrObject("cube", "red", "rubber", "large", 2.18, -2.85),
     ClevrObject("sphere", "yellow", "metal", "small", 0.5, 1.0),
@@ -178,9 +177,8 @@ def test_missing_files_and_an_existing_output_are_named(root: Path, tmp_path: Pa
         import_clevr_sv(root, tmp_path / "out")
 
 
-@pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official sample is not part of the project")
-def test_the_official_sample(tmp_path: Path) -> None:
-    summary = import_clevr_sv(OFFICIAL, tmp_path / "out")
+def test_the_official_sample(tmp_path: Path, official: Path) -> None:
+    summary = import_clevr_sv(official, tmp_path / "out")
     assert (summary.stories, summary.frames) == ({"test": 48}, 192)
     assert summary.skipped == {
         "described stories without pictures": [f"{n:06d}" for n in range(148, 196)],

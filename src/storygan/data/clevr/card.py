@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from storygan.data.plan import Plan, card_fields
+from storygan.files import write_whole
 
 
 def write_card(out: Path, plan: Plan) -> None:
     """Write OUT/README.md from the plan and the shards that are there."""
-    (out / "README.md").write_text(_CARD.format(**card_fields(out, plan)))
+    write_whole(out / "README.md", _CARD.format(**card_fields(out, plan)))
 
 
 _CARD = """---

@@ -27,7 +27,7 @@ from storygan.data.importers.write import write_split
 from storygan.data.restricted_pickle import load_npy
 from storygan.data.schema import Story
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
-from storygan.types import StoryganError, UsageError
+from storygan.types import MOST_SEED, StoryganError, UsageError, require_whole
 
 T = 4  # frames of a story
 SLOT = 18  # values of an object
@@ -40,8 +40,9 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
 
     Stories with a number below `train_below` go to the split train, all others to test (the full release trains on the
     10,000 first). A story is skipped where a frame, its picture or its description is missing or unreadable.
-    StoryganError where ROOT has not this layout or OUT exists.
+    UsageError on a negative number; StoryganError where ROOT has not this layout or OUT exists.
     """
+    require_whole("train_below", train_below, 0, MOST_SEED)
     root = Path(root)
     descriptions = _read_descriptions(root / "CLEVR_dict.npy")
     if not (root / "images").is_dir():

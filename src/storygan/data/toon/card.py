@@ -8,6 +8,7 @@ from storygan.data.plan import Plan, card_fields
 from storygan.data.toon import wordings
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
+from storygan.files import write_whole
 
 LEAST_OF_ALL_PARTS = 4
 """Stories of a test split that has all its parts: a quarter of it is one of each kind."""
@@ -27,7 +28,7 @@ def write_card(out: Path, plan: Plan) -> None:
         parts=_PARTS if plan.test >= LEAST_OF_ALL_PARTS else "",
         **card_fields(out, plan),
     )
-    (out / "README.md").write_text(text)
+    write_whole(out / "README.md", text)
 
 
 _PARTS = f"""**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the
