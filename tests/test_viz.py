@@ -91,6 +91,16 @@ def test_long_words_take_bounded_room() -> None:
     assert len(viz.sheet([row], scale=4)) < 200
 
 
+def test_rows_of_different_lengths_make_a_picture_alone(tmp_path: Path) -> None:
+    rows = [viz.Row("one", FRAMES[0]), viz.Row("two", FRAMES[1, :2])]
+    viz.save_sheet(rows, tmp_path / "sheet.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "sheet.png")), viz.sheet(rows))
+    for name in ("sheet.gif", "sheet"):
+        with pytest.raises(UsageError, match="rows of different lengths"):
+            viz.save_sheet(rows, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
 def test_a_sheet_as_a_gif_and_a_folder(tmp_path: Path) -> None:
     rows = [viz.Row("one", FRAMES[0]), viz.Row("two", FRAMES[1])]
     for name in ("sheet.png", "sheet.gif", "sheet"):

@@ -73,11 +73,12 @@ class LossConfig:
     squared_error: float = 0.0
     """Weight of the squared error to the real frames within the adversarial phase."""
     r1: float = 0.0
-    """Weight gamma of the R1 penalty gamma/2 |grad_x D(x)|^2 on real data (Mescheder et al., 2018)."""
+    """Weight gamma of the R1 penalty gamma/2 |grad_x D(x)|^2 on real data (Mescheder et al., 2018): a mean over images
+    or sequences, beside an L_image that is a sum over T. Within `alpha` and `beta`."""
     r1_every: int = 16
     """The R1 penalty is computed every so many iterations, and weighted by as much (lazy, Karras et al., 2020)."""
     label: float = 1.0
-    """Weight of the label loss where `discriminator.label_head` is on."""
+    """Weight of the label loss, a mean over frames, where `discriminator.label_head` is on."""
     teacher: float = 1.0
     """Weight of what the `teacher` says, where there is one."""
 
@@ -91,7 +92,8 @@ class AdamConfig:
     beta1: float = 0.5
     beta2: float = 0.999
     halve_every_epochs: int = 20
-    """The learning rates are halved every so many epochs of the adversarial phase; 0 keeps them."""
+    """The learning rates are halved every so many epochs of the adversarial phase (an epoch of a small data set is
+    short); 0 keeps them."""
 
 
 @dataclass

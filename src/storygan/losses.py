@@ -54,7 +54,7 @@ def squared_error(X_hat: Tensor, X: Tensor) -> Tensor:
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Multi-label cross-entropy of the label head: (N, K) logits and {0, 1} labels -> scalar, summed over K."""
+    """Multi-label cross-entropy: (N, K) logits and {0, 1} labels -> scalar, summed over K, averaged over N frames."""
     return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1).mean()
 
 

@@ -123,23 +123,27 @@ def save_story(frames: np.ndarray, out: Path, scale: int = 2) -> None:
         UsageError: on another ending, or a picture of more than MOST_PIXELS.
         StoryganError: where `out` cannot be written.
     """
-    _save(frames, lambda: strips(frames, scale), out, scale)
+    _save(lambda: frames, lambda: strips(frames, scale), out, scale)
 
 
 def save_sheet(rows: Sequence[Row], out: Path, scale: int = 2) -> None:
-    """Write rows of frames as `out` asks, as `save_story` does; words are on a picture alone."""
-    _save(np.stack([row.frames for row in rows]), lambda: sheet(rows, scale), out, scale)
+    """Write rows of frames as `out` asks, as `save_story` does; words are on a picture alone, and rows of different
+    lengths on that alone as well: UsageError elsewhere."""
+    if len({len(row.frames) for row in rows}) > 1 and out.suffix.lower() in ("", ".gif"):
+        raise UsageError(f"{out}: rows of different lengths make a picture alone: give a name that ends in .png")
+    _save(lambda: np.stack([row.frames for row in rows]), lambda: sheet(rows, scale), out, scale)
 
 
-def _save(frames: np.ndarray, picture: Callable[[], np.ndarray], out: Path, scale: int) -> None:
+def _save(stories: Callable[[], np.ndarray], picture: Callable[[], np.ndarray], out: Path, scale: int) -> None:
     check_out(out, scale)
     try:
         if out.suffix == "":
             out.mkdir(parents=True, exist_ok=True)
-            for n, t in np.ndindex(frames.shape[:2]):
-                write_whole(out / f"story-{n + 1}-frame-{t + 1}.png", encode([frames[n, t]], ".png"))
+            for n, story in enumerate(stories(), 1):
+                for t, frame in enumerate(story, 1):
+                    write_whole(out / f"story-{n}-frame-{t}.png", encode([frame], ".png"))
         elif out.suffix.lower() == ".gif":
-            moments = [strips(frames[:, t : t + 1], scale) for t in range(frames.shape[1])]
+            moments = [strips(frames[:, None], scale) for frames in stories().swapaxes(0, 1)]
             write_whole(out, encode(moments, ".gif", duration=MILLISECONDS, loop=0))
         else:
             write_whole(out, encode([picture()], out.suffix))

@@ -185,7 +185,7 @@ def test_what_it_refuses(model: Path, sample: Path, capsys: Output) -> None:
     with pytest.raises(StoryganError, match="no-recognizer"):
         evaluate("real-frames", sample, recognizer="no-recognizer")
     five = StoryGAN(ModelConfig(T=5), ClevrEncoder())
-    with pytest.raises(UsageError, match="5 sentences; these have 4"):
+    with pytest.raises(UsageError, match="5 sentences; this one has 4"):
         draw(five, [["large red rubber cube at (0, 0)"] * 4], seed=0)
     assert main(["evaluate", "--data", "nowhere", "--model", "real-frames"]) == 1
     assert "nowhere" in capsys.readouterr().err

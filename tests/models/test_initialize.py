@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from storygan.config import DiscriminatorConfig
+from storygan.models.discriminators import ImageDiscriminator
 from storygan.models.initialize import STARTS
 
 
@@ -42,3 +44,13 @@ def test_layers(network: nn.Sequential) -> None:
         assert weight.std().item() == pytest.approx((3 * inputs) ** -0.5, rel=0.02)
     assert norm.weight.unique().tolist() == [1]
     assert norm.bias.unique().tolist() == [0]
+
+
+def test_dcgan_reaches_the_weights_under_spectral_norm() -> None:
+    D_I = ImageDiscriminator(DiscriminatorConfig(spectral_norm=True))
+    STARTS["dcgan"](D_I)
+    originals = [p for name, p in D_I.named_parameters() if name.endswith("weight.original")]
+    assert len(originals) == 6
+    for weight in originals:
+        assert weight.std().item() == pytest.approx(0.02, rel=0.05)
+        assert abs(weight.mean().item()) < 0.002

@@ -114,6 +114,20 @@ def test_the_warm_ups_rate_falls_as_half_a_cosine(tiny_dataset: Path, tmp_path: 
     assert list(rates("D_I", range(6))) == [2e-4] * 6
 
 
+def test_the_rates_are_halved_every_so_many_epochs_of_the_adversarial_phase(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The paper's: every 20 epochs."""
+    warm_up = WarmUpConfig(iterations=3, discriminator_iterations=2, lr=1e-3)
+    config = tiny_config(tiny_dataset, tmp_path / "run", warm_up=warm_up, adam=AdamConfig(halve_every_epochs=2))
+    trainer = Trainer.build(config, open_split(config.data.path, config.data.split))
+    assert (len(trainer.dataset), config.batch_size) == (8, 2)  # an epoch is 4 iterations
+    rates = []
+    for trainer.k in range(5 + 3 * 8):
+        trainer._set_rates()
+        rates.append([getattr(trainer.optimizers, of).param_groups[0]["lr"] for of in ("G", "D_I", "D_S")])
+    before = [[1e-3, 2e-4, 2e-4]] * 3 + [[2e-4] * 3] * 2
+    assert rates == before + [[2e-4 * 0.5**n] * 3 for n in range(3) for _ in range(8)]
+
+
 @pytest.mark.parametrize("stop", [2, 6])  # within the warm-up's first epoch; in the adversarial phase
 def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path, tmp_path: Path, stop: int) -> None:
     run = tmp_path / "run"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-from PIL import Image
 
 from storygan import viz
 from storygan.compare.result import Comparison
-from storygan.data.images import encode_png
+from storygan.data.images import data_uri
 
 STYLE = """
 body { font: 15px/1.45 sans-serif; color: #222; margin: 1.5rem auto; padding: 0 1rem; max-width: 1480px }
@@ -82,6 +80,5 @@ def _drawings(stories: Sequence[Sequence[str]], drawings: dict[str, np.ndarray])
 
 def _picture(image: np.ndarray, alt: str) -> str:
     """uint8 (h, w, 3) -> an <img> with the PNG in it."""
-    data = b64encode(encode_png(Image.fromarray(image))).decode()
     height, width = image.shape[:2]
-    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alt)}">'
+    return f'<img src="{data_uri(image)}" width="{width}" height="{height}" alt="{escape(alt)}">'

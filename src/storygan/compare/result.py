@@ -79,7 +79,7 @@ class Comparison:
             training.append([name, *counts, f"{run.minutes:.1f}", f"{run.pace:.3f}", f"{run.parameters:,}"])
         differ = [["", "differs in"], *([name, _fields(own)] for name, own in self.own.items() if own)]
         tables = [Table("Contenders", differ)] if len(differ) > 1 else []
-        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, _value)]
+        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, str)]
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
@@ -114,10 +114,6 @@ def _table(title: str, rows: dict[str, Line], names: dict[str, str], cell: Any) 
 
 def _fields(own: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in own.items())
-
-
-def _value(value: Estimate) -> str:
-    return f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
 
 
 def _difference(value: Estimate) -> str:

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,8 +63,13 @@ def decode_frame(encoded: bytes) -> np.ndarray:
         raise ValueError(reason(error) if told else f"not a readable PNG or WebP image: {reason(error)}") from error
 
 
-def encode_png(image: Image.Image) -> bytes:
-    """The image's PNG bytes."""
+def encode_png(image: Image.Image, optimize: bool = True) -> bytes:
+    """The image's PNG bytes; without `optimize` in half the time, and somewhat more of them."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", optimize=optimize)
     return buffer.getvalue()
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    """uint8 (H, W, 3) -> a PNG as the text of a link."""
+    return "data:image/png;base64," + b64encode(encode_png(Image.fromarray(pixels))).decode()

@@ -13,7 +13,8 @@ from storygan.types import MOST_SEED, StoryganError, UsageError, require_seed
 
 FILE = "render.json"
 MOST_OF_A_NUMBER = 10_000_000_000  # in a plan: stories, pixels; not the seed
-_BUCKETS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
+_BUCKETS = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
+"""The hub's names of sizes."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def card_fields(out: Path, plan: Plan) -> dict[str, Any]:
     total = sum(there.values())
     return {
         "files": "\n".join(f'      - split: {split}\n        path: "{split}-*.parquet"' for split in there),
-        "bucket": next(name for limit, name in _BUCKETS if total < limit),
+        "bucket": next((name for limit, name in _BUCKETS.items() if total < limit), "n>10M"),
         "counts": "\n".join(f"| {split} | {count:,} | {count * plan.T:,} |" for split, count in there.items()),
         "flags": " ".join(f"--{split} {count}" for split, count in there.items()),
         "megabytes": sum(path.stat().st_size for path in out.glob("*.parquet")) / 1e6,

@@ -11,7 +11,8 @@ from dataclasses import replace
 from html import escape
 from math import hypot
 
-from storygan.data.clevr.scene import BEHIND, RADII, RIGHT
+from storygan.data.clevr.scene import BEHIND, RIGHT
+from storygan.data.clevr.stage import RADII
 from storygan.demo.checking import sentences_of
 from storygan.text.clevr import LIMIT, ClevrObject, format_sentence, parse_sentence
 from storygan.types import UsageError

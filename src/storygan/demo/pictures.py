@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
 from html import escape
 
 import numpy as np
-from PIL import Image
 
-from storygan.data.images import encode_png
+from storygan.data.images import data_uri
 from storygan.demo.checking import Report
 from storygan.demo.drawing import Sheet
 from storygan.viz import Row
@@ -69,11 +67,6 @@ def figure_html(t: int, frame: np.ndarray, caption: str, below: str = "") -> str
     caption = escape(caption)
     image = f'<img src="{data_uri(frame)}" alt="{caption}">'
     return f"<figure>{image}<figcaption><b>{t}</b> {caption}{below}</figcaption></figure>"
-
-
-def data_uri(image: np.ndarray) -> str:
-    """uint8 (H, W, 3) -> a PNG as the text of a link."""
-    return "data:image/png;base64," + base64.b64encode(encode_png(Image.fromarray(image))).decode()
 
 
 def _message(text: str) -> str:

@@ -8,8 +8,6 @@ no GRU, so its `g_t` stays `g_0`, which it does not use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +18,8 @@ from storygan.models.baselines import ImageGANContext
 from storygan.models.batches import batches, with_bar
 from storygan.models.context_encoder import ContextEncoder
 from storygan.models.noise import Noise, seeded
-from storygan.models.storygan import MOST_SAMPLES, Story, StoryGAN, to_uint8
-from storygan.types import UsageError, require_whole
+from storygan.models.storygan import MOST_SAMPLES, Story, StoryGAN, evaluation_mode, to_uint8
+from storygan.types import require_whole
 
 
 @dataclass(frozen=True)
@@ -56,18 +54,6 @@ class Drawing:
         return Drawing(story=self.story, **tensors)
 
 
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """No gradients, batch norm by its running statistics; the model's own mode comes back afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
-
-
 def draw(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> Drawing:
     """Draw a story so that it can be edited. The frames are those of `model.generate(story, samples, seed)`.
 
@@ -75,10 +61,7 @@ def draw(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> Draw
         UsageError: where the story has not T sentences, the sentence encoder does not know a word, or a number is out
             of its range.
     """
-    T = model.config.T
-    if isinstance(story, str) or len(story) != T:
-        told = "is a string" if isinstance(story, str) else f"has {len(story)}"
-        raise UsageError(f"this model draws stories of {T} sentences; this one {told}")
+    model.require_story(story)
     require_whole("samples", samples, 1, MOST_SAMPLES)
     device = next(model.parameters()).device
     S = torch.from_numpy(model.encode([story])).to(device).repeat_interleave(samples, dim=0)
@@ -106,7 +89,7 @@ def draw_anew(model: StoryGAN, drawing: Drawing, first: int, last: int) -> Drawi
             inputs = drawing.S[rows, a:b], drawing.noise.eps[rows, a:b]
             g, h = drawing.g[rows, a], drawing.h[rows, a]
             o = model.context_encoder(*inputs, h, g)  # (N, last - first + 1, 128, 4, 4)
-            pixels.append(to_uint8(model.image_generator(o.flatten(0, 1)).unflatten(0, o.shape[:2])))
+            pixels.append(to_uint8(model.frames(o)))
             g, h = states(model.context_encoder, *inputs, g, h)
             g_after.append(g)
             h_after.append(h)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from storygan.data.clevr.camera import Camera
-from storygan.data.clevr.scene import RADII
+from storygan.data.clevr.stage import RADII
 from storygan.data.clevr.visibility import object_mask
 from storygan.editing.table import frame_table
 from storygan.text.clevr import parse_sentence

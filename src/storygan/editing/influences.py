@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from storygan.editing.drawing import Drawing, draw_anew, evaluation_mode, say, tell
+from storygan.editing.drawing import Drawing, draw_anew, say, tell
 from storygan.editing.edits import noise_of
 from storygan.editing.table import frame_table
 from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
 from storygan.models.story_encoder import D
-from storygan.models.storygan import StoryGAN, to_uint8
+from storygan.models.storygan import StoryGAN, evaluation_mode, to_uint8
 
 DRAWS = 8
 """Other draws of the noise that a change is averaged over."""

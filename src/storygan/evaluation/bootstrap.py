@@ -31,6 +31,9 @@ class Estimate:
     high: float
     stories: int
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
+
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
 

@@ -22,7 +22,6 @@ from storygan.evaluation.variety import variety
 from storygan.models.noise import Noise, seeded
 from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError
 
 VARIETY_STORIES = 50
 """At most so many stories are drawn over and over."""
@@ -101,9 +100,7 @@ def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:
     Raises:
         UsageError: the stories have not the model's T sentences, or it cannot read one.
     """
-    T = model.config.T
-    if len(stories[0]) != T:
-        raise UsageError(f"the model draws stories of {T} sentences; these have {len(stories[0])}")
+    model.require_story(stories[0])  # a split has one T
     S = torch.from_numpy(model.encode(stories))
     return model.draw(S, Noise.draw(len(S), model.config, seeded(seed)))
 

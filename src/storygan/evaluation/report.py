@@ -53,7 +53,7 @@ class Report:
 
 
 def _cell(value: Estimate | None) -> str:
-    return "-" if value is None else f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
+    return "-" if value is None else str(value)
 
 
 def evaluate(

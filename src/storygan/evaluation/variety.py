@@ -50,7 +50,7 @@ def variety(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerStory]:
 def draw(model: StoryGAN, S: Tensor, h_0: Tensor, noise: Noise) -> Tensor:
     """Frames (N, T, 3, 64, 64) in [0, 1] from a given h_0 (N, 128); `noise.eps_0` is not used."""
     o = model.context_encoder(S, noise.eps, h_0, noise.g_0)
-    return (model.image_generator(o.flatten(0, 1)).unflatten(0, S.shape[:2]) + 1) / 2
+    return (model.frames(o) + 1) / 2
 
 
 def rms(a: Tensor, b: Tensor) -> np.ndarray:

@@ -15,7 +15,8 @@ from storygan.models.story_encoder import D
 SLOPE = 0.2
 """Slope of LeakyReLU (DCGAN)."""
 STORY_FEATURES = 32 * 4
-"""Features of a frame in the story discriminator: 32 maps of 2x2."""
+"""Features of a frame in the story discriminator: 32 maps of 2x2. The paper's table gives its last layer 32 x 1 x 1,
+and its features 32 x 4 a frame, which do not fit; 2x2 maps give the second."""
 
 
 class HalvingConv(nn.Conv2d):

@@ -96,7 +96,7 @@ class FoldedToColours(nn.Conv2d):
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
+        """(N, inputs, H, W) -> (N, colours, 2H, 2W)."""
         even, odd = super().forward(x)[:, : 4 * self.colours].permute(0, 2, 3, 1).chunk(2, 3)
         rows = torch.stack([even[:, :-1], odd[:, 1:]], 2).flatten(1, 2)
         return rows.unflatten(3, (2, -1)).flatten(2, 3)[:, :, 1:-1].permute(0, 3, 1, 2)

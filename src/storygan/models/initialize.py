@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 
 @torch.no_grad()
@@ -16,7 +17,7 @@ def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
         return
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.GRUCell):
-            for name, parameter in module.named_parameters(recurse=False):
+            for name, parameter in _own_parameters(module):
                 if "bias" in name:
                     parameter.zero_()
                 else:
@@ -28,10 +29,21 @@ def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
 
 @torch.no_grad()
 def layers_own_weights(network: nn.Module) -> None:
-    """Each layer's own start, as PyTorch has it: uniform, the wider the fewer its inputs. In place."""
+    """Each layer's own start, as PyTorch has it: uniform, the wider the fewer its inputs. In place.
+
+    A weight under spectral norm stays: it has had that start from its making.
+    """
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.GRUCell | nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_parameters()
+
+
+def _own_parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """A layer's parameters by name; of a weight under spectral norm, what it is computed from."""
+    own: list[tuple[str, Tensor]] = list(module.named_parameters(recurse=False))
+    if parametrize.is_parametrized(module):
+        own += [(name, part.original) for name, part in module.parametrizations.items()]  # type: ignore[union-attr, operator]
+    return own
 
 
 STARTS = {"dcgan": initialize_weights, "layers": layers_own_weights}

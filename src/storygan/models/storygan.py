@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialize import initialize_weights
 from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise, seeded
-from storygan.models.story_encoder import StoryEncoder
+from storygan.models.story_encoder import D, StoryEncoder
 from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
 from storygan.types import StoryganError, UsageError, reason, require_whole
@@ -47,6 +48,18 @@ def to_frames(X: Tensor) -> Tensor:
 def to_uint8(X: Tensor) -> np.ndarray:
     """The same as an array."""
     return to_frames(X).cpu().numpy()
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """No gradients, batch norm by its running statistics; the model's own mode comes back afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
 
 
 def require_fit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
@@ -97,8 +110,18 @@ class StoryGAN(nn.Module):
         o = self.context_encoder(S, noise.eps, h_0, noise.g_0)  # (B, T, 128, 4, 4)
         if drawn is not None:
             o = o[torch.arange(len(o), device=o.device)[:, None], drawn]
-        X_hat = self.image_generator(o.flatten(0, 1)).unflatten(0, o.shape[:2])
-        return X_hat, h_0, mu, log_sigma2
+        return self.frames(o), h_0, mu, log_sigma2
+
+    def frames(self, o: Tensor) -> Tensor:
+        """Gists (B, n, 128, 4, 4) -> frames (B, n, 3, 64, 64) in [-1, 1]."""
+        return self.image_generator(o.flatten(0, 1)).unflatten(0, o.shape[:2])
+
+    def require_story(self, story: Story) -> None:
+        """UsageError unless it is T sentences."""
+        if isinstance(story, str):
+            raise UsageError("a story is a list of sentences; this one is a string")
+        if len(story) != self.config.T:
+            raise UsageError(f"this model draws stories of {self.config.T} sentences; this one has {len(story)}")
 
     @torch.no_grad()
     def generate(self, stories: Story | Sequence[Story], samples: int = 1, seed: int = 0) -> np.ndarray:
@@ -116,30 +139,25 @@ class StoryGAN(nn.Module):
             UsageError: where a story has not T sentences, the sentence encoder does not know a word, or a number is
                 out of its range.
         """
-        if not stories or isinstance(stories, str):
-            raise UsageError("a story is a list of sentences; got none")
-        told: list[Story] = [stories] if isinstance(stories[0], str) else list(stories)  # type: ignore[list-item]
+        one = not stories or isinstance(stories, str) or isinstance(stories[0], str)
+        told: list[Story] = [stories] if one else list(stories)  # type: ignore[list-item]
         for story in told:
-            if len(story) != self.config.T:
-                raise UsageError(f"this model draws stories of {self.config.T} sentences; this one has {len(story)}")
+            self.require_story(story)
         require_whole("samples", samples, 1, MOST_SAMPLES)
         S = torch.from_numpy(self.encode(told)).repeat_interleave(samples, dim=0)
         noise = Noise.draw(len(S), self.config, seeded(seed))
         return self.draw(S, noise)
 
-    @torch.no_grad()
     def draw(self, S: Tensor, noise: Noise) -> np.ndarray:
         """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode.
 
         With a progress bar where it takes more than one batch.
         """
-        training, device = self.training, next(self.parameters()).device
-        self.eval()
-        parts = []
-        for rows in with_bar(batches(*S.shape[:2]), "batch"):
-            X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
-            parts.append(to_uint8(X_hat))
-        self.train(training)
+        device, parts = next(self.parameters()).device, []
+        with evaluation_mode(self):
+            for rows in with_bar(batches(*S.shape[:2]), "batch"):
+                X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
+                parts.append(to_uint8(X_hat))
         return np.concatenate(parts)
 
     def encode(self, stories: Sequence[Story]) -> np.ndarray:
@@ -150,7 +168,7 @@ class StoryGAN(nn.Module):
         flat = [sentence for story in stories for sentence in story]
         if not all(sentence.strip() for sentence in flat):
             raise UsageError("a sentence is empty: say what its frame shows")
-        return self.sentence_encoder.encode(flat).reshape(len(stories), -1, 128)
+        return self.sentence_encoder.encode(flat).reshape(len(stories), -1, D)
 
     # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----
 

@@ -255,10 +255,10 @@ class Trainer:
     def _set_rates(self) -> None:
         """Adam's rates for iteration `k`; the generator's moments start anew where the warm-up ends."""
         adam, warm_up = self.config.adam, self.config.warm_up
-        warming, k = self.k < warm_up.iterations, self.k - warm_up.iterations
-        epoch = max(k, 0) // iterations_per_epoch(len(self.dataset), self.config.batch_size)
+        warming = self.k < warm_up.iterations
+        epoch = max(self.k - warm_up.until, 0) // iterations_per_epoch(len(self.dataset), self.config.batch_size)
         decay = 0.5 ** (epoch // adam.halve_every_epochs) if adam.halve_every_epochs else 1.0
-        if k == 0:
+        if self.k == warm_up.iterations:
             self.optimizers.G.state.clear()
         for optimizer in (self.optimizers.D_I, self.optimizers.D_S):
             if optimizer is not None:

@@ -22,7 +22,7 @@ from storygan.models.noise import Noise
 Metrics = dict[str, Tensor]
 """Name -> detached scalar."""
 Lesson = Callable[[Tensor], Tensor]
-"""Drawn frames (B, T, 3, 64, 64) -> scalar >= 0 with a graph."""
+"""Drawn frames (B, n, 3, 64, 64), n of each story -> scalar >= 0 with a graph."""
 
 
 @dataclass
@@ -86,11 +86,13 @@ class Generated:
     """What the generator made of a batch, with its graph."""
 
     X_hat: Tensor
-    """(B, T, 3, 64, 64)."""
+    """(B, T, 3, 64, 64) in [-1, 1]; (B, n, ...) where only n are drawn."""
     h_0: Tensor
     """(B, 128)."""
     mu: Tensor
+    """(B, 128), of `h_0`'s distribution; and"""
     log_sigma2: Tensor
+    """(B, 128)."""
 
 
 def conditions(S: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,7 +150,11 @@ def _r1_now(config: LossConfig, iteration: int) -> bool:
 def update_image_discriminator(
     fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig, k: int
 ) -> Metrics:
-    """Step 2, D_I: one Adam step on B*n real and generated (image, sentence, h_0) triples of iteration `k`."""
+    """Step 2, D_I: one Adam step on B*n real and generated (image, sentence, h_0) triples of iteration `k`.
+
+    Returns:
+        `D_I`, the loss L_image; `D_I_real` and `D_I_fake`, mean logits; `D_label` with a label head.
+    """
     D_I, S = networks.D_I, batch.of_judged(batch.S)
     B, n = S.shape[:2]
     x = frames(batch.of_judged(batch.X)).requires_grad_(_r1_now(config, k))
@@ -173,7 +179,11 @@ def update_image_discriminator(
 def update_story_discriminator(
     fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig, k: int
 ) -> Metrics:
-    """Step 2, D_S: one Adam step on B real and generated (sequence, story) pairs of iteration `k`."""
+    """Step 2, D_S: one Adam step on B real and generated (sequence, story) pairs of iteration `k`.
+
+    Returns:
+        `D_S`, the loss L_story; `D_S_real` and `D_S_fake`, mean logits. Nothing where the variant has no D_S.
+    """
     D_S = networks.D_S
     if D_S is None:
         return {}
@@ -192,7 +202,12 @@ def update_story_discriminator(
 def update_generator(
     fabric: Any, networks: Networks, optimizers: Optimizers, batch: Batch, fake: Generated, config: LossConfig
 ) -> Metrics:
-    """Step 3: one Adam step of story encoder, context encoder and image generator, both discriminators frozen."""
+    """Step 3: one Adam step of story encoder, context encoder and image generator, both discriminators frozen.
+
+    Returns:
+        `KL` (nats), `squared_error`, and the generator's losses `G_image`, `G_story`, `G_label`, `teacher`, as far as
+        the variant and the configuration have them. Without their weights.
+    """
     S, (D_I, D_S) = batch.of_judged(batch.S), (networks.D_I, networks.D_S)
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
     error = losses.squared_error(fake.X_hat, batch.X)
@@ -219,7 +234,12 @@ def update_generator(
 def warm_up_generator(
     fabric: Any, optimizers: Optimizers, batch: Batch, fake: Generated, config: WarmUpConfig
 ) -> Metrics:
-    """Before the adversarial phase: one Adam step of the generator alone on `|X^ - X|^2 + kl * L_KL`."""
+    """Before the adversarial phase: one Adam step of the generator alone on `|X^ - X|^2 + kl * L_KL`, and the teacher's
+    loss where there is one.
+
+    Returns:
+        `KL` (nats), `squared_error`, `teacher`. Without their weights.
+    """
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
     error = losses.squared_error(fake.X_hat, batch.X)
     metrics = {"KL": L_KL.detach(), "squared_error": error.detach()}

@@ -1,11 +1,11 @@
 """Blender's side of the renderer: run by the render environment's own Python as a separate process.
 
-Imports bpy, mathutils, NumPy, OpenEXR, the standard library and denoiser.py beside it, never storygan. Protocol: the
-first line on stdin is one JSON object, the fields of Settings; every further line is one story: `seed` (of the noise),
-the jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material, size, x, y,
-rotation in radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB values,
-nothing else. Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the camera
-of the CLEVR-SV release: docs/data.md, "How its scenes are made".
+Imports bpy, mathutils, NumPy, OpenEXR, the standard library, denoiser.py and stage.py beside it, never storygan.
+Protocol: the first line on stdin is one JSON object, the fields of Settings; every further line is one story: `seed`
+(of the noise), the jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material,
+size, x, y, rotation in radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB
+values, nothing else. Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the
+camera of the CLEVR-SV release: docs/data.md, "How its scenes are made".
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ import bpy  # noqa: E402
 import mathutils  # noqa: E402
 import numpy as np  # noqa: E402
 import OpenEXR  # noqa: E402
-from denoiser import Denoiser, ShadowKeeper  # noqa: E402 (denoiser.py beside this file)
+from denoiser import Denoiser, ShadowKeeper  # noqa: E402 (beside this file, as the next)
+from stage import ASPECT, CAMERA, FOCAL, RADII, SENSOR  # noqa: E402
 
 if _PINNABLE:
     os.sched_setaffinity(0, _CORES)
@@ -44,10 +45,6 @@ COLOURS = {  # of 255, used as linear values
     "cyan": (41, 208, 208),
     "yellow": (255, 238, 51),
 }
-RADII = {"large": 0.70, "small": 0.35}
-CAMERA = (7.481, -6.508, 5.344)
-FOCAL, SENSOR = 35.0, 32.0  # mm
-ASPECT = 320 / 240  # of the original frames, which are squeezed to squares
 LIGHTS = {  # position, power (W), colour, side of the square (scene units)
     "key": ((6.447, -2.905, 4.258), 78.54, (1.0, 0.932, 0.817), 0.5),
     "fill": ((-4.671, -4.014, 3.011), 23.56, (0.762, 0.818, 1.0), 0.5),

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-HOME = (7.481, -6.508, 5.344)  # the camera without jitter; it looks at the origin
-ASPECT = 320 / 240  # width by height of the original frames
-ZOOM = 35.0 / 32.0  # focal length by sensor width, both in mm
+from storygan.data.clevr.stage import ASPECT, CAMERA, FOCAL, SENSOR
+
+ZOOM = FOCAL / SENSOR
 
 
 class Camera:
-    """The camera at HOME + jitter (scene units in x, y, z), looking at the origin.
+    """The camera at CAMERA + jitter (scene units in x, y, z), looking at the origin.
 
     `position` (3,); `axes` (3, 3), one axis a row: right, up, forward.
     """
 
     def __init__(self, jitter: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
-        self.position = np.add(HOME, jitter)
+        self.position = np.add(CAMERA, jitter)
         forward = -self.position / np.linalg.norm(self.position)
         right = np.array([forward[1], -forward[0], 0.0]) / np.hypot(forward[0], forward[1])
         self.axes = np.stack([right, np.cross(right, forward), forward])

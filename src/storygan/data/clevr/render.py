@@ -7,7 +7,6 @@ run loses at most the story that each worker was at.
 
 from __future__ import annotations
 
-import io
 import queue
 import shutil
 import threading
@@ -27,6 +26,7 @@ from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
+from storygan.data.images import encode_png
 from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
 from storygan.files import write_whole
@@ -193,7 +193,10 @@ def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: 
                 shard, number = tasks.get_nowait()
                 scene = _scene(plan.seed, number, plan.T)
                 frames = blender.render(scene, noise_seed(plan.seed, number))
-                write_whole(_strip_path(out, shard, number), _png(frames.reshape(-1, plan.size, 3)))
+                write_whole(
+                    _strip_path(out, shard, number),
+                    encode_png(Image.fromarray(frames.reshape(-1, plan.size, 3)), optimize=False),
+                )
                 done.put((shard, number))
         except queue.Empty:
             pass
@@ -243,6 +246,4 @@ def _strip_path(out: Path, shard: Shard, number: int) -> Path:
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_png(Image.fromarray(pixels), optimize=False)

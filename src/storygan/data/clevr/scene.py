@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from storygan.data.clevr.camera import Camera
+from storygan.data.clevr.stage import RADII
 from storygan.data.clevr.visibility import object_mask, visible_pixels
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject
 from storygan.types import UsageError
 
-RADII = {"large": 0.70, "small": 0.35}  # also the height of the centre: objects rest on the ground
 RIGHT, BEHIND = (0.656, 0.754), (-0.754, 0.656)  # as the un-jittered camera sees the ground
 GAP = 0.25  # least distance between two outlines
 MARGIN = 0.4  # along RIGHT and BEHIND two centres are level or at least this far apart

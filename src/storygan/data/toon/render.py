@@ -6,7 +6,6 @@ stories were asked for. A shard appears whole or not at all, so a stopped run lo
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import signal
@@ -21,10 +20,10 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from storygan.cores import cores
+from storygan.data.images import encode_png
 from storygan.data.plan import Plan, Summary, keep_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon.art import draw_story
@@ -105,7 +104,8 @@ def make_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     scenes = sample_story(rng, T, unseen_pair=part == "test-pair")
     sentences = tell_story(scenes, rng, unseen=part == "test-wording")
-    frames = [_png(image) for image in draw_story(scenes, rng, size)]
+    # to optimize would take longer than all the rest
+    frames = [encode_png(image, optimize=False) for image in draw_story(scenes, rng, size)]
     return Story(f"toon-{part}-{number:06d}", sentences, frames, [scene.labels() for scene in scenes])
 
 
@@ -165,9 +165,3 @@ def _signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")  # optimize=True would take longer than all the rest
-    return buffer.getvalue()

@@ -19,7 +19,7 @@ CODES = {  # OpenMoji's file names
     "tree": "1F333", "pine": "1F332", "palm": "1F334", "cactus": "1F335", "house": "1F3E0", "daisy": "1F33C",
     "tulip": "1F337", "mushroom": "1F344", "snowman": "26C4", "mountain": "1F3D4", "sofa": "1F6CB",
     "picture": "1F5BC", "plant": "1FAB4", "tractor": "1F69C", "wheat": "1F33E", "cow": "1F404", "rock": "1FAA8",
-    "sailboat": "26F5", "crab": "1F980", "school": "1F3EB", "fountain": "26F2", "hut": "1F6D6",
+    "sailboat": "26F5", "crab": "1F980", "fountain": "26F2",
     "sun": "2600", "cloud": "2601", "moon": "1F319",
 }  # fmt: skip
 COLOURS = {  # species -> fur, clothes
