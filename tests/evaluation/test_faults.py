@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from storygan.data.clevr.places import distances, floor_grid, in_picture, read_stories
+from storygan.data.clevr.places import distances, floor_grid, in_picture, told_objects
 from storygan.data.dataset import StoryDataset
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
@@ -89,7 +89,7 @@ def test_an_object_moved(measure: Measure, stories: StoryDataset, real: dict[str
     """Object 3 stands, in its own frame, where nothing was told."""
     frames, before = frames_of(stories), frames_of(stories)
     pixels = object_pixels(frames, 2)
-    _, floor = read_stories(stories.sentences)
+    _, floor = told_objects(stories.sentences)
     grid = floor_grid()
     grid = grid[np.abs(grid).max(1) < 2.5]
     for n, mask in enumerate(pixels):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storygan.data.clevr.places import read_stories
+from storygan.data.clevr.places import told_objects
 from storygan.data.dataset import StoryDataset
 from storygan.models.folding import fold
 from storygan.models.recognizer import SHIPPED, Recognizer
@@ -22,7 +22,7 @@ class Lessons:
     frames: np.ndarray
     """(N, T, H, W, 3) uint8."""
     words: np.ndarray | None
-    """(N, T, 4), see `read_stories`; None where the sentences are not CLEVR-SV's."""
+    """(N, T, 4), see `told_objects`; None where the sentences are not CLEVR-SV's."""
     floor: np.ndarray | None
     """(N, T, 2), likewise."""
     labels: np.ndarray
@@ -39,7 +39,7 @@ def lessons(dataset: StoryDataset) -> Lessons:
     words = floor = None
     labels, names = dataset.labels, dataset.label_names
     try:
-        words, floor = read_stories(dataset.sentences)
+        words, floor = told_objects(dataset.sentences)
     except UsageError as error:
         if labels is None:
             raise UsageError(f"nothing to recognize: the stories have no labels, and {error}") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from storygan.data.clevr.places import floor_grid, in_picture, read_stories, safe_places
+from storygan.data.clevr.places import floor_grid, in_picture, safe_places, told_objects
 from storygan.evaluation.metrics import Seen
 from storygan.evaluation.rows import Pool
 from storygan.models.recognizer import FEATURES, THERE, Reading, Recognizer, read
@@ -56,7 +56,7 @@ class Questions:
     """
 
     def __init__(self, pool: Pool, stories: Sequence[Sequence[str]]) -> None:
-        self.words, floor = read_stories(stories)
+        self.words, floor = told_objects(stories)
         N, self.T = floor.shape[:2]
         grid = floor_grid()
         self.safe = safe_places(grid, floor)  # (N, T, G)

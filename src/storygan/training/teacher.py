@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storygan.data.clevr.places import ask, in_picture, read_stories
+from storygan.data.clevr.places import ask, in_picture, told_objects
 from storygan.data.dataset import StoryDataset
 from storygan.losses import label_loss
 from storygan.models.recognizer import Recognizer, reading_loss
@@ -33,7 +33,7 @@ class Teacher:
         self.recognizer = Recognizer.load(folder).requires_grad_(False)
         self.labels = dataset.labels  # (N, T, K)
         if self.recognizer.knows_places:
-            self.words, self.floor = read_stories(dataset.sentences)  # (N, T, 4), (N, T, 2)
+            self.words, self.floor = told_objects(dataset.sentences)  # (N, T, 4), (N, T, 2)
         elif not self.recognizer.labels or self.recognizer.labels != dataset.label_names:
             raise UsageError(f"the recognizer in {folder} cannot teach: it knows other labels than these stories have")
 

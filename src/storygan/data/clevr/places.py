@@ -24,7 +24,7 @@ EMPTY_PLACES, FAR = 24, 1.2
 """Random places of the floor a frame, and floor units from all objects from which one counts as empty."""
 
 
-def read_stories(stories: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+def told_objects(stories: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
     """What CLEVR-SV sentences tell, of N stories of T.
 
     Returns:
