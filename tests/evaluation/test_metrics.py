@@ -12,7 +12,8 @@ from storygan.evaluation.metrics import Seen
 
 def perfect(N: int = 2, T: int = 3) -> Seen:
     """Every object there and right, in all frames; nothing extra."""
-    return Seen(np.ones((N, T, T), bool), np.ones((N, T, T, 4), bool), np.zeros((N, T), bool))
+    told = np.zeros((N, T, T, 4), np.int8)
+    return Seen(np.ones((N, T, T), bool), told, np.ones((N, T, T, 4), bool), np.zeros((N, T), int))
 
 
 def value(metric: PerStory) -> list[float]:
@@ -66,7 +67,7 @@ def test_an_object_that_is_not_there_has_no_right_attribute() -> None:
 
 def test_nothing_extra_counts_frames() -> None:
     seen = perfect()
-    seen.extra[1, :2] = True
+    seen.extra[1, :2] = 1
     assert value(metrics.nothing_extra(seen)) == [1, 1 / 3]
 
 

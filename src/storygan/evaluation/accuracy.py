@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from storygan.data.clevr.places import floor_grid, in_picture, safe_places
+from storygan.data.clevr.places import floor_grid, safe_places
 from storygan.data.dataset import open_split
-from storygan.evaluation.lessons import find_judge, lessons
+from storygan.evaluation.lessons import Lessons, find_judge, lessons
 from storygan.evaluation.lines import label_metrics
-from storygan.models.recognizer import THERE, Recognizer, read
+from storygan.evaluation.metrics import Seen
+from storygan.evaluation.rows import Pool
+from storygan.evaluation.seeing import look
+from storygan.models.recognizer import Recognizer
 from storygan.text.clevr import ATTRIBUTES
 from storygan.types import UsageError
 
-BATCH = 16
-"""Stories at a time."""
+REAL = "real_frames"
 
 
 @dataclass(frozen=True)
@@ -56,41 +58,39 @@ def check_recognizer(recognizer: Recognizer | None, data: str | Path, split: str
     Raises:
         UsageError: where the data set has nothing that this recognizer recognizes.
     """
-    known = lessons(open_split(data, split))
+    dataset = open_split(data, split)
+    known = lessons(dataset)
     recognizer = recognizer or find_judge(known)
     places, named = known.read_by(recognizer)
     if not places and not named:
         raise UsageError(f"{data} has neither the labels nor the kind of sentences that this recognizer knows")
     N, T = known.labels.shape[:2]
-    found = np.empty(known.labels.shape, bool)
-    shares: dict[str, list[np.ndarray]] = {}
-    confusion = {name: np.zeros((len(options), len(options)), int) for name, options in ATTRIBUTES.items()}
-    for start in range(0, N, BATCH):
-        n = slice(start, start + BATCH)
-        frames = np.array(known.frames[n]).reshape(-1, *known.frames.shape[2:])
-        maps, probabilities, _ = recognizer.look(frames)
-        if named:
-            found[n] = probabilities.reshape(-1, T, probabilities.shape[1]) > 0.5
-        if not places or known.words is None or known.floor is None:
-            continue
-        floor, grid = known.floor[n], floor_grid()
-        asked = np.concatenate([floor, np.broadcast_to(grid, (len(floor), *grid.shape))], 1)
-        reading = read(maps, in_picture(asked).repeat(T, 0))
-        there = (reading.there >= THERE).reshape(len(floor), T, -1)
-        shown = np.broadcast_to(np.tril(np.ones((T, T), bool)), there[..., :T].shape)  # frame t, object j <= t
-        words = reading.words.reshape(len(floor), T, -1, 4)[:, :, :T][shown]
-        told = np.broadcast_to(known.words[n, None], (len(floor), T, T, 4))[shown]
-        safe, extra = safe_places(grid, floor), there[..., T:]
-        line = {"there": there[..., :T][shown], "all_right": there[..., :T][shown] & (words == told).all(1)}
-        line |= {name: words[:, k] == told[:, k] for k, name in enumerate(ATTRIBUTES)}
-        line |= {"empty_place": ~extra[safe], "empty_frame": ~(extra & safe).any(2)}
-        for k, name in enumerate(ATTRIBUTES):
-            np.add.at(confusion[name], (told[:, k], words[:, k]), 1)
-        for name, right in line.items():
-            shares.setdefault(name, []).append(right.ravel())
-    values = {name: float(np.concatenate(parts).mean()) for name, parts in shares.items()}
+    frames = np.array(known.frames).reshape(-1, *known.frames.shape[2:])
+    pool = Pool(frames, {REAL: np.arange(N * T).reshape(N, T)})
+    looked = look(recognizer, pool, dataset.sentences if places else None)
+    values, confusion = _of_places(known, looked.seen[REAL]) if places else ({}, {})
     if named:
+        found = looked.labels.reshape(N, T, -1)
         for name, (total, count) in label_metrics(found, known.labels.astype(bool), known.label_names).items():
             if count.any():
                 values[name] = float(total.sum() / count.sum())
-    return Accuracy(f"{Path(data).name}, split {split}", N, values, confusion if places else {})
+    return Accuracy(f"{Path(data).name}, split {split}", N, values, confusion)
+
+
+def _of_places(known: Lessons, seen: Seen) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """The values and the confusion of what was read at places."""
+    assert known.words is not None
+    assert known.floor is not None
+    N, T = seen.there.shape[:2]
+    shown = np.broadcast_to(np.tril(np.ones((T, T), bool)), (N, T, T))  # in frame t, object j <= t
+    told, words = np.broadcast_to(known.words[:, None], (N, T, T, 4))[shown], seen.words[shown]
+    there, right = seen.there[shown], seen.right[shown]
+    shares = {"there": there, "all_right": there & right.all(1)}
+    shares |= {name: right[:, k] for k, name in enumerate(ATTRIBUTES)}
+    values = {name: float(share.mean()) for name, share in shares.items()}
+    values["empty_place"] = float(1 - seen.extra.sum() / safe_places(floor_grid(), known.floor).sum())
+    values["empty_frame"] = float((seen.extra == 0).mean())
+    confusion = {name: np.zeros((len(options), len(options)), int) for name, options in ATTRIBUTES.items()}
+    for k, counts in enumerate(confusion.values()):
+        np.add.at(counts, (told[:, k], words[:, k]), 1)
+    return values, confusion

@@ -22,10 +22,12 @@ class Seen:
 
     there: np.ndarray
     """(N, T, T) bool: an object is at the place of that sentence."""
+    words: np.ndarray
+    """(N, T, T, 4): its size, colour, material and shape as they are read, indices into `ATTRIBUTES` in its order."""
     right: np.ndarray
-    """(N, T, T, 4) bool: its size, colour, material and shape are those of the sentence."""
+    """(N, T, T, 4) bool: they are those of the sentence."""
     extra: np.ndarray
-    """(N, T) bool: an object is at some place of the floor that is far from all objects told so far."""
+    """(N, T): at how many places of the floor's grid, far from all objects told so far, there is one."""
 
 
 def object_accuracy(seen: Seen) -> PerStory:
@@ -53,7 +55,7 @@ def story_consistency(seen: Seen) -> PerStory:
 
 def nothing_extra(seen: Seen) -> PerStory:
     """Frames that show no object where none was told: see `Seen.extra`."""
-    return per_story(~seen.extra)
+    return per_story(seen.extra == 0)
 
 
 def label_exact_match(found: np.ndarray, labels: np.ndarray) -> PerStory:

@@ -64,7 +64,12 @@ class Questions:
         self.rows = pool.rows
         T = self.T
         self.seen = {
-            row: Seen(np.zeros((N, T, T), bool), np.zeros((N, T, T, 4), bool), np.zeros((N, T), bool))
+            row: Seen(
+                there=np.zeros((N, T, T), bool),
+                words=np.zeros((N, T, T, 4), np.int8),
+                right=np.zeros((N, T, T, 4), bool),
+                extra=np.zeros((N, T), np.int32),
+            )
             for row in pool.rows
         }
 
@@ -80,5 +85,6 @@ class Questions:
         """Keep what was read in frames t of stories n."""
         there, T, seen = reading.there >= THERE, self.T, self.seen[row]
         seen.there[n, t] = there[:, :T]
+        seen.words[n, t] = reading.words[:, :T]
         seen.right[n, t] = reading.words[:, :T] == self.words[n]
-        seen.extra[n, t] = (there[:, T:] & self.safe[n, t]).any(1)
+        seen.extra[n, t] = (there[:, T:] & self.safe[n, t]).sum(1)
