@@ -70,7 +70,7 @@ def test_one_run_one_process(data: Path, tmp_path: Path) -> None:
     first.end()
     with fault("the lock of a dead process"):
         assert str(first.process.pid) in (folder / ".lock").read_text()
-        code, said = run([*resume, "--iterations=1"], tmp_path / "third")
+        code, said = run([*resume, f"--iterations={steps_logged(folder)[-1] + 1}"], tmp_path / "third")
         assert code == 0, said
 
 
