@@ -112,6 +112,8 @@ class WarmUpConfig:
     drawings: int = 1
     """Drawings of each story, of which the one nearest to the real frames learns (IMLE: Li & Malik, 2018), so that the
     noise may stand for what no sentence tells; 1 is no choice."""
+    fixed_norms: bool = False
+    """Batch norm goes by its running statistics, which stay: for the end, as those of a batch are noise."""
     kl: float = 0.01
     """Weight of L_KL here, against a squared error that is a mean over pixels in [-1, 1]."""
     teacher: float = 0.003
@@ -178,6 +180,9 @@ class TrainConfig:
     teacher: str = ""
     """Folder of a recognizer that also teaches the generator; none in the paper's configuration. It must not be the one
     that judges."""
+    coupled_noise: bool = False
+    """The noise of a rendered CLEVR-SV story agrees with what its frames show and no sentence tells: where camera and
+    lights strayed, how each cube is turned. Not in the paper."""
     iterations: int = 20_000
     """Iterations of the whole run, the warm-up's included."""
     batch_size: int = 16

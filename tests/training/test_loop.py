@@ -24,7 +24,7 @@ from storygan.models.storygan import StoryGAN
 from storygan.training import loop, steps
 from storygan.training.checkpoint import newest_checkpoint
 from storygan.training.loop import Trainer, train
-from storygan.training.processes import Processes
+from storygan.training.processes import Processes, running_statistics
 from storygan.types import StoryganError, UsageError
 
 
@@ -95,6 +95,24 @@ def test_the_model_of_a_run_has_the_averaged_weights(whole_run: Path) -> None:
     model = StoryGAN.from_pretrained(whole_run / "model")
     for name, value in model.state_dict().items():
         assert torch.equal(value, state["ema"][f"module.{name}"]), name
+
+
+def test_fixed_norms_keep_their_statistics_until_the_warm_up_ends(tiny_dataset: Path, tmp_path: Path) -> None:
+    warm_up = WarmUpConfig(iterations=2, fixed_norms=True)
+    trainer = Trainer.build(tiny_config(tiny_dataset, tmp_path, warm_up=warm_up), open_split(tiny_dataset, "train"))
+    story_encoder = trainer.model.story_encoder.layer
+
+    def seen() -> list[torch.Tensor]:
+        return [value.clone() for value in running_statistics(trainer.model)]
+
+    before, weights = seen(), story_encoder[0].weight.clone()
+    for _ in range(2):
+        trainer.iteration()
+        trainer.sample()  # draws in evaluation mode, and puts training back
+    assert all(map(torch.equal, seen(), before))
+    assert not torch.equal(story_encoder[0].weight, weights)
+    trainer.iteration()
+    assert not any(map(torch.equal, seen(), before))
 
 
 def test_the_warm_ups_rate_falls_as_half_a_cosine(tiny_dataset: Path, tmp_path: Path) -> None:

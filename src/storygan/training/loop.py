@@ -26,8 +26,9 @@ from storygan.models.storygan import StoryGAN
 from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
 from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, load_batch
+from storygan.training.coupled_noise import CoupledNoise
 from storygan.training.memory import told_when_out_of_memory
-from storygan.training.processes import Processes, running_statistics
+from storygan.training.processes import Processes, norms, running_statistics
 from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
 from storygan.training.saved_state import fitting, rng_like
 from storygan.training.stop import Stop, stopped
@@ -165,6 +166,7 @@ class Trainer:
     rng: torch.Generator
     """Where all noise comes from."""
     teacher: Teacher | None = None
+    coupled: CoupledNoise | None = None
     k: int = 0
     """Iterations done."""
 
@@ -204,6 +206,7 @@ class Trainer:
             else None,
             rng=torch.Generator().manual_seed(config.seed),
             teacher=Teacher(config.teacher, dataset) if config.teacher else None,
+            coupled=CoupledNoise(dataset, config.model.noise_dim) if config.coupled_noise else None,
         )
 
     def start_from(self, name: str) -> None:
@@ -232,11 +235,10 @@ class Trainer:
         if n := config.discriminator.frames:
             judged = judged_frames(config.batch_size, config.model.T, n, config.seed, k)[part]
             batch.judged = torch.from_numpy(judged).to(fabric.device)
-        draws = [
-            Noise.draw(config.batch_size, config.model, self.rng)[part].to(fabric.device)
-            for _ in range(config.warm_up.drawings if warming else 1)
-        ]
+        draws = [self._noise(chosen)[part].to(fabric.device) for _ in range(config.warm_up.drawings if warming else 1)]
         self._set_rates()
+        for norm in norms(nets.G):
+            norm.train(not (warming and config.warm_up.fixed_norms))
         fake = steps.generate(nets.G, batch.S, steps.nearest_noise(nets.G, batch, draws), batch.drawn)
         if warming:
             metrics = steps.warm_up_generator(fabric, adams, batch, fake, config.warm_up)
@@ -251,6 +253,11 @@ class Trainer:
             self.ema.update_parameters(self.model)
         self.k += 1
         return metrics
+
+    def _noise(self, chosen: np.ndarray) -> Noise:
+        """Of a whole batch of stories, which are the `chosen` ones."""
+        noise = Noise.draw(len(chosen), self.config.model, self.rng)
+        return noise if self.coupled is None else self.coupled.couple(noise, chosen)
 
     def _set_rates(self) -> None:
         """Adam's rates for iteration `k`; the generator's moments start anew where the warm-up ends."""

@@ -192,7 +192,11 @@ class Processes:
                 raise UsageError(f"{where} another sentence encoder than the first: copy {self.config.run}/model to it")
 
 
+def norms(network: nn.Module | None) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
+    """The batch norms of a network."""
+    return [m for m in (network.modules() if network else ()) if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+
+
 def running_statistics(network: nn.Module | None) -> list[Tensor]:
     """What batch norm remembers of the batches, for drawing."""
-    norms = [m for m in (network.modules() if network else ()) if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    return [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
+    return [value for norm in norms(network) for value in (norm.running_mean, norm.running_var) if value is not None]

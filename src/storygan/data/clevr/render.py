@@ -8,6 +8,7 @@ run loses at most the story that each worker was at.
 from __future__ import annotations
 
 import queue
+import re
 import shutil
 import threading
 import time
@@ -25,7 +26,7 @@ from tqdm import tqdm
 from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
-from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
+from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
 from storygan.data.images import encode_png
 from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
@@ -172,6 +173,12 @@ _scene = lru_cache(maxsize=2 * STORIES_PER_SHARD)(sample_scene)  # needed to dra
 def story_id(seed: int, number: int) -> str:
     """`clevr-0-00000042` for story 42 of seed 0."""
     return f"clevr-{seed}-{number:08d}"
+
+
+def scene_of(story_id: str, T: int) -> Scene | None:
+    """The scene that a story of T frames shows, from its id; None where the id is not one of ours."""
+    match = re.fullmatch(r"clevr-(\d{1,19})-(\d{8,10})", story_id, re.ASCII)
+    return _scene(int(match[1]), int(match[2]), T) if match else None
 
 
 def noise_seed(seed: int, number: int) -> int:
