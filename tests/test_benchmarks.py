@@ -5,6 +5,7 @@ Not run: `draw_onnx.py`, `editing.py`, `page.py`, `scaling.py`, `sentence_encode
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,14 @@ def test_every_setting_of_the_renderer_once(tmp_path: Path) -> None:
     rows = {row["setting"]: row for row in json.loads(done.stdout.splitlines()[-1])}
     assert rows["default: 2x, 2 samples, fast denoiser"]["worst"] > 36
     assert rows["default, 2 workers"]["rate"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("blender")
+def test_what_is_not_told_bounds_a_drawing() -> None:
+    command = [sys.executable, ROOT / "benchmarks/untold.py", "--stories", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    numbers = [float(word) for word in re.findall(r"([\d.]+) dB", done.stdout)]
+    assert len(numbers) == 8  # of four frames, whole and of the objects alone
+    for whole, objects in zip(numbers[::2], numbers[1::2], strict=True):
+        assert 20 < objects < whole < 40
