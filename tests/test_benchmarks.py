@@ -61,6 +61,16 @@ def test_what_is_still_right_frame_by_frame(tmp_path: Path) -> None:
     assert rows[0][0] > 0.8  # the first object, when it is told
 
 
+def test_what_the_noise_says_of_the_untold(tmp_path: Path) -> None:
+    """The shipped model draws the camera and the lights that its noise names."""
+    write_sample(tmp_path / "sample")
+    command = [sys.executable, ROOT / "benchmarks/coupled.py", "--data", tmp_path / "sample", "--split", "test"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    whole = [float(line.split(": ")[1].split()[0]) for line in done.stdout.splitlines()[1:]]
+    assert len(whole) == 3
+    assert whole[1] > whole[0] + 3
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("blender")
 def test_our_frames_come_close_to_the_original_ones(official: Path, tmp_path: Path) -> None:
