@@ -237,8 +237,9 @@ class Trainer:
             batch.judged = torch.from_numpy(judged).to(fabric.device)
         draws = [self._noise(chosen)[part].to(fabric.device) for _ in range(config.warm_up.drawings if warming else 1)]
         self._set_rates()
-        for norm in norms(nets.G):
-            norm.train(not (warming and config.warm_up.fixed_norms))
+        if config.warm_up.fixed_norms:
+            for norm in norms(nets.G):
+                norm.train(not warming)
         fake = steps.generate(nets.G, batch.S, steps.nearest_noise(nets.G, batch, draws), batch.drawn)
         if warming:
             metrics = steps.warm_up_generator(fabric, adams, batch, fake, config.warm_up)
