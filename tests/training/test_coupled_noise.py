@@ -77,7 +77,7 @@ def test_over_the_stories_it_is_standard_normal() -> None:
 @pytest.mark.parametrize("story_id", ["mine-1", "clevr-0-0000", "clevr-1-00000000", "clevr-x-00000000"])
 def test_a_story_of_another_maker_is_refused(dataset: StoryDataset, story_id: str) -> None:
     foreign = replace(dataset, story_ids=[story_id, *dataset.story_ids[1:]])
-    with pytest.raises(UsageError, match=f"coupled_noise: story {story_id!r} is not as"):
+    with pytest.raises(UsageError, match=f"story {story_id!r} is not as"):
         CoupledNoise(foreign, 4)
 
 

@@ -12,7 +12,9 @@ from storygan.config import DataConfig, ModelConfig, TrainConfig, WarmUpConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.models.recognizer import SHIPPED, Recognizer
+from storygan.text.clevr import LABELS
 from storygan.training.batches import to_images
+from storygan.training.coupled_noise import CoupledNoise
 from storygan.training.loop import Trainer
 from storygan.training.teacher import Teacher
 from storygan.types import UsageError
@@ -117,3 +119,15 @@ def test_some_frames_are_asked_what_they_show(teacher: Teacher, frames: torch.Te
     right = teacher.loss(some, CHOSEN, shown, np.random.default_rng(0)).item()
     wrong = teacher.loss(some, CHOSEN, shown - 1, np.random.default_rng(0)).item()
     assert right < 0.3 < wrong
+
+
+def test_one_that_reads_turns_tells_them_where_noise_does(data: Path, frames: torch.Tensor, tmp_path: Path) -> None:
+    dataset = open_split(data, "train")
+    Recognizer(LABELS, {"places": True}, turns=True).save(tmp_path)
+    coupled = CoupledNoise(dataset, 10)
+    plain, told = Teacher(str(tmp_path), dataset), Teacher(str(tmp_path), dataset, coupled)
+    turns = said(told, frames) - said(plain, frames)
+    assert 0.5 < turns < 2, "one that has learnt nothing says that a turn is nowhere on the circle"
+    assert torch.equal(
+        said(Teacher(str(SHIPPED), dataset, coupled), frames), said(Teacher(str(SHIPPED), dataset), frames)
+    )

@@ -2,7 +2,7 @@
 
 At a place of a CLEVR-SV frame: is an object there, and of which size, colour, material and shape. It answers for every
 place of the frame at once (a map of logits), so that a frame goes through the network once however many places are
-asked. Of any frame: which of the K labels it shows.
+asked; one that teaches may read how a cube there is turned, too. Of any frame: which of the K labels it shows.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ SIZE = 64
 """Pixels: frames of another size are brought to it."""
 SPLITS = [1, *(len(options) for options in ATTRIBUTES.values())]
 """Logits at a place: one for "an object is there", then one for each size, colour, material and shape."""
+LOGITS = sum(SPLITS)
+TURN = 2
+"""Values at a place after the logits, where it reads turns: cosine and sine, a quarter being the whole circle."""
 FEATURES = 96
 THERE = 0.5
 """Probability from which an object counts as there."""
@@ -53,12 +56,13 @@ class Recognizer(nn.Module):
     Args:
         labels: the K names of the labels.
         about: what it was trained on and how well it does; kept in its JSON file.
+        turns: whether it reads how cubes are turned.
     """
 
     where: Tensor
     """(2, 64, 64): x and y of each pixel in [-1, 1], for a far object looks like a near small one."""
 
-    def __init__(self, labels: Sequence[str], about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, labels: Sequence[str], about: Mapping[str, Any] | None = None, turns: bool = False) -> None:
         super().__init__()
         self.labels = tuple(labels)
         self.about = dict(about or {})
@@ -69,7 +73,12 @@ class Recognizer(nn.Module):
             *_block(64, 64, dilation=2),
         )
         self.around = nn.Sequential(*_block(64, 64, dilation=4))  # a large object is wider than what the trunk sees
-        self.places = nn.Sequential(nn.Conv2d(64 + 2, 128, 1), nn.ReLU(), nn.Conv2d(128, sum(SPLITS), 1))
+        self.places = nn.Sequential(nn.Conv2d(64 + 2, 128, 1), nn.ReLU(), nn.Conv2d(128, LOGITS, 1))
+        self.turns = (
+            nn.Sequential(*_block(64 + 2, 64), *_block(64, 64, dilation=2), *_block(64, 64), nn.Conv2d(64, TURN, 1))
+            if turns
+            else None
+        )
         self.frame = nn.Sequential(*_block(64, FEATURES, stride=2))
         self.label_head = nn.Linear(FEATURES, len(self.labels))
         line = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
@@ -87,12 +96,16 @@ class Recognizer(nn.Module):
             x: (B, 3, 64, 64) in [-1, 1].
 
         Returns:
-            maps (B, 16, 32, 32) of logits for places; label logits (B, K); features (B, 96).
+            maps (B, 16, 32, 32) of logits for places, with 2 more of turns where it reads them; label logits (B, K);
+            features (B, 96).
         """
         where = self.where.expand(len(x), -1, -1, -1)
         h = self.trunk(torch.cat([x, where], 1))  # (B, 64, 32, 32)
         h = h + self.around(h)
-        maps = self.places(torch.cat([h, F.avg_pool2d(where, 2)], 1))
+        placed = torch.cat([h, F.avg_pool2d(where, 2)], 1)
+        maps = self.places(placed)
+        if self.turns is not None:
+            maps = torch.cat([maps, self.turns(placed)], 1)
         f = self.frame(h)  # (B, 96, 16, 16)
         return maps, self.label_head(f.amax((2, 3))), f.mean((2, 3))
 
@@ -108,8 +121,8 @@ class Recognizer(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
         write_whole(folder / WEIGHTS, seal(save(state)))
-        settings = json.dumps({"labels": self.labels, "about": self.about}, indent=1)
-        write_whole(folder / SETTINGS, f"{settings}\n")
+        settings = {"labels": self.labels, "about": self.about, "turns": self.turns is not None}
+        write_whole(folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
         return folder
 
     @classmethod
@@ -133,10 +146,12 @@ class Recognizer(nn.Module):
         return recognizer.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def require_settings(labels: Any, about: Any = None) -> None:
+def require_settings(labels: Any, about: Any = None, turns: Any = False) -> None:
     """Raise ValueError where the settings are not a recognizer's: K names, and what it was trained on."""
     if not isinstance(labels, list) or len(labels) > MOST_LABELS or any(not isinstance(name, str) for name in labels):
         raise ValueError(f"its labels are not a list of up to {MOST_LABELS} names")
+    if not isinstance(turns, bool):
+        raise ValueError("whether it reads turns is neither true nor false")
     epochs = about.get("epochs", 0) if isinstance(about, dict) else 0 if about is None else None
     if not isinstance(epochs, int) or not 0 <= epochs < 10**9:
         raise ValueError("what it says of its training is not as storygan writes it")
@@ -154,13 +169,13 @@ def to_input(frames: np.ndarray) -> Tensor:
 
 
 def at_places(maps: Tensor, places: Tensor) -> Tensor:
-    """Logits at places: maps (B, 16, 32, 32), picture coordinates (B, P, 2) in [0, 1] -> (B, P, 16), bilinear."""
+    """Values at places: maps (B, C, 32, 32), picture coordinates (B, P, 2) in [0, 1] -> (B, P, C), bilinear."""
     found = F.grid_sample(maps, places[:, :, None] * 2 - 1, padding_mode="border", align_corners=False)
     return found[..., 0].swapaxes(1, 2)
 
 
 def reading_loss(maps: Tensor, places: Tensor, there: Tensor, counts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-    """How far what maps (B, 16, 32, 32) say is from the truth.
+    """How far what maps (B, 16 or more, 32, 32) say is from the truth.
 
     Args:
         places: (B, P, 2) picture coordinates in [0, 1]; those of the story's T objects come first.
@@ -171,7 +186,7 @@ def reading_loss(maps: Tensor, places: Tensor, there: Tensor, counts: Tensor, wo
     Returns:
         Two cross-entropies >= 0: of "an object is there", and of the four words together where one of the T is.
     """
-    is_there, *each = at_places(maps, places).split(SPLITS, -1)
+    is_there, *each = at_places(maps[:, :LOGITS], places).split(SPLITS, -1)
     T = words.shape[1]
     seen = there[:, :T]
     L_there = F.binary_cross_entropy_with_logits(is_there[..., 0][counts], there[counts].float())
@@ -180,9 +195,24 @@ def reading_loss(maps: Tensor, places: Tensor, there: Tensor, counts: Tensor, wo
     return L_there, torch.stack(L_words).sum()
 
 
+def turn_loss(maps: Tensor, places: Tensor, turns: Tensor, counts: Tensor) -> Tensor:
+    """How far the turns that maps (B, 18, 32, 32) say are from the truth.
+
+    Args:
+        places: (B, T, 2) picture coordinates in [0, 1].
+        turns: (B, T, 2), cosine and sine.
+        counts: (B, T) bool, where a cube is.
+
+    Returns:
+        The mean squared distance >= 0; 0 where there is no cube.
+    """
+    distances = (at_places(maps[:, LOGITS:], places) - turns).square().sum(-1)
+    return (distances * counts).sum() / counts.sum().clamp(min=1)
+
+
 @torch.no_grad()
 def read(maps: Tensor, places: np.ndarray) -> Reading:
     """What is at picture coordinates (B, P, 2) in [0, 1] of the frames that gave these maps."""
-    there, *words = at_places(maps, torch.from_numpy(places)).split(SPLITS, -1)
+    there, *words = at_places(maps[:, :LOGITS], torch.from_numpy(places)).split(SPLITS, -1)
     chosen = torch.stack([logits.argmax(-1) for logits in words], -1)
     return Reading(there[..., 0].sigmoid().numpy(), chosen.numpy())

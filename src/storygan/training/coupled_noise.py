@@ -10,17 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from storygan.data.clevr.render import scene_of
-from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
+from storygan.data.clevr.untold import untold
 from storygan.data.dataset import StoryDataset
 from storygan.models.noise import Noise
-from storygan.text.clevr import format_sentence
 from storygan.types import UsageError
-
-REACH = np.repeat([CAMERA_JITTER, LIGHT_JITTER], [3, 9])
-"""Scene units: of camera, key, fill and back light, x, y and z each."""
-QUARTERS = 4
-"""A cube turned by a quarter is the same cube."""
 
 
 class CoupledNoise:
@@ -40,16 +33,10 @@ class CoupledNoise:
     def __init__(self, dataset: StoryDataset, noise_dim: int) -> None:
         if noise_dim < 2:
             raise UsageError(f"model.noise_dim is {noise_dim}: coupled_noise needs 2 values for a cube's turn")
-        scenes = [
-            _scene(story_id, sentences)
-            for story_id, sentences in zip(dataset.story_ids, dataset.sentences, strict=True)
-        ]
-        strayed = np.array([[*s.camera, *s.key, *s.fill, *s.back] for s in scenes]) / REACH
-        angles = QUARTERS * np.array([s.rotations for s in scenes])
-        cubes = np.array([[thing.shape == "cube" for thing in s.objects] for s in scenes])
-        self.strayed = 2**0.5 * torch.from_numpy(strayed).erfinv().float()  # (N, 12), uniform -> standard normal
-        self.turns = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], -1)).float()  # (N, T, 2)
-        self.cubes = torch.from_numpy(cubes)[..., None]  # (N, T, 1)
+        known = untold(dataset)
+        self.strayed = 2**0.5 * torch.from_numpy(known.strayed).erfinv().float()  # (N, 12), uniform -> standard normal
+        self.turns = torch.from_numpy(known.turns)  # (N, T, 2)
+        self.cubes = torch.from_numpy(known.cubes)[..., None]  # (N, T, 1)
 
     def couple(self, noise: Noise, chosen: np.ndarray) -> Noise:
         """The noise of the B stories `chosen`, with what they do not tell in it."""
@@ -59,14 +46,3 @@ class CoupledNoise:
         pair, rest = noise.eps[..., :2], noise.eps[..., 2:]
         turned = torch.where(self.cubes[stories], pair.norm(dim=-1, keepdim=True) * self.turns[stories], pair)
         return Noise(eps_0, torch.cat([turned, rest], -1), noise.g_0)
-
-
-def _scene(story_id: str, sentences: list[str]) -> Scene:
-    """The scene that a story shows; UsageError where it is not one of ours."""
-    scene = scene_of(story_id, len(sentences))
-    if scene is None or [format_sentence(thing) for thing in scene.objects] != sentences:
-        raise UsageError(
-            f"coupled_noise: story {story_id!r} is not as `storygan data render-clevr` makes it, so what it does not "
-            "tell is not known"
-        )
-    return scene

@@ -190,6 +190,7 @@ class Trainer:
         for discriminator in (D_I, D_S):
             if discriminator is not None:
                 STARTS[config.initialization](discriminator)
+        coupled = CoupledNoise(dataset, config.model.noise_dim) if config.coupled_noise else None
         G_, G_adam = _setup(fabric, model, config.adam.lr_generator, config)
         D_I_, D_I_adam = _setup(fabric, D_I, config.adam.lr_discriminator, config)
         D_S_, D_S_adam = (None, None) if D_S is None else _setup(fabric, D_S, config.adam.lr_discriminator, config)
@@ -205,8 +206,8 @@ class Trainer:
             if config.ema
             else None,
             rng=torch.Generator().manual_seed(config.seed),
-            teacher=Teacher(config.teacher, dataset) if config.teacher else None,
-            coupled=CoupledNoise(dataset, config.model.noise_dim) if config.coupled_noise else None,
+            teacher=Teacher(config.teacher, dataset, coupled) if config.teacher else None,
+            coupled=coupled,
         )
 
     def start_from(self, name: str) -> None:

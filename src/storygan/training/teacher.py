@@ -1,5 +1,6 @@
 """A teacher: a frozen recognizer that looks at what the generator draws, and whether it shows what the story tells:
-of CLEVR-SV, what is at each place; of any other labelled stories, the labels of each frame.
+of CLEVR-SV, what is at each place, and, where noise tells it, how a cube there is turned; of any other labelled
+stories, the labels of each frame.
 
 Not in the paper. It knows real frames only, and it must not be the recognizer that judges the result.
 """
@@ -13,7 +14,8 @@ from torch import Tensor
 from storygan.data.clevr.places import ask, in_picture, told_objects
 from storygan.data.dataset import StoryDataset
 from storygan.losses import label_loss
-from storygan.models.recognizer import Recognizer, reading_loss
+from storygan.models.recognizer import Recognizer, reading_loss, turn_loss
+from storygan.training.coupled_noise import CoupledNoise
 from storygan.types import UsageError
 
 
@@ -23,14 +25,16 @@ class Teacher:
     Args:
         folder: a recognizer's, trained by `storygan train-recognizer`.
         dataset: the training set, N stories of T sentences.
+        coupled: noise that tells the turns, for a recognizer that reads them.
 
     Raises:
         UsageError: where the recognizer knows places and a sentence is not CLEVR-SV's, or it knows none and the data
             set has other labels than it, or none.
     """
 
-    def __init__(self, folder: str, dataset: StoryDataset) -> None:
+    def __init__(self, folder: str, dataset: StoryDataset, coupled: CoupledNoise | None = None) -> None:
         self.recognizer = Recognizer.load(folder).requires_grad_(False)
+        self.coupled = coupled if self.recognizer.turns is not None else None
         self.labels = dataset.labels  # (N, T, K)
         if self.recognizer.knows_places:
             self.words, self.floor = told_objects(dataset.sentences)  # (N, T, 4), (N, T, 2)
@@ -46,7 +50,8 @@ class Teacher:
         part: slice = slice(None),
     ) -> Tensor:
         """Cross-entropy of what is read in drawn frames, of stories `chosen` (B,): of places, whether each object is
-        there, with its words, and nothing anywhere else; of labels, which a frame has, summed over them.
+        there, with its words, and nothing anywhere else, and the squared distance of the turns; of labels, which a
+        frame has, summed over them.
 
         Args:
             X_hat: (B, n, 3, 64, 64) in [-1, 1].
@@ -66,5 +71,10 @@ class Teacher:
             return label_loss(labels, torch.from_numpy(self.labels[n, t][rows]).to(labels))
         asked = ask(self.floor[n], t, rng)
         parts = (in_picture(asked.floor), asked.there, asked.counts, self.words[n])
-        L_there, L_words = reading_loss(maps, *(torch.from_numpy(one[rows]).to(X_hat.device) for one in parts))
-        return L_there + L_words
+        places, there, counts, words = (torch.from_numpy(one[rows]).to(X_hat.device) for one in parts)
+        L = sum(reading_loss(maps, places, there, counts, words), torch.zeros((), device=X_hat.device))
+        if self.coupled is not None:
+            T, story = words.shape[1], torch.from_numpy(n[rows])
+            turns, cubes = self.coupled.turns[story].to(places), self.coupled.cubes[story, :, 0].to(there)
+            L = L + turn_loss(maps, places[:, :T], turns, cubes & there[:, :T])
+        return L

@@ -1,0 +1,56 @@
+"""What the frames of rendered CLEVR-SV stories show and no sentence tells, which their ids name: where camera and
+lights strayed, and how each cube is turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from storygan.data.clevr.render import scene_of
+from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
+from storygan.data.dataset import StoryDataset
+from storygan.text.clevr import format_sentence
+from storygan.types import UsageError
+
+REACH = np.repeat([CAMERA_JITTER, LIGHT_JITTER], [3, 9])
+"""Scene units: of camera, key, fill and back light, x, y and z each."""
+QUARTERS = 4
+"""A cube turned by a quarter is the same cube."""
+
+
+@dataclass(frozen=True)
+class Untold:
+    """Of N stories of T objects."""
+
+    strayed: np.ndarray
+    """(N, 12) in (-1, 1): of camera, key, fill and back light, x, y and z each, of how far they may."""
+    turns: np.ndarray
+    """(N, T, 2) float32, cosine and sine of an object's turn, a quarter being the whole circle."""
+    cubes: np.ndarray
+    """(N, T) bool: the objects that show a turn."""
+
+
+def untold(dataset: StoryDataset) -> Untold:
+    """Of the stories of a data set, which `storygan data render-clevr` rendered.
+
+    Raises:
+        UsageError: another program made a story, or its sentences have been changed.
+    """
+    scenes = [_scene(story_id, told) for story_id, told in zip(dataset.story_ids, dataset.sentences, strict=True)]
+    angles = QUARTERS * np.array([scene.rotations for scene in scenes])
+    return Untold(
+        np.array([[*s.camera, *s.key, *s.fill, *s.back] for s in scenes]) / REACH,
+        np.stack([np.cos(angles), np.sin(angles)], -1).astype(np.float32),
+        np.array([[thing.shape == "cube" for thing in s.objects] for s in scenes]),
+    )
+
+
+def _scene(story_id: str, sentences: list[str]) -> Scene:
+    """The scene that a story shows; UsageError where it is not one of ours."""
+    scene = scene_of(story_id, len(sentences))
+    if scene is None or [format_sentence(thing) for thing in scene.objects] != sentences:
+        raise UsageError(
+            f"story {story_id!r} is not as `storygan data render-clevr` makes it, so what it does not tell is not known"
+        )
+    return scene
