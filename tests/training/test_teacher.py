@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from storygan.config import DataConfig, ModelConfig, TrainConfig, WarmUpConfig
+from storygan.data.clevr.scene import sample_scene
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.models.recognizer import SHIPPED, Recognizer
@@ -122,12 +123,25 @@ def test_some_frames_are_asked_what_they_show(teacher: Teacher, frames: torch.Te
 
 
 def test_one_that_reads_turns_tells_them_where_noise_does(data: Path, frames: torch.Tensor, tmp_path: Path) -> None:
-    dataset = open_split(data, "train")
-    Recognizer(LABELS, {"places": True}, turns=True).save(tmp_path)
+    """It reads a turn of 0 everywhere: the cubes that a frame shows are 2 - 2 cos(4 r) from it, some frames or all."""
+    dataset, recognizer = open_split(data, "train"), Recognizer(LABELS, {"places": True}, turns=True)
+    head = recognizer.turns[-1]
+    head.weight.data.zero_()
+    head.bias.data = torch.tensor([1.0, 0.0])
     coupled = CoupledNoise(dataset, 10)
-    plain, told = Teacher(str(tmp_path), dataset), Teacher(str(tmp_path), dataset, coupled)
-    turns = said(told, frames) - said(plain, frames)
-    assert 0.5 < turns < 2, "one that has learnt nothing says that a turn is nowhere on the circle"
-    assert torch.equal(
-        said(Teacher(str(SHIPPED), dataset, coupled), frames), said(Teacher(str(SHIPPED), dataset), frames)
-    )
+    plain, told = (Teacher(str(recognizer.save(tmp_path)), dataset, known) for known in (None, coupled))
+    chosen, shown = np.array([5, 0, 7, 2]), np.array([[0, 3], [1, 2], [2, 3], [0, 1]])
+    X = frames[:, :2]
+    turns = [teacher.loss(X, chosen, shown, np.random.default_rng(0)).item() for teacher in (plain, told)]
+    expected = [
+        2 - 2 * np.cos(4 * scene.rotations[j])
+        for number, row in zip(chosen, shown, strict=True)
+        for scene in [sample_scene(0, number)]
+        for t in row
+        for j in range(t + 1)
+        if scene.objects[j].shape == "cube"
+    ]
+    assert len(expected) > 4
+    assert turns[1] - turns[0] == pytest.approx(np.mean(expected), abs=1e-4)
+    shipped = [Teacher(str(SHIPPED), dataset, known) for known in (None, coupled)]
+    assert torch.equal(said(shipped[0], frames), said(shipped[1], frames)), "one that reads none tells none"

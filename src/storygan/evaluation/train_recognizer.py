@@ -37,17 +37,17 @@ def train_recognizer(
     turns: bool = False,
 ) -> Recognizer:
     """Train on a split, from the start or from another recognizer (`start`); an epoch shows one frame of each story.
-    With `turns`, it reads how cubes are turned, too.
+    With `turns`, or where `start` does, it reads how cubes are turned, too.
 
     Raises:
         UsageError: where there is nothing to recognize, fewer stories than a batch, no epoch, or `start` knows other
-            labels; with `turns`, where others made the stories, or `start` does not read them.
+            labels; for turns, where others made the stories, or `start` does not read them.
     """
     require_seed(seed)
     require_whole("epochs", epochs, 1, 10_000)
     torch.set_flush_denormal(True)
     dataset = open_split(data, split)
-    known, cubes = lessons(dataset), untold(dataset) if turns else None
+    known = lessons(dataset)
     N, T = known.labels.shape[:2]
     if batch_size > N:
         raise UsageError(f"a batch is {batch_size} stories, but {data} has {N}: give more stories")
@@ -58,6 +58,7 @@ def train_recognizer(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     recognizer = start or Recognizer(known.label_names, turns=turns)
+    cubes = None if recognizer.turns is None else untold(dataset)
     before = recognizer.about.get("epochs", 0)
     about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": before + epochs, "seed": seed}
     recognizer.about = {**about, "places": known.words is not None}

@@ -72,9 +72,9 @@ class Teacher:
         asked = ask(self.floor[n], t, rng)
         parts = (in_picture(asked.floor), asked.there, asked.counts, self.words[n])
         places, there, counts, words = (torch.from_numpy(one[rows]).to(X_hat.device) for one in parts)
-        L = sum(reading_loss(maps, places, there, counts, words), torch.zeros((), device=X_hat.device))
-        if self.coupled is not None:
-            T, story = words.shape[1], torch.from_numpy(n[rows])
-            turns, cubes = self.coupled.turns[story].to(places), self.coupled.cubes[story, :, 0].to(there)
-            L = L + turn_loss(maps, places[:, :T], turns, cubes & there[:, :T])
-        return L
+        L_there, L_words = reading_loss(maps, places, there, counts, words)
+        if self.coupled is None:
+            return L_there + L_words
+        T, story = words.shape[1], torch.from_numpy(n[rows])
+        turns, cubes = self.coupled.turns[story].to(places), self.coupled.cubes[story, :, 0].to(there)
+        return L_there + L_words + turn_loss(maps, places[:, :T], turns, cubes & there[:, :T])

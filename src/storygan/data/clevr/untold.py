@@ -51,6 +51,7 @@ def _scene(story_id: str, sentences: list[str]) -> Scene:
     scene = scene_of(story_id, len(sentences))
     if scene is None or [format_sentence(thing) for thing in scene.objects] != sentences:
         raise UsageError(
-            f"story {story_id!r} is not as `storygan data render-clevr` makes it, so what it does not tell is not known"
+            f"story {story_id!r} is not as `storygan data render-clevr` makes it, so its camera, lights and turns "
+            "are not known: take stories of that command, or go without coupled_noise and --turns"
         )
     return scene
