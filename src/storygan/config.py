@@ -109,6 +109,9 @@ class WarmUpConfig:
     beta1: float = 0.9
     frames: int = 0
     """Frames of each story that are drawn, anew in each iteration, rather late ones, which show the most; 0: all T."""
+    any_order: bool = False
+    """The sentences of a story come in a new order in each iteration, one that leaves the drawn frames as they are:
+    for stories whose frames show all that was told so far, whatever came first, as CLEVR-SV's do."""
     drawings: int = 1
     """Drawings of each story, of which the one nearest to the real frames learns (IMLE: Li & Malik, 2018), so that the
     noise may stand for what no sentence tells; 1 is no choice."""

@@ -1,9 +1,11 @@
 """Which stories an iteration sees."""
 
+from itertools import permutations
+
 import numpy as np
 import torch
 
-from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, to_images
+from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, orders, to_images
 
 
 def test_an_epoch_sees_every_story_once() -> None:
@@ -40,6 +42,22 @@ def test_drawn_frames_are_different_ones_and_rather_late_ones() -> None:
     assert abs(seen[0] / 1000 - (0.1 + 0.2 / 8 + 0.3 / 7 + 0.4 / 6)) < 0.07
     assert (drawn_frames(3, 4, 4, 0, 7) == np.arange(4)).all()
     assert (drawn_frames(3, 4, 2, 0, 7) == drawn_frames(3, 4, 2, 0, 7)).all()
+
+
+def test_any_order_leaves_what_the_drawn_frames_show() -> None:
+    every = set()
+    for k in range(200):
+        shown = drawn_frames(5, 4, 2, seed=0, k=k)
+        order = orders(shown, 4, seed=0, k=k)
+        for frames, told in zip(shown, order, strict=True):
+            assert sorted(told) == [0, 1, 2, 3]
+            for t in frames:
+                assert set(told[: t + 1]) == set(range(t + 1))
+            every.add(tuple(told))
+    all_orders = permutations(range(4))
+    assert every == {told for told in all_orders if told[0] == 0 or told[3] == 3 or set(told[:2]) == {0, 1}}
+    assert (orders(np.tile(np.arange(4), (5, 1)), 4, 0, 7) == np.arange(4)).all()
+    assert (orders(shown, 4, 0, 7) == orders(shown, 4, 0, 7)).all()
 
 
 def test_to_images_spans_minus_one_to_one() -> None:

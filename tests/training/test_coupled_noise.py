@@ -16,6 +16,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.sample import write_sample
 from storygan.models.noise import Noise
 from storygan.text.clevr import format_sentence
+from storygan.training import steps
 from storygan.training.coupled_noise import CoupledNoise
 from storygan.training.loop import Trainer
 from storygan.types import UsageError
@@ -101,3 +102,38 @@ def test_training_draws_with_it(data: Path, tmp_path: Path) -> None:
         errors = [trainer.iteration()["squared_error"].item() for _ in range(2)]
         assert told.setdefault(coupled, errors) == errors
     assert all(a != b for a, b in zip(told[True], told[False], strict=True))
+
+
+def test_a_sentence_told_elsewhere_takes_its_noise_with_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any order the warm-up draws the same frames of the same sentences, each with its cube's turn."""
+    asked: list[tuple[torch.Tensor, ...]] = []
+
+    def watched(G: torch.nn.Module, S: torch.Tensor, noise: Noise, drawn: torch.Tensor) -> steps.Generated:
+        asked.append((torch.cat([S, noise.eps], 2), noise.eps_0, noise.g_0, drawn))
+        return generate(G, S, noise, drawn)
+
+    generate = steps.generate
+    monkeypatch.setattr(steps, "generate", watched)
+    for any_order in (False, True):
+        config = TrainConfig(
+            run=str(tmp_path / "run"),
+            data=DataConfig(str(data)),
+            model=CONFIG,
+            warm_up=WarmUpConfig(iterations=1, frames=1, any_order=any_order),
+            coupled_noise=True,
+            batch_size=8,
+        )
+        trainer = Trainer.build(config, open_split(data, "train"))
+        trainer.iteration()
+        trainer.iteration()  # the adversarial phase, as it is told
+    as_told, told = asked[:2], asked[2:]
+    for one, other in zip(as_told[0][1:], told[0][1:], strict=True):
+        assert torch.equal(one, other)
+    moved = 0
+    for one, other in zip(as_told[0][0], told[0][0], strict=True):
+        assert sorted(one.tolist()) == sorted(other.tolist())
+        moved += not torch.equal(one, other)
+    assert moved >= 4  # of 8
+    assert all(map(torch.equal, as_told[1][:3], told[1][:3]))

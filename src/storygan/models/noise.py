@@ -53,6 +53,11 @@ class Noise:
         """The noise of some of the stories."""
         return Noise(self.eps_0[rows], self.eps[rows], self.g_0[rows])
 
+    def told_in(self, order: Tensor) -> Noise:
+        """With each sentence's `eps_t` where `order` (B, T) int64 puts the sentence."""
+        rows = torch.arange(len(order), device=order.device)[:, None]
+        return Noise(self.eps_0, self.eps[rows, order], self.g_0)
+
 
 def seeded(seed: int) -> torch.Generator:
     """The generator that a user's seed stands for; UsageError where it can be none."""

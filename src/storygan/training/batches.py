@@ -41,6 +41,13 @@ def drawn_frames(batch_size: int, T: int, n: int, seed: int, k: int) -> np.ndarr
     return np.sort(np.argsort(u ** (1 / np.arange(1, T + 1)), axis=1)[:, T - n :], axis=1)
 
 
+def orders(shown: np.ndarray, T: int, seed: int, k: int) -> np.ndarray:
+    """In which order the sentences of each story are told in iteration `k`: (B, T), chosen so that each of the frames
+    `shown` (B, n), in order, shows what it did. What is told between two of them comes in any order."""
+    after = (shown[:, None] < np.arange(T)[:, None]).sum(2)  # (B, T): how many of them come before a sentence
+    return np.argsort(after + np.random.default_rng((seed, k, T, 0)).random(after.shape), axis=1)
+
+
 def to_images(frames: np.ndarray) -> torch.Tensor:
     """uint8 (B, T, H, W, 3) -> float32 (B, T, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(frames).movedim(-1, 2).float().div_(127.5).sub_(1)

@@ -25,7 +25,7 @@ from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.encoder import fit_sentence_encoder
 from storygan.training import steps
-from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, load_batch
+from storygan.training.batches import drawn_frames, indices, iterations_per_epoch, judged_frames, load_batch, orders
 from storygan.training.coupled_noise import CoupledNoise
 from storygan.training.memory import told_when_out_of_memory
 from storygan.training.processes import Processes, norms, running_statistics
@@ -237,6 +237,9 @@ class Trainer:
             judged = judged_frames(config.batch_size, config.model.T, n, config.seed, k)[part]
             batch.judged = torch.from_numpy(judged).to(fabric.device)
         draws = [self._noise(chosen)[part].to(fabric.device) for _ in range(config.warm_up.drawings if warming else 1)]
+        if warming and config.warm_up.any_order:
+            order = torch.from_numpy(orders(shown, config.model.T, config.seed, k)[part]).to(fabric.device)
+            batch, draws = batch.told_in(order), [noise.told_in(order) for noise in draws]
         self._set_rates()
         if config.warm_up.fixed_norms:
             for norm in norms(nets.G):

@@ -52,6 +52,10 @@ class Batch:
         rows = torch.arange(len(drawn), device=drawn.device)[:, None]
         return replace(self, X=self.X[rows, drawn], drawn=drawn)
 
+    def told_in(self, order: Tensor) -> Batch:
+        """The same frames, of stories whose sentences come in `order` (B, T)."""
+        return replace(self, S=self.S[torch.arange(len(order), device=order.device)[:, None], order])
+
     def of_judged(self, parts: Tensor) -> Tensor:
         """What belongs to the frames that D_I judges: (B, T, ...) -> (B, n, ...)."""
         if self.judged is None:
