@@ -14,21 +14,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from storygan.data.clevr.render import scene_of
-from storygan.data.dataset import StoryDataset, open_split
+from storygan.data.clevr.untold import shown_objects
+from storygan.data.dataset import open_split
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN
 from storygan.training.coupled_noise import CoupledNoise
-
-
-def first_objects(dataset: StoryDataset) -> np.ndarray:
-    """(N, size, size) bool: the pixels that show the first object, and nothing in front of it."""
-    shown = []
-    for story_id in dataset.story_ids:
-        mask = scene_of(story_id, dataset.T).mask()
-        rows, columns = (((np.arange(dataset.size) + 0.5) * n / dataset.size).astype(int) for n in mask.shape)
-        shown.append(mask[rows][:, columns] == 0)
-    return np.array(shown)
 
 
 def psnr(squared_errors: np.ndarray) -> float:
@@ -56,7 +46,7 @@ def main() -> None:
     noise = Noise.draw(n, model.config, seeded(0))
     coupled = CoupledNoise(dataset, model.config.noise_dim)
     told = coupled.couple(noise, np.arange(n))
-    objects, cube = first_objects(dataset), coupled.cubes[:, 0, 0].numpy()
+    objects, cube = shown_objects(dataset) == 0, coupled.cubes[:, 0, 0].numpy()
     rows = {
         "any noise": noise,
         "camera and lights": Noise(told.eps_0, noise.eps, noise.g_0),

@@ -36,6 +36,9 @@ def test_kl_against_torch_distributions() -> None:
 def test_squared_error_is_a_mean_over_everything() -> None:
     X = torch.randn(2, 4, 3, 8, 8)
     torch.testing.assert_close(losses.squared_error(X, X + 0.5), torch.tensor(0.25))
+    counts = torch.ones(2, 4, 1, 8, 8)
+    counts[0, 1, 0, 2] = 9  # 8 of 512 pixels
+    torch.testing.assert_close(losses.squared_error(X, X + 0.5, counts), torch.tensor(0.25 * (1 + 8 * 8 / 512)))
 
 
 def test_label_loss_sums_over_labels() -> None:

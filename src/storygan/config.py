@@ -112,6 +112,9 @@ class WarmUpConfig:
     any_order: bool = False
     """The sentences of a story come in a new order in each iteration, one that leaves the drawn frames as they are:
     for stories whose frames show all that was told so far, whatever came first, as CLEVR-SV's do."""
+    object_weight: float = 1.0
+    """How often the squared error of a pixel counts that shows an object, in stories that this package rendered: most
+    of a CLEVR-SV frame is floor."""
     drawings: int = 1
     """Drawings of each story, of which the one nearest to the real frames learns (IMLE: Li & Malik, 2018), so that the
     noise may stand for what no sentence tells; 1 is no choice."""
@@ -151,7 +154,7 @@ _AT_LEAST_0 = (
     "threads",
     *(f"loss.{name}" for name in ("alpha", "beta", "kl", "squared_error", "r1", "label", "teacher")),
     *(f"adam.{name}" for name in ("lr_generator", "lr_discriminator", "halve_every_epochs")),
-    *(f"warm_up.{name}" for name in ("iterations", "discriminator_iterations", "lr", "kl", "teacher")),
+    *(f"warm_up.{name}" for name in ("iterations", "discriminator_iterations", "lr", "object_weight", "kl", "teacher")),
 )
 _BELOW_1 = ("ema", "adam.beta1", "adam.beta2", "warm_up.beta1")
 

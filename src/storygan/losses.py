@@ -48,9 +48,11 @@ def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
     return 0.5 * (mu.square() + log_sigma2.exp() - 1 - log_sigma2).sum(1).mean()
 
 
-def squared_error(X_hat: Tensor, X: Tensor) -> Tensor:
-    """Mean squared error of images in [-1, 1], any equal shapes -> scalar in [0, 4]."""
-    return F.mse_loss(X_hat, X)
+def squared_error(X_hat: Tensor, X: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Mean squared error of images in [-1, 1], any equal shapes -> scalar in [0, 4]; that of a value taken as often as
+    `counts` says, of a shape that broadcasts to theirs."""
+    errors = (X_hat - X).square()
+    return (errors if counts is None else counts * errors).mean()
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:

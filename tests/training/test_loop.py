@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,13 @@ from storygan.config import (
     TrainConfig,
     WarmUpConfig,
 )
+from storygan.data.clevr.render import scene_of
 from storygan.data.dataset import open_split
+from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop, steps
+from storygan.training.batches import indices
 from storygan.training.checkpoint import newest_checkpoint
 from storygan.training.loop import Trainer, train
 from storygan.training.processes import Processes, running_statistics
@@ -113,6 +117,35 @@ def test_fixed_norms_keep_their_statistics_until_the_warm_up_ends(tiny_dataset: 
     assert not torch.equal(story_encoder[0].weight, weights)
     trainer.iteration()
     assert not any(map(torch.equal, seen(), before))
+
+
+def test_pixels_of_objects_count_more_in_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sample(tmp_path / "sample")
+    dataset, batches = open_split(tmp_path / "sample", "train"), []
+    warm_up = WarmUpConfig(iterations=1, frames=2, object_weight=5)
+    config = TrainConfig(data=DataConfig(str(tmp_path / "sample")), warm_up=warm_up, batch_size=4)
+    trainer, warmed = Trainer.build(config, dataset), steps.warm_up_generator
+
+    def watched(fabric: object, optimizers: steps.Optimizers, batch: steps.Batch, *rest: object) -> steps.Metrics:
+        batches.append(batch)
+        return warmed(fabric, optimizers, batch, *rest)
+
+    monkeypatch.setattr(steps, "warm_up_generator", watched)
+    trainer.iteration()
+    (batch,) = batches
+    scenes = [scene_of(dataset.story_ids[n], 4) for n in indices(len(dataset), 4, config.seed, 0)]
+    assert batch.counts is not None
+    assert batch.drawn is not None
+    for scene, frames, counts in zip(scenes, batch.drawn.tolist(), batch.counts, strict=True):
+        assert scene is not None
+        mask = scene.mask()
+        for t, of_pixel in zip(frames, counts[:, 0], strict=True):
+            for row in range(0, 64, 3):
+                for column in range(0, 64, 3):
+                    shown = mask[int((row + 0.5) * 3.75), int((column + 0.5) * 5)]
+                    assert of_pixel[row, column] == (5 if 0 <= shown <= t else 1)
+    assert 1.01 < batch.counts.mean() < 1.6
+    assert Trainer.build(replace(config, warm_up=WarmUpConfig()), dataset).objects is None
 
 
 def test_the_warm_ups_rate_falls_as_half_a_cosine(tiny_dataset: Path, tmp_path: Path) -> None:

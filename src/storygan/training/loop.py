@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from storygan.config import TrainConfig
+from storygan.data.clevr.untold import shown_objects
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
@@ -167,6 +168,8 @@ class Trainer:
     """Where all noise comes from."""
     teacher: Teacher | None = None
     coupled: CoupledNoise | None = None
+    objects: torch.Tensor | None = None
+    """(N, 64, 64) int8, which object a pixel of the last frame shows, -1 for none, where they count more."""
     k: int = 0
     """Iterations done."""
 
@@ -208,6 +211,7 @@ class Trainer:
             rng=torch.Generator().manual_seed(config.seed),
             teacher=Teacher(config.teacher, dataset, coupled) if config.teacher else None,
             coupled=coupled,
+            objects=torch.from_numpy(shown_objects(dataset)) if config.warm_up.object_weight != 1 else None,
         )
 
     def start_from(self, name: str) -> None:
@@ -230,6 +234,8 @@ class Trainer:
         if warming and (n := config.warm_up.frames):
             shown = drawn_frames(config.batch_size, config.model.T, n, config.seed, k)
             batch = batch.of_drawn(torch.from_numpy(shown[part]).to(fabric.device))
+        if warming and self.objects is not None:
+            batch.counts = self._counts(chosen[part], shown[part]).to(fabric.device)
         if self.teacher is not None:
             rng = np.random.default_rng((config.seed, k))
             batch.lesson = partial(self.teacher.loss, chosen=chosen, shown=shown, rng=rng, part=part)
@@ -263,6 +269,13 @@ class Trainer:
         """Of a whole batch of stories, which are the `chosen` ones."""
         noise = Noise.draw(len(chosen), self.config.model, self.rng)
         return noise if self.coupled is None else self.coupled.couple(noise, chosen)
+
+    def _counts(self, chosen: np.ndarray, shown: np.ndarray) -> torch.Tensor:
+        """How often each pixel of the frames `shown` (B, n) of the B stories `chosen` counts, (B, n, 1, 64, 64)."""
+        assert self.objects is not None
+        of_pixel = self.objects[torch.from_numpy(chosen), None, None]  # (B, 1, 1, 64, 64)
+        told = (of_pixel >= 0) & (of_pixel <= torch.from_numpy(shown)[:, :, None, None, None])
+        return 1 + (self.config.warm_up.object_weight - 1) * told.float()
 
     def _set_rates(self) -> None:
         """Adam's rates for iteration `k`; the generator's moments start anew where the warm-up ends."""

@@ -39,6 +39,8 @@ class Batch:
     """(B, n) int64, which frames of each story D_I judges; None: all T."""
     drawn: Tensor | None = None
     """(B, n) int64, which frames of each story are drawn, in the warm-up; None: all T."""
+    counts: Tensor | None = None
+    """(B, n, 1, 64, 64), how often the squared error of a pixel counts in the warm-up; None: once."""
     lesson: Lesson | None = None
     """What the teacher says of frames drawn for these stories, where there is one."""
 
@@ -242,11 +244,11 @@ def warm_up_generator(
     loss where there is one.
 
     Returns:
-        `KL` (nats), `squared_error`, `teacher`. Without their weights.
+        `KL` (nats), `squared_error`, `teacher`. Without their weights, and each pixel once.
     """
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
-    error = losses.squared_error(fake.X_hat, batch.X)
-    metrics = {"KL": L_KL.detach(), "squared_error": error.detach()}
+    error = losses.squared_error(fake.X_hat, batch.X, batch.counts)
+    metrics = {"KL": L_KL.detach(), "squared_error": losses.squared_error(fake.X_hat, batch.X).detach()}
     _step(fabric, optimizers.G, error + config.kl * L_KL + config.teacher * _taught(batch, fake, metrics))
     return metrics
 

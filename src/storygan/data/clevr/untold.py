@@ -1,5 +1,5 @@
 """What the frames of rendered CLEVR-SV stories show and no sentence tells, which their ids name: where camera and
-lights strayed, and how each cube is turned."""
+lights strayed, how each cube is turned, and which pixels show an object."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from storygan.data.clevr.render import scene_of
 from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
+from storygan.data.clevr.visibility import HEIGHT, WIDTH
 from storygan.data.dataset import StoryDataset
 from storygan.text.clevr import format_sentence
 from storygan.types import UsageError
@@ -44,6 +45,17 @@ def untold(dataset: StoryDataset) -> Untold:
         np.stack([np.cos(angles), np.sin(angles)], -1).astype(np.float32),
         np.array([[thing.shape == "cube" for thing in s.objects] for s in scenes]),
     )
+
+
+def shown_objects(dataset: StoryDataset) -> np.ndarray:
+    """Which object each pixel of the N last frames shows, from 0; -1 is the stage: (N, size, size) int8.
+
+    Raises:
+        UsageError: as `untold`.
+    """
+    at = [((np.arange(dataset.size) + 0.5) * n / dataset.size).astype(int) for n in (HEIGHT, WIDTH)]
+    scenes = (_scene(story_id, told) for story_id, told in zip(dataset.story_ids, dataset.sentences, strict=True))
+    return np.stack([scene.mask()[np.ix_(*at)] for scene in scenes])
 
 
 def _scene(story_id: str, sentences: list[str]) -> Scene:
