@@ -25,7 +25,7 @@ from storygan.data.toon.render import render_toon
 from storygan.viz import Row, sheet, strips
 
 FOLDER = Path(__file__).parents[1] / "docs/pictures"
-QUALITY = 80  # of WebP
+QUALITY = 75  # of WebP
 TOON_STORIES = 7
 LABELS = 128  # pixels to the left of a sheet's frames, less a margin
 PATIENCE = 300_000  # milliseconds: the machine may be busy
