@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -301,6 +302,21 @@ def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:
     unlabelled = type(dataset)(**{**vars(dataset), "labels": None, "label_names": None})
     with pytest.raises(UsageError, match="label_head is on, but"):
         loop.check_fit(tiny_config(tiny_dataset, tmp_path), unlabelled)
+
+
+@pytest.mark.parametrize(("frames", "refused"), [(0, True), (1, False), (2, True)])
+def test_any_order_needs_frames_that_are_not_drawn(tiny_dataset: Path, frames: int, refused: bool) -> None:
+    config = tiny_config(tiny_dataset, Path("run"), warm_up=WarmUpConfig(frames=frames, any_order=True))
+    dataset = open_split(tiny_dataset, "train")
+    with pytest.raises(UsageError, match=r"set warm_up.frames to 1 to 1$") if refused else nullcontext():
+        loop.check_fit(config, dataset)
+
+
+def test_pixels_of_objects_are_not_known_of_other_stories(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = tiny_config(tiny_dataset, tmp_path / "run", warm_up=WarmUpConfig(iterations=1, object_weight=8))
+    with pytest.raises(UsageError, match="go without coupled_noise, object_weight and --turns"):
+        train(config)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
     for name, n in {"discriminator": config.discriminator.frames, "warm_up": config.warm_up.frames}.items():
         if not 0 <= n <= dataset.T:
             raise UsageError(f"{name}.frames is {n}: a story has {dataset.T} frames")
+    if config.warm_up.any_order and config.warm_up.frames in (0, dataset.T):
+        raise UsageError(
+            "warm_up.any_order is on, but all frames are drawn, which one order alone leaves as they are: set "
+            f"warm_up.frames to 1 to {dataset.T - 1}"
+        )
     if len(dataset) < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size}, but {config.data.path} has {len(dataset)} stories")
     if config.batch_size % processes or config.batch_size < 2 * processes:

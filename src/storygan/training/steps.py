@@ -248,7 +248,7 @@ def warm_up_generator(
     """
     L_KL = losses.kl_loss(fake.mu, fake.log_sigma2)
     error = losses.squared_error(fake.X_hat, batch.X, batch.counts)
-    metrics = {"KL": L_KL.detach(), "squared_error": losses.squared_error(fake.X_hat, batch.X).detach()}
+    metrics = {"KL": L_KL.detach(), "squared_error": losses.squared_error(fake.X_hat.detach(), batch.X)}
     _step(fabric, optimizers.G, error + config.kl * L_KL + config.teacher * _taught(batch, fake, metrics))
     return metrics
 

@@ -64,6 +64,6 @@ def _scene(story_id: str, sentences: list[str]) -> Scene:
     if scene is None or [format_sentence(thing) for thing in scene.objects] != sentences:
         raise UsageError(
             f"story {story_id!r} is not as `storygan data render-clevr` makes it, so its camera, lights and turns "
-            "are not known: take stories of that command, or go without coupled_noise and --turns"
+            "are not known: take stories of that command, or go without coupled_noise, object_weight and --turns"
         )
     return scene
