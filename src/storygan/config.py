@@ -14,6 +14,7 @@ from storygan.types import UsageError, require_seed
 
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
+Distribution = Literal["normal", "circles"]
 
 MOST_OF_A_SHAPE = 10_000
 """Sentences of a story, or values of its noise; a layer of that many is 650 MB."""
@@ -33,14 +34,20 @@ class ModelConfig:
     """Sentences, and so frames, of a story: 4 for CLEVR-SV, 5 for Pororo-SV."""
     noise_dim: int = 100
     """Size of `eps_t`, the noise that joins every sentence."""
+    noise: Distribution = "normal"
+    """How `eps_t` is drawn: `normal`, N(0, I), or `circles`, not in the paper: two values after the other are a point
+    of a circle of radius sqrt(2), any as likely, so that each has mean 0 and variance 1 and none says how far out."""
 
     def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise UsageError(f"unknown variant {self.variant!r}: choose one of {', '.join(VARIANTS)}")
+        for name, known in {"variant": VARIANTS, "noise": get_args(Distribution)}.items():
+            if (given := getattr(self, name)) not in known:
+                raise UsageError(f"unknown {name} {given!r}: choose one of {', '.join(known)}")
         for name in ("T", "noise_dim"):
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= MOST_OF_A_SHAPE:
                 raise UsageError(f"model.{name} is {value}: it must be a whole number from 1 to {MOST_OF_A_SHAPE:,}")
+        if self.noise == "circles" and self.noise_dim % 2:
+            raise UsageError(f"model.noise_dim is {self.noise_dim}: circles take two values each, so an even number")
 
 
 @dataclass
@@ -188,7 +195,7 @@ class TrainConfig:
     that judges."""
     coupled_noise: bool = False
     """The noise of a rendered CLEVR-SV story agrees with what its frames show and no sentence tells: where camera and
-    lights strayed, how each cube is turned. Not in the paper."""
+    lights strayed, how each cube is turned as the camera sees it. Not in the paper."""
     iterations: int = 20_000
     """Iterations of the whole run, the warm-up's included."""
     batch_size: int = 16

@@ -12,6 +12,7 @@ from scipy.stats import kstest
 
 from storygan.config import DataConfig, ModelConfig, TrainConfig, WarmUpConfig
 from storygan.data.clevr.scene import sample_scene
+from storygan.data.clevr.stage import CAMERA
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.sample import write_sample
 from storygan.models.noise import Noise
@@ -53,7 +54,9 @@ def test_it_says_where_camera_and_lights_strayed_and_how_each_cube_is_turned(dat
         for t, thing in enumerate(scene.objects):
             x, y = noise.eps[row, t, :2].tolist()
             if thing.shape == "cube":
-                turn = np.arctan2(y, x) / 4
+                at = np.array(CAMERA) + scene.camera
+                line_of_sight = np.arctan2(thing.y - at[1], thing.x - at[0])
+                turn = np.arctan2(y, x) / 4 + line_of_sight
                 assert abs(np.sin(2 * (turn - scene.rotations[t]))) < 1e-5  # the same but for quarters
                 np.testing.assert_allclose(np.hypot(x, y), before.eps[row, t, :2].norm(), rtol=1e-5)
             else:

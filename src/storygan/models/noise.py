@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from storygan.config import ModelConfig
 from storygan.models.story_encoder import D
@@ -15,7 +16,7 @@ from storygan.types import require_seed
 
 @dataclass
 class Noise:
-    """Standard normal noise for B stories."""
+    """Noise for B stories: standard normal, but for an `eps` that lies on circles where `ModelConfig.noise` says so."""
 
     eps_0: Tensor
     """(B, 128): `eps` of `h_0 = mu(S) + sigma(S) * eps`."""
@@ -35,7 +36,8 @@ class Noise:
             )
             for _ in range(B)
         ]
-        return cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
+        noise = cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
+        return replace(noise, eps=on_circles(noise.eps)) if config.noise == "circles" else noise
 
     @classmethod
     def pick(cls, draws: Sequence[Noise], chosen: Tensor) -> Noise:
@@ -57,6 +59,12 @@ class Noise:
         """With each sentence's `eps_t` where `order` (B, T) int64 puts the sentence."""
         rows = torch.arange(len(order), device=order.device)[:, None]
         return Noise(self.eps_0, self.eps[rows, order], self.g_0)
+
+
+def on_circles(eps: Tensor) -> Tensor:
+    """Standard normal (..., 2k) -> the same directions two by two, each at a distance of sqrt(2)."""
+    pairs = eps.unflatten(-1, (-1, 2))
+    return (2**0.5 * F.normalize(pairs, dim=-1)).flatten(-2)
 
 
 def seeded(seed: int) -> torch.Generator:

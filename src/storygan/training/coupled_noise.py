@@ -20,7 +20,7 @@ class CoupledNoise:
     """What the stories of a data set do not tell, as noise.
 
     The first 12 of `eps_0` are where camera and lights strayed; the first two of a cube's `eps_t` point to its turn,
-    a quarter being the whole circle. All other values stay as they were drawn.
+    a quarter being the whole circle, and are as far out as they were drawn. All other values stay as they were drawn.
 
     Args:
         dataset: N stories of T sentences, rendered by `storygan data render-clevr`.

@@ -1,5 +1,5 @@
 """What the frames of rendered CLEVR-SV stories show and no sentence tells, which their ids name: where camera and
-lights strayed, how each cube is turned, and which pixels show an object."""
+lights strayed, how each cube is turned as the camera sees it, and which pixels show an object."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from storygan.data.clevr.camera import Camera
 from storygan.data.clevr.render import scene_of
 from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
 from storygan.data.clevr.visibility import HEIGHT, WIDTH
@@ -27,7 +28,8 @@ class Untold:
     strayed: np.ndarray
     """(N, 12) in (-1, 1): of camera, key, fill and back light, x, y and z each, of how far they may."""
     turns: np.ndarray
-    """(N, T, 2) float32, cosine and sine of an object's turn, a quarter being the whole circle."""
+    """(N, T, 2) float32, cosine and sine of an object's turn from the camera's line of sight to it, a quarter being the
+    whole circle: what a cube looks like, wherever it stands."""
     cubes: np.ndarray
     """(N, T) bool: the objects that show a turn."""
 
@@ -39,7 +41,7 @@ def untold(dataset: StoryDataset) -> Untold:
         UsageError: another program made a story, or its sentences have been changed.
     """
     scenes = [_scene(story_id, told) for story_id, told in zip(dataset.story_ids, dataset.sentences, strict=True)]
-    angles = QUARTERS * np.array([scene.rotations for scene in scenes])
+    angles = QUARTERS * np.array([_seen_turns(scene) for scene in scenes])
     return Untold(
         np.array([[*s.camera, *s.key, *s.fill, *s.back] for s in scenes]) / REACH,
         np.stack([np.cos(angles), np.sin(angles)], -1).astype(np.float32),
@@ -56,6 +58,12 @@ def shown_objects(dataset: StoryDataset) -> np.ndarray:
     at = [((np.arange(dataset.size) + 0.5) * n / dataset.size).astype(int) for n in (HEIGHT, WIDTH)]
     scenes = (_scene(story_id, told) for story_id, told in zip(dataset.story_ids, dataset.sentences, strict=True))
     return np.stack([scene.mask()[np.ix_(*at)] for scene in scenes])
+
+
+def _seen_turns(scene: Scene) -> np.ndarray:
+    """How the T objects are turned, from the camera's line of sight to each (radians about z)."""
+    x, y, _ = Camera(scene.camera).position
+    return np.array(scene.rotations) - np.arctan2([o.y - y for o in scene.objects], [o.x - x for o in scene.objects])
 
 
 def _scene(story_id: str, sentences: list[str]) -> Scene:
