@@ -30,8 +30,5 @@ def vector(sentence: str) -> np.ndarray:  # its 17 facts, one-hots and the place
 samples, rng = 4, np.random.default_rng(seed=7)
 inputs = {i.name: rng.standard_normal((samples, *i.shape[1:]), dtype=np.float32) for i in session.get_inputs()}
 inputs["S"][:] = [vector(sentence) for sentence in story]  # the same story, other noise
-if json.loads(session.get_modelmeta().custom_metadata_map["config"])["noise"] == "circles":
-    pairs = inputs["eps"].reshape(-1, 2)
-    pairs *= 2**0.5 / np.linalg.norm(pairs, axis=1, keepdims=True)
 (frames,) = session.run(["frames"], inputs)  # uint8 (samples, T, 64, 64, 3)
 Image.fromarray(np.vstack([np.hstack(drawing) for drawing in frames])).save(picture)

@@ -17,7 +17,7 @@ from torch import nn
 
 from storygan import export
 from storygan.cli import main
-from storygan.config import VARIANTS, ModelConfig, Variant
+from storygan.config import VARIANTS, Distribution, ModelConfig, Variant
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import LABELS
@@ -35,10 +35,10 @@ STORY = [
 ]
 
 
-def lively(variant: Variant = "storygan", T: int = 4) -> StoryGAN:
+def lively(variant: Variant = "storygan", T: int = 4, noise_dim: int = 7, noise: Distribution = "normal") -> StoryGAN:
     """A model whose running statistics fit its activations, as after training, and whose pictures have contrast."""
     torch.manual_seed(1)
-    model = StoryGAN(ModelConfig(variant, T, noise_dim=7), ClevrEncoder())
+    model = StoryGAN(ModelConfig(variant, T, noise_dim, noise), ClevrEncoder())
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 1.0
@@ -55,7 +55,7 @@ def lively(variant: Variant = "storygan", T: int = 4) -> StoryGAN:
 def test_metadata_makes_sentence_vectors() -> None:
     model = lively()
     told = {name: json.loads(text) for name, text in export.metadata(model).items()}
-    assert told["config"] == {"variant": "storygan", "T": 4, "noise_dim": 7}
+    assert told["config"] == {"variant": "storygan", "T": 4, "noise_dim": 7, "noise": "normal"}
     encoder = told["sentence_encoder"]
     facts = [word in STORY[0].split() for word in encoder["words"]] + [-1.8 / encoder["limit"], 1.5 / encoder["limit"]]
     s_t = (np.array(facts) - encoder["mean"]) / encoder["std"] @ encoder["projection"]
@@ -124,6 +124,25 @@ def test_every_variant_draws_as_pytorch_does(variant: Variant, tmp_path: Path) -
         assert expected.std() > 0.1
         np.testing.assert_allclose(X_hat, expected, atol=1e-4)
         assert np.abs(frames.astype(int) - model.draw(S, noise)).max() <= 1
+
+
+@pytest.mark.slow
+def test_the_graph_puts_normal_noise_on_circles(tmp_path: Path) -> None:
+    import onnxruntime
+
+    model = lively(noise_dim=6, noise="circles")
+    export.export_onnx(model, tmp_path / "a.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    S, normal = torch.randn(3, 4, 128), Noise.draw(3, ModelConfig(noise_dim=6), torch.Generator().manual_seed(0))
+    inputs = {"S": S, "eps_0": normal.eps_0, "eps": normal.eps, "g_0": normal.g_0}
+    (X_hat,) = session.run(["X_hat"], {name: tensor.numpy() for name, tensor in inputs.items()})
+    with torch.no_grad():
+        expected, as_given = (
+            model(S, noise)[0].numpy()
+            for noise in (Noise.draw(3, model.config, torch.Generator().manual_seed(0)), normal)
+        )
+    np.testing.assert_allclose(X_hat, expected, atol=1e-4)
+    assert np.abs(X_hat - as_given).max() > 1e-2
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 Inputs, float32, B stories of T sentences: `S` (B, T, 128) sentence vectors; standard normal noise `eps_0` (B, 128),
 `eps` (B, T, noise_dim), `g_0` (B, 128). Outputs: `X_hat` (B, T, 3, 64, 64) in [-1, 1], and `frames`, the same as uint8
-(B, T, 64, 64, 3). Every variant of the model has this one signature.
+(B, T, 64, 64, 3). Every variant of the model has this one signature; one whose noise lies on circles puts `eps` there.
 
 Metadata, two JSON objects: `config`, the fields of `ModelConfig`; `sentence_encoder`, its kind, settings and arrays,
 and for `clevr` also the words in the order of its one-hots. `examples/draw_onnx.py` makes sentence vectors from it.
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from storygan.models.folding import fold
-from storygan.models.noise import Noise
+from storygan.models.noise import Noise, on_circles
 from storygan.models.storygan import StoryGAN, to_frames
 from storygan.text.clevr import LABELS, LIMIT
 from storygan.text.encoder import DIM
@@ -47,6 +47,8 @@ class Graph(nn.Module):
 
     def forward(self, S: Tensor, eps_0: Tensor, eps: Tensor, g_0: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and outputs as in the module's docstring."""
+        if self.model.config.noise == "circles":
+            eps = on_circles(eps)
         X_hat, *_ = self.model(S, Noise(eps_0, eps, g_0))
         return X_hat, to_frames(X_hat)
 
