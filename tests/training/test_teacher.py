@@ -10,6 +10,7 @@ import torch
 
 from storygan.config import DataConfig, ModelConfig, TrainConfig, WarmUpConfig
 from storygan.data.clevr.scene import sample_scene
+from storygan.data.clevr.stage import CAMERA
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.models.recognizer import SHIPPED, Recognizer
@@ -123,7 +124,8 @@ def test_some_frames_are_asked_what_they_show(teacher: Teacher, frames: torch.Te
 
 
 def test_one_that_reads_turns_tells_them_where_noise_does(data: Path, frames: torch.Tensor, tmp_path: Path) -> None:
-    """It reads a turn of 0 everywhere: the cubes that a frame shows are 2 - 2 cos(4 r) from it, some frames or all."""
+    """It reads a turn of 0 everywhere: the cubes that a frame shows are 2 - 2 cos(4 r) from it, r from the camera's
+    line of sight, some frames or all."""
     dataset, recognizer = open_split(data, "train"), Recognizer(LABELS, {"places": True}, turns=True)
     head = recognizer.turns[-1]
     head.weight.data.zero_()
@@ -134,12 +136,13 @@ def test_one_that_reads_turns_tells_them_where_noise_does(data: Path, frames: to
     X = frames[:, :2]
     turns = [teacher.loss(X, chosen, shown, np.random.default_rng(0)).item() for teacher in (plain, told)]
     expected = [
-        2 - 2 * np.cos(4 * scene.rotations[j])
+        2 - 2 * np.cos(4 * (scene.rotations[j] - np.arctan2(thing.y - y, thing.x - x)))
         for number, row in zip(chosen, shown, strict=True)
         for scene in [sample_scene(0, number)]
+        for x, y, _ in [np.add(CAMERA, scene.camera)]
         for t in row
-        for j in range(t + 1)
-        if scene.objects[j].shape == "cube"
+        for j, thing in enumerate(scene.objects[: t + 1])
+        if thing.shape == "cube"
     ]
     assert len(expected) > 4
     assert turns[1] - turns[0] == pytest.approx(np.mean(expected), abs=1e-4)
