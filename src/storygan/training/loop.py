@@ -222,8 +222,9 @@ class Trainer:
     def start_from(self, name: str) -> None:
         """Take the weights of another model (`StoryGAN.from_pretrained`). UsageError where it is of another shape."""
         start = StoryGAN.from_pretrained(name)
-        if start.config != self.config.model:
-            raise UsageError(f"start: {name} is {start.config}, and this run's model {self.config.model}")
+        mine = vars(self.config.model)
+        if other := [f"--model.{key} {value}" for key, value in vars(start.config).items() if value != mine[key]]:
+            raise UsageError(f"start: {name} is another model than this run's: to go on from it, add {' '.join(other)}")
         self.model.load_state_dict(start.state_dict())
 
     def iteration(self) -> steps.Metrics:
