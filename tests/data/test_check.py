@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from storygan.data.check import check_dataset
-from storygan.data.schema import Story, shard_name, story_schema, write_shard
+from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, shard_name, story_schema, write_shard
 from storygan.types import StoryganError
 
 NAMES = ("cube", "red")
@@ -42,9 +42,15 @@ def frames(*encoded: bytes | None) -> list[dict]:
     return [{"bytes": data, "path": None} for data in encoded]
 
 
-def write(folder: Path, rows: list[dict], split: str = "train", names: tuple[str, ...] | None = NAMES) -> None:
+def write(
+    folder: Path,
+    rows: list[dict],
+    split: str = "train",
+    names: tuple[str, ...] | None = NAMES,
+    nuisance: NuisanceColumns = NO_NUISANCE,
+) -> None:
     """Past write_shard, which would refuse most of what is tested here."""
-    table = pa.Table.from_pylist(rows, schema=story_schema(names))
+    table = pa.Table.from_pylist(rows, schema=story_schema(names, nuisance))
     folder.mkdir(exist_ok=True)
     pq.write_table(table, folder / shard_name(split, 0, 1))
 
@@ -105,6 +111,67 @@ def test_a_problem_is_named_by_file_and_row(tmp_path: Path, changes: dict, words
     assert problem.startswith("train-00000-of-00001.parquet row 1: ")
     assert words in problem
     assert "\n" not in problem
+
+
+NUISANCE = NuisanceColumns(("x", "y"), ("cosine", "sine"), foreground=True)
+
+
+def mask(size: tuple[int, int] = (8, 8)) -> bytes:
+    return png(size, "1")
+
+
+def row_with_nuisance(number: int, **changes: object) -> dict:
+    columns = {
+        "story_nuisance": [0.5, -1.0],
+        "frame_nuisance": [[None, None], [1.0, 0.5], [0.0, 2.0]],
+        "foreground": frames(mask(), png(mode="L"), mask()),
+    }
+    return {**row(number), **columns, **changes}
+
+
+def test_nuisance_columns_are_described(tmp_path: Path) -> None:
+    write(tmp_path, [row_with_nuisance(0), row_with_nuisance(1)], nuisance=NUISANCE)
+    report = check_dataset(tmp_path)
+    assert report.problems == []
+    assert "  nuisance: 2 values a story, 2 values a sentence; foreground masks\n" in str(report)
+    answer = json.loads(json.dumps(report.to_dict()))["nuisance"]
+    assert answer == {"story": ["x", "y"], "frame": ["cosine", "sine"], "foreground": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"story_nuisance": [0.5]}, "story_nuisance must be 2 values, it has 1"),
+        ({"story_nuisance": None}, "story_nuisance must be 2 values, it has 0"),
+        ({"story_nuisance": [0.5, float("nan")]}, "a value of story_nuisance is no finite number"),
+        ({"story_nuisance": [float("-inf"), 0.5]}, "a value of story_nuisance is no finite number"),
+        ({"story_nuisance": [None, 0.5]}, "a value of story_nuisance is no finite number"),
+        ({"frame_nuisance": [[0.0, 0.0]] * 2}, "frame_nuisance must be 3 rows of 2"),
+        ({"frame_nuisance": [[0.0, 0.0], [0.0], None]}, "frame_nuisance must be 3 rows of 2"),
+        ({"frame_nuisance": [[0.0, 0.0]] * 2 + [[0.0, float("nan")]]}, "is neither null nor a finite number"),
+        ({"foreground": frames(mask(), mask())}, "2 foreground masks but 3 frames"),
+        ({"foreground": None}, "0 foreground masks but 3 frames"),
+        ({"foreground": frames(mask(), mask((9, 8)), mask())}, "foreground mask 2: 9x8 pixels, the frame has 8x8"),
+        ({"foreground": frames(mask(), mask(), png())}, "foreground mask 3: the image is RGB, not 1 or L"),
+        ({"foreground": frames(mask()[:-30], mask(), mask())}, "foreground mask 1: not a readable PNG image"),
+        ({"foreground": frames(None, mask(), mask())}, "foreground mask 1: not a readable PNG image"),
+    ],
+)
+def test_a_problem_of_nuisance_columns_is_named(tmp_path: Path, changes: dict, words: str) -> None:
+    rows = [row_with_nuisance(0), row_with_nuisance(1, **changes), row_with_nuisance(2)]
+    write(tmp_path, rows, nuisance=NUISANCE)
+    (problem,) = check_dataset(tmp_path).problems
+    assert problem.startswith("train-00000-of-00001.parquet row 1: ")
+    assert words in problem
+
+
+def test_shards_that_differ_in_nuisance_columns_are_named(tmp_path: Path) -> None:
+    write(tmp_path, [row_with_nuisance(0)], nuisance=NUISANCE)
+    write(tmp_path, [row(1)], "test")
+    (problem,) = check_dataset(tmp_path).problems
+    train, test = shard_name("train", 0, 1), shard_name("test", 0, 1)
+    command = f"run `storygan data add-nuisance {tmp_path}`"
+    assert problem == f"{test}: its nuisance columns differ from those of {train}: {command}"
 
 
 def test_the_odd_one_out_is_named_even_where_it_comes_first(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from PIL import Image
 from storygan.data import dataset as dataset_module
 from storygan.data import frame_map
 from storygan.data.dataset import open_split
-from storygan.data.schema import Story, shard_name, write_shard
-from storygan.types import StoryganError
+from storygan.data.schema import NuisanceColumns, Story, shard_name, write_shard
+from storygan.types import StoryganError, UsageError
 
 NAMES = ("cube", "red")
 
@@ -82,6 +83,119 @@ def test_without_labels(tmp_path: Path) -> None:
     dataset = open_split(write(tmp_path, [story(1, labels=False)], labels=False), "train")
     assert dataset.labels is None
     assert dataset.label_names is None
+
+
+NUISANCE = NuisanceColumns(("camera x", "camera y"), ("cosine", "sine", "radius"), foreground=True)
+
+
+def mask(number: int, k: int, size: int = 8) -> np.ndarray:
+    return np.random.default_rng([number, k]).random((size, size)) < 0.3
+
+
+def with_nuisance(number: int, size: int = 8) -> Story:
+    return replace(
+        story(number, size=size),
+        story_nuisance=[number / 2, -1.5],
+        frame_nuisance=[[float(number), 0.25, None] if k else [None] * 3 for k in range(3)],
+        foreground=[encode(mask(number, k, size)) for k in range(3)],
+    )
+
+
+def write_nuisance(folder: Path, stories: list[Story], shards: int = 1) -> Path:
+    for index in range(shards):
+        write_shard(folder / shard_name("train", index, shards), stories[index::shards], NAMES, NUISANCE)
+    return folder
+
+
+@pytest.mark.parametrize("size", [8, 9])  # 81 bits fill no whole number of bytes
+def test_nuisance_values_and_masks_line_up_with_the_stories(tmp_path: Path, size: int) -> None:
+    dataset = open_split(write_nuisance(tmp_path, [with_nuisance(n, size) for n in range(5)], shards=2), "train")
+    numbers = [0, 2, 4, 1, 3]  # in the order of the shards
+    assert (dataset.story_nuisance_names, dataset.frame_nuisance_names) == (NUISANCE.story, NUISANCE.frame)
+    assert dataset.story_nuisance is not None
+    assert dataset.frame_nuisance is not None
+    assert dataset.shards is not None
+    assert dataset.story_nuisance.dtype == dataset.frame_nuisance.dtype == np.float32
+    assert dataset.story_nuisance.tolist() == [[n / 2, -1.5] for n in numbers]
+    nan = np.nan
+    wanted = [[[nan] * 3, [n, 0.25, nan], [n, 0.25, nan]] for n in numbers]
+    assert np.array_equal(dataset.frame_nuisance, np.array(wanted), equal_nan=True)
+    assert (dataset.shards.dtype, dataset.shards.tolist()) == (np.int32, [0, 0, 0, 1, 1])
+    assert dataset.has_foreground
+    masks = dataset.foreground([3, 0])
+    assert masks.dtype == bool
+    assert np.array_equal(masks, [[mask(n, k, size) for k in range(3)] for n in (1, 0)])
+
+
+def test_masks_are_decoded_once_and_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    decode = dataset_module.decode_mask
+    monkeypatch.setattr(dataset_module, "decode_mask", lambda encoded: decoded.append(1) or decode(encoded))
+    dataset = open_split(write_nuisance(tmp_path, [with_nuisance(n) for n in range(4)]), "train")
+    assert dataset.has_foreground
+    assert not decoded
+    for _ in range(2):
+        assert dataset.foreground([0]).shape == (1, 3, 8, 8)
+        assert len(decoded) == 12
+
+
+def test_a_subset_keeps_all_of_a_story_together(tmp_path: Path) -> None:
+    dataset = open_split(write_nuisance(tmp_path, [with_nuisance(n) for n in range(5)]), "train")
+    chosen = dataset.subset([4, 1])
+    assert chosen.story_ids == ["s4", "s1"]
+    assert chosen.sentences == [story(n).sentences for n in (4, 1)]
+    assert np.array_equal(chosen.frames[1, 2], pixels(102))
+    assert chosen.labels is not None
+    assert chosen.labels[:, 0, 1].tolist() == [0, 1]
+    assert chosen.story_nuisance is not None
+    assert chosen.story_nuisance[:, 0].tolist() == [2, 0.5]
+    assert np.array_equal(chosen.foreground([1])[0, 2], mask(1, 2))
+    assert np.array_equal(chosen.subset([0]).foreground([0])[0, 2], mask(4, 2))
+
+
+def test_without_nuisance_columns(tmp_path: Path) -> None:
+    dataset = open_split(write(tmp_path, [story(1)]), "train")
+    assert (dataset.story_nuisance, dataset.frame_nuisance, dataset.story_nuisance_names) == (None, None, None)
+    assert not dataset.has_foreground
+    with pytest.raises(UsageError, match="has no foreground masks: `storygan data add-nuisance"):
+        dataset.foreground([0])
+
+
+def test_shards_with_different_nuisance_columns_are_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / shard_name("train", 0, 2), [with_nuisance(1)], NAMES, NUISANCE)
+    write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES)
+    with pytest.raises(StoryganError, match=f"run `storygan data add-nuisance {tmp_path}`"):
+        open_split(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"story_nuisance": [0.0, float("nan")]}, "story_nuisance is no number"),
+        ({"story_nuisance": [0.0, float("inf")]}, "not every story has 2 story_nuisance"),
+        ({"frame_nuisance": [[0.0, 0.0, float("-inf")]] * 3}, "not every story has 3 x 3 frame_nuisance"),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused(tmp_path: Path, changes: dict, words: str) -> None:
+    with pytest.raises(StoryganError, match=words):
+        open_split(write_nuisance(tmp_path, [with_nuisance(0), replace(with_nuisance(1), **changes)]), "train")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "words"),
+    [
+        (encode(mask(0, 0, 9)), "'s1', foreground masks: "),
+        (encode(pixels(1)), "the image is RGB, not 1 or L"),
+        (b"\x89PNG", "not a readable PNG image"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_is_one_clear_line(tmp_path: Path, damaged: bytes, words: str) -> None:
+    odd = with_nuisance(1)
+    assert odd.foreground is not None
+    odd = replace(odd, foreground=[*odd.foreground[:2], damaged])
+    dataset = open_split(write_nuisance(tmp_path, [with_nuisance(0), odd]), "train")
+    with pytest.raises(StoryganError, match=words):
+        dataset.foreground([0])
 
 
 def test_the_map_is_built_once_and_again_when_the_content_changes(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,17 @@ import pytest
 from PIL import Image
 
 from storygan.data import schema
-from storygan.data.schema import Story, read_stories, shard_name, shard_paths, splits, write_shard
+from storygan.data.schema import (
+    NO_NUISANCE,
+    NuisanceColumns,
+    Story,
+    nuisance_columns,
+    read_stories,
+    shard_name,
+    shard_paths,
+    splits,
+    write_shard,
+)
 from storygan.types import StoryganError
 
 NAMES = ("cube", "red", "metal")
@@ -31,6 +43,33 @@ def story(number: int, t: int = 4, labels: bool = True) -> Story:
     return Story(f"s{number}", [f"sentence {k} of {number}" for k in range(t)], frames, rows if labels else None)
 
 
+def mask(seed: int, size: int = 8) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).random((size, size)) < 0.5).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def with_nuisance(number: int, nuisance: NuisanceColumns) -> Story:
+    """A story of 4 frames with these columns; the second sentence has no value."""
+    rows = [[None if k == 1 else number + k / 8] * len(nuisance.frame or ()) for k in range(4)]
+    return replace(
+        story(number),
+        story_nuisance=None if nuisance.story is None else [number - j / 4 for j in range(len(nuisance.story))],
+        frame_nuisance=None if nuisance.frame is None else rows,
+        foreground=[mask(number + k) for k in range(4)] if nuisance.foreground else None,
+    )
+
+
+ALL = NuisanceColumns(("camera x", "camera y", "light"), ("cosine", "sine"), foreground=True)
+SOME = [
+    ALL,
+    NuisanceColumns(story=("camera x",)),
+    NuisanceColumns(frame=("yaw",)),
+    NuisanceColumns(foreground=True),
+    NuisanceColumns(story=("height",), foreground=True),
+]
+
+
 def test_stories_round_trip_in_order_across_shards(tmp_path: Path) -> None:
     stories = [story(n) for n in range(150)]  # more than two row groups
     write_shard(tmp_path / shard_name("train", 0, 2), stories[:140], NAMES)
@@ -46,6 +85,47 @@ def test_stories_without_labels_round_trip(tmp_path: Path) -> None:
     assert schema.label_names(shard_paths(tmp_path, "test")[0]) is None
 
 
+@pytest.mark.parametrize("nuisance", SOME, ids=str)
+def test_nuisance_columns_round_trip_each_on_its_own(tmp_path: Path, nuisance: NuisanceColumns) -> None:
+    stories = [with_nuisance(n, nuisance) for n in range(70)]
+    write_shard(tmp_path / shard_name("train", 0, 1), stories, NAMES, nuisance)
+    (path,) = shard_paths(tmp_path, "train")
+    assert list(read_stories(tmp_path, "train")) == stories
+    assert nuisance_columns(path) == nuisance
+    there = {"story_nuisance": nuisance.story, "frame_nuisance": nuisance.frame, "foreground": nuisance.foreground}
+    assert set(pq.read_schema(path).names) - {"story_id", "sentences", "frames", "labels"} == {
+        name for name, value in there.items() if value
+    }
+
+
+def test_a_shard_older_than_the_nuisance_columns_is_read(tmp_path: Path) -> None:
+    path = tmp_path / shard_name("train", 0, 1)
+    write_shard(path, [story(1)], NAMES)
+    table = pq.read_table(path)
+    own = {"format": 1, "label_names": list(NAMES)}
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"storygan": json.dumps(own)}), path)
+    assert list(read_stories(tmp_path, "train")) == [story(1)]
+    assert nuisance_columns(path) == NO_NUISANCE
+
+
+def test_columns_of_another_program_that_have_the_same_names_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / shard_name("train", 0, 1)
+    write_shard(path, [replace(story(1), labels=None)], None)
+    table = pq.read_table(path).replace_schema_metadata(None)
+    pq.write_table(table.append_column("foreground", pa.array(["a tree"])), path)
+    assert list(read_stories(tmp_path, "train")) == [replace(story(1), labels=None)]
+
+
+def test_what_a_data_set_has_in_words() -> None:
+    assert [str(columns) for columns in SOME] == [
+        "3 values a story, 2 values a sentence; foreground masks",
+        "1 values a story",
+        "1 values a sentence",
+        "foreground masks",
+        "1 values a story; foreground masks",
+    ]
+
+
 def test_the_same_stories_give_the_same_bytes_and_no_temporary_file_stays(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_shard(tmp_path / folder / "train-00000-of-00001.parquet", [story(1), story(2)], NAMES)
@@ -54,30 +134,36 @@ def test_the_same_stories_give_the_same_bytes_and_no_temporary_file_stays(tmp_pa
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.parametrize("nuisance", [NO_NUISANCE, ALL], ids=["plain", "nuisance"])
 @pytest.mark.parametrize("with_labels", [True, False])
 def test_load_dataset_opens_the_folder_unaided(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_labels: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_labels: bool, nuisance: NuisanceColumns
 ) -> None:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")
     folder = tmp_path / "stories"
     for split, numbers in {"train": (0, 1, 2), "test": (3,)}.items():
-        stories = [story(n, labels=with_labels) for n in numbers]
-        write_shard(folder / shard_name(split, 0, 1), stories, NAMES if with_labels else None)
+        stories = [with_nuisance(n, nuisance) for n in numbers]
+        stories = [one if with_labels else replace(one, labels=None) for one in stories]
+        write_shard(folder / shard_name(split, 0, 1), stories, NAMES if with_labels else None, nuisance)
     cache = folder / ".cache"  # what training keeps beside the shards must not disturb the reader
     cache.mkdir()
     (cache / "train-0123.json").write_text("{}")
 
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "hf"))
     assert {name: len(rows) for name, rows in loaded.items()} == {"train": 3, "test": 1}
-    row, wanted = loaded["train"][1], story(1)
+    row, wanted = loaded["train"][1], with_nuisance(1, nuisance)
     assert row["story_id"] == "s1"
     assert row["sentences"] == wanted.sentences
     assert isinstance(row["frames"][0], Image.Image)
-    for frame, encoded in zip(row["frames"], wanted.frames, strict=True):
-        assert np.array_equal(np.asarray(frame), np.asarray(Image.open(io.BytesIO(encoded))))
+    pictures = [*zip(row["frames"], wanted.frames, strict=True)]
+    pictures += zip(row.get("foreground") or [], wanted.foreground or [], strict=True)
+    for picture, encoded in pictures:
+        assert np.array_equal(np.asarray(picture), np.asarray(Image.open(io.BytesIO(encoded))))
     assert row.get("labels") == (wanted.labels if with_labels else None)
+    assert row.get("story_nuisance") == wanted.story_nuisance
+    assert row.get("frame_nuisance") == wanted.frame_nuisance
 
 
 def test_a_split_may_be_a_folder(tmp_path: Path) -> None:
@@ -98,6 +184,24 @@ def test_a_split_may_be_a_folder(tmp_path: Path) -> None:
 def test_an_inconsistent_story_is_not_written(tmp_path: Path, broken: Story, words: str) -> None:
     with pytest.raises(StoryganError, match=words):
         write_shard(tmp_path / "train.parquet", [broken], NAMES)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"story_nuisance": [0.0, 0.0]}, "story_nuisance has .2. values, it needs .3."),
+        ({"story_nuisance": None}, "story_nuisance has None"),
+        ({"frame_nuisance": [[0.0, 0.0]] * 3}, "frame_nuisance has .2, 2, 2. values, it needs .2, 2, 2, 2."),
+        ({"frame_nuisance": [[0.0, 0.0]] * 3 + [[0.0]]}, "frame_nuisance has .2, 2, 2, 1. values"),
+        ({"foreground": [b""] * 3}, "foreground has 3 values, it needs 4"),
+    ],
+)
+def test_nuisance_that_does_not_fit_the_names_is_not_written(tmp_path: Path, changes: dict, words: str) -> None:
+    with pytest.raises(StoryganError, match=words):
+        write_shard(tmp_path / "train.parquet", [replace(with_nuisance(1, ALL), **changes)], NAMES, ALL)
+    with pytest.raises(StoryganError, match="it needs None"):
+        write_shard(tmp_path / "train.parquet", [with_nuisance(1, ALL)], NAMES)
     assert not list(tmp_path.iterdir())
 
 

@@ -43,6 +43,8 @@ def data_options(parser: ArgumentParser) -> None:
     merge.add_argument("parts", type=named_path, nargs="*", help="folders of the jobs, where they did not share OUT")
     sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
     sample.add_argument("out", type=named_path, help="folder of the new data set")
+    add = subcommand(commands, "add-nuisance", "add nuisance columns to stories that were rendered without them")
+    add.add_argument("folder", type=named_path, help="folder of the data set")
     check = subcommand(commands, "check", "validate a data set and describe it")
     check.add_argument("folder", type=named_path, help="folder of the data set")
     check.add_argument("--json", action="store_true", help="one JSON object")
@@ -152,6 +154,14 @@ def data_import(args: Namespace) -> None:
     print(json.dumps(summary.to_dict()) if options.json else summary)
 
 
+def data_add_nuisance(args: Namespace) -> None:
+    """`storygan data add-nuisance`."""
+    from storygan.data.add_nuisance import add_nuisance
+
+    count = add_nuisance(args.folder)
+    print(f"{args.folder}: {count} stories got the nuisance columns" if count else f"{args.folder} has the columns")
+
+
 def data_check(args: Namespace) -> None:
     """`storygan data check`."""
     from storygan.data.check import check_dataset
@@ -167,6 +177,7 @@ DATA_COMMANDS = {
     "render-toon": data_render_toon,
     "merge": data_merge,
     "sample": data_sample,
+    "add-nuisance": data_add_nuisance,
     "check": data_check,
     "import": data_import,
 }

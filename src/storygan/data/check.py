@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -10,8 +11,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from storygan.data.images import decode_frame
-from storygan.data.schema import label_names, read_rows, shard_paths, splits
+from storygan.data.images import decode_frame, decode_mask
+from storygan.data.schema import (
+    NO_NUISANCE,
+    NuisanceColumns,
+    label_names,
+    nuisance_columns,
+    read_rows,
+    shard_paths,
+    splits,
+)
 from storygan.types import StoryganError, printable
 
 MOST_PROBLEMS_SHOWN = 20
@@ -55,6 +64,7 @@ class DatasetReport:
     folder: str
     T: int | None = None  # frames of a story
     size: tuple[int, int] | None = None  # width and height of a frame, pixels
+    nuisance: NuisanceColumns = NO_NUISANCE  # of the first shard that can be read
     splits: dict[str, SplitReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)  # one line each: file, row, what
 
@@ -65,6 +75,7 @@ class DatasetReport:
     def __str__(self) -> str:
         size = "frames of unknown size" if self.size is None else f"frames of {self.size[0]}x{self.size[1]} pixels"
         lines = [f"{self.folder}: stories of {self.T or '?'} {size}"]
+        lines += [f"  nuisance: {self.nuisance}"] if self.nuisance != NO_NUISANCE else []
         lines += [f"  {name}: {split}" for name, split in self.splits.items()]
         lines += [f"  {len(self.problems)} problems" if self.problems else "  no problems"]
         lines += [f"    {printable(problem, 500)}" for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
@@ -96,6 +107,7 @@ class _Check:
         self.lengths: list[tuple[str, int]] = []  # where, T
         self.sizes: list[tuple[str, tuple[int, int]]] = []  # where, (width, height)
         self.names: dict[tuple[str, ...] | None, str] = {}  # label names -> the first file that has them
+        self.nuisance: dict[NuisanceColumns, str] = {}  # nuisance columns -> the first file that has them
 
     def problem(self, where: str, what: str) -> None:
         self.report.problems.append(f"{where}: {what}")
@@ -133,9 +145,18 @@ class _Check:
             if len(self.names) > 1 and first == file:
                 self.problem(file, f"its label names differ from those of {next(iter(self.names.values()))}")
             report.labels.update(dict.fromkeys(names or (), 0))
+            nuisance = nuisance_columns(path)
+            first = self.nuisance.setdefault(nuisance, file)
+            if len(self.nuisance) == 1:
+                self.report.nuisance = nuisance
+            elif first == file:
+                others = next(iter(self.nuisance.values()))
+                command = f"storygan data add-nuisance {self.folder}"
+                self.problem(file, f"its nuisance columns differ from those of {others}: run `{command}`")
             for row, values in enumerate(read_rows(path)):
                 bar.update()
                 self._row(f"{file} row {row}", values, names, report)
+                self._nuisance(f"{file} row {row}", values, nuisance)
         except StoryganError as error:
             self.report.problems.append(str(error))
 
@@ -158,13 +179,42 @@ class _Check:
                 self.problem(where, f"sentence {k} is empty")
             else:
                 report.words[len(sentence.split())] += 1
+        masks = row.get("foreground") or []
+        if "foreground" in row and len(masks) != len(frames):
+            self.problem(where, f"{len(masks)} foreground masks but {len(frames)} frames")
+            masks = []
         for k, frame in enumerate(frames, start=1):
             try:
                 height, width, _ = decode_frame((frame or {}).get("bytes") or b"").shape
                 self.sizes.append((f"{where} frame {k}", (width, height)))
             except ValueError as error:
                 self.problem(where, f"frame {k}: {error}")
+                continue
+            if masks:
+                self._mask(where, k, (masks[k - 1] or {}).get("bytes") or b"", (height, width))
         self._labels(where, row.get("labels"), len(frames), names, report)
+
+    def _mask(self, where: str, k: int, encoded: bytes, size: tuple[int, int]) -> None:
+        try:
+            height, width = decode_mask(encoded).shape
+            if (height, width) != size:
+                raise ValueError(f"{width}x{height} pixels, the frame has {size[1]}x{size[0]}")
+        except ValueError as error:
+            self.problem(where, f"foreground mask {k}: {error}")
+
+    def _nuisance(self, where: str, row: dict, nuisance: NuisanceColumns) -> None:
+        """Check story_nuisance and frame_nuisance."""
+        story, frame, t = row.get("story_nuisance") or [], row.get("frame_nuisance") or [], len(row["sentences"] or [])
+        if nuisance.story is not None:
+            if len(story) != len(nuisance.story):
+                self.problem(where, f"story_nuisance must be {len(nuisance.story)} values, it has {len(story)}")
+            elif any(value is None or not math.isfinite(value) for value in story):
+                self.problem(where, "a value of story_nuisance is no finite number")
+        if nuisance.frame is not None:
+            if [len(values or []) for values in frame] != [len(nuisance.frame)] * t:
+                self.problem(where, f"frame_nuisance must be {t} rows of {len(nuisance.frame)}")
+            elif any(value is not None and not math.isfinite(value) for values in frame for value in values):
+                self.problem(where, "a value of frame_nuisance is neither null nor a finite number")
 
     def _labels(
         self, where: str, labels: list | None, t: int, names: tuple[str, ...] | None, report: SplitReport

@@ -7,22 +7,25 @@ the shards changes or the map is damaged. Where FOLDER cannot be written to, it 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from tqdm import tqdm
 
 from storygan.data.frame_map import build_frame_map, open_frame_map
-from storygan.data.schema import label_names, read_rows, shard_paths
+from storygan.data.images import decode_mask
+from storygan.data.schema import NO_NUISANCE, NuisanceColumns, label_names, nuisance_columns, read_rows, shard_paths
 from storygan.files import user_cache
-from storygan.types import StoryganError
+from storygan.types import StoryganError, UsageError
 
 ROWS_OF_TEXT = 4096
-"""Stories whose sentences and labels are read at once."""
+"""Stories whose sentences, labels and nuisance values are read at once."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class StoryDataset:
     label_names: tuple[str, ...] | None  # K
     story_ids: list[str]
     fingerprint: str  # of the content of the split's shards, the same on every machine
+    story_nuisance: np.ndarray | None = None  # (N,K) float32, standard normal over the data set
+    frame_nuisance: np.ndarray | None = None  # (N,T,K') float32, as above; NaN where a sentence has no such value
+    nuisance: NuisanceColumns = NO_NUISANCE  # the names of these values
+    shards: np.ndarray | None = None  # (N,) int32: each story's shard, an index in the order of `shard_paths`
+    masks: Callable[[], np.ndarray] | None = None  # all foreground masks, (N,T,bytes) uint8 of 8 pixels a byte
 
     def __len__(self) -> int:
         return len(self.story_ids)
@@ -51,15 +59,68 @@ class StoryDataset:
         """The frames of B stories, uint8 (B,T,size,size,3), copied into memory."""
         return np.array(self.frames[np.asarray(indices, dtype=np.intp)])
 
+    @property
+    def story_nuisance_names(self) -> tuple[str, ...] | None:
+        """The names of the K values of `story_nuisance`."""
+        return self.nuisance.story
+
+    @property
+    def frame_nuisance_names(self) -> tuple[str, ...] | None:
+        """The names of the K' values of `frame_nuisance`."""
+        return self.nuisance.frame
+
+    @property
+    def has_foreground(self) -> bool:
+        """Whether the data set has foreground masks."""
+        return self.masks is not None
+
+    def foreground(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Give the foreground masks of B stories, bool (B,T,size,size): True where an object or character is shown.
+
+        The first call decodes the masks of all stories and keeps them, one bit a pixel.
+
+        Raises:
+            UsageError: the data set has no masks.
+            StoryganError: a mask is damaged or has not the size of a frame.
+        """
+        if self.masks is None:
+            raise UsageError(
+                "the data set has no foreground masks: `storygan data add-nuisance FOLDER` adds them to stories that "
+                "storygan rendered"
+            )
+        packed = self.masks()[np.asarray(indices, dtype=np.intp)]
+        bits = np.unpackbits(packed, axis=-1, count=self.size**2).view(bool)
+        return bits.reshape(*packed.shape[:2], self.size, self.size)
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> StoryDataset:
+        """Give the data set of B of the stories, in this order, with their frames in memory."""
+        rows = np.asarray(indices, dtype=np.intp)
+        masks = self.masks
+
+        def chosen(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            frames=self.batch(rows),
+            sentences=[self.sentences[row] for row in rows],
+            labels=chosen(self.labels),
+            story_ids=[self.story_ids[row] for row in rows],
+            story_nuisance=chosen(self.story_nuisance),
+            frame_nuisance=chosen(self.frame_nuisance),
+            shards=chosen(self.shards),
+            masks=None if masks is None else lambda: masks()[rows],
+        )
+
 
 def open_split(folder: str | Path, split: str) -> StoryDataset:
     """A split of a dataset folder; StoryganError where it is missing, broken, or its stories differ in T or size."""
     paths = shard_paths(folder, split)
-    story_ids, sentences, labels, names = _read_text(paths)
+    text = _read_text(paths)
     fingerprint = _fingerprint(paths)
     cache = _cache_folder(Path(folder))
     file = cache / f"{split}-{fingerprint}.npy"
-    shape = (len(sentences), len(sentences[0]))
+    shape = (len(text.sentences), len(text.sentences[0]))
     with FileLock(cache / f"{split}.lock"):  # of several processes that start at once, one builds
         try:
             frames = open_frame_map(file, shape)
@@ -71,35 +132,94 @@ def open_split(folder: str | Path, split: str) -> StoryDataset:
                 with contextlib.suppress(OSError):
                     stale.unlink()
             frames = open_frame_map(file, shape)
-    return StoryDataset(frames, sentences, labels, names, story_ids, fingerprint)
+    masks = (
+        functools.cache(functools.partial(_read_masks, paths, (*shape, frames.shape[2])))
+        if text.nuisance.foreground
+        else None
+    )
+    return StoryDataset(frames, **vars(text), fingerprint=fingerprint, masks=masks)
 
 
-def _read_text(paths: list[Path]) -> tuple[list[str], list[list[str]], np.ndarray | None, tuple[str, ...] | None]:
-    """Story ids, sentences, labels and label names of the shards, without reading a frame."""
-    names = label_names(paths[0])
-    story_ids, sentences, labelled = [], [], []
-    for path in paths:
+@dataclass
+class _Text:
+    """What a split holds beside frames and masks: fields of `StoryDataset`."""
+
+    sentences: list[list[str]]
+    labels: np.ndarray | None
+    label_names: tuple[str, ...] | None
+    story_ids: list[str]
+    story_nuisance: np.ndarray | None
+    frame_nuisance: np.ndarray | None
+    nuisance: NuisanceColumns
+    shards: np.ndarray
+
+
+def _read_text(paths: list[Path]) -> _Text:
+    """Read the shards without their frames and masks."""
+    names, nuisance = label_names(paths[0]), nuisance_columns(paths[0])
+    columns = ("story_id", "sentences", "labels", "story_nuisance", "frame_nuisance")
+    rows: list[dict] = []
+    shards: list[int] = []
+    for index, path in enumerate(paths):
         if label_names(path) != names:
             raise StoryganError(f"{path} and {paths[0].name} name different labels: make the shards again")
-        for row in read_rows(path, ("story_id", "sentences", "labels"), ROWS_OF_TEXT):
-            story_ids.append(row["story_id"])
-            sentences.append(row["sentences"])
-            labelled.append(row.get("labels"))
-    if not story_ids:
+        if nuisance_columns(path) != nuisance:
+            raise StoryganError(
+                f"{path} and {paths[0].name} have different nuisance columns: run `storygan data add-nuisance "
+                f"{path.parent}`"
+            )
+        rows += read_rows(path, columns, ROWS_OF_TEXT)
+        shards += [index] * (len(rows) - len(shards))
+    if not rows:
         raise StoryganError(f"{paths[0].parent} has no story in the split {paths[0].name.split('-')[0]}")
-    t = len(sentences[0] or [])
-    for story_id, texts in zip(story_ids, sentences, strict=True):
-        if not texts or len(texts) != t:
-            raise StoryganError(f"story {story_id!r} has {len(texts or [])} sentences, others {t}: a split has one T")
-    if names is None:
-        return story_ids, sentences, None, None
-    try:
-        labels = np.array(labelled, dtype=np.int8)
-    except (ValueError, TypeError, OverflowError):
-        labels = np.empty(0, np.int8)
-    if labels.shape != (len(story_ids), t, len(names)):
-        raise StoryganError(f"{paths[0].parent}: not every story has {t} x {len(names)} labels: check the dataset")
-    return story_ids, sentences, labels, names
+    t = len(rows[0]["sentences"] or [])
+    for row in rows:
+        if not row["sentences"] or len(row["sentences"]) != t:
+            has = len(row["sentences"] or [])
+            raise StoryganError(f"story {row['story_id']!r} has {has} sentences, others {t}: a split has one T")
+
+    def values(name: str, count: Sequence[str] | None, kind: type, *each: int) -> np.ndarray | None:
+        """A column as an array (N, *each, count), null as NaN."""
+        if count is None:
+            return None
+        try:
+            array: np.ndarray = np.array([row[name] for row in rows], kind)
+        except (ValueError, TypeError, OverflowError):
+            array = np.empty(0)
+        if array.shape != (len(rows), *each, len(count)) or np.isinf(array).any():
+            wanted = " x ".join(map(str, (*each, len(count))))
+            raise StoryganError(f"{paths[0].parent}: not every story has {wanted} {name}: check the dataset")
+        return array
+
+    story_nuisance = values("story_nuisance", nuisance.story, np.float32)
+    if story_nuisance is not None and np.isnan(story_nuisance).any():
+        raise StoryganError(f"{paths[0].parent}: a value of story_nuisance is no number: check the dataset")
+    return _Text(
+        sentences=[row["sentences"] for row in rows],
+        labels=values("labels", names, np.int8, t),
+        label_names=names,
+        story_ids=[row["story_id"] for row in rows],
+        story_nuisance=story_nuisance,
+        frame_nuisance=values("frame_nuisance", nuisance.frame, np.float32, t),
+        nuisance=nuisance,
+        shards=np.array(shards, np.int32),
+    )
+
+
+def _read_masks(paths: list[Path], shape: tuple[int, int, int]) -> np.ndarray:
+    """Decode the foreground masks of N stories of T frames of size x size pixels (`shape`): (N,T,bytes) uint8."""
+    n, t, size = shape
+    packed = np.empty((n, t, -(-(size**2) // 8)), np.uint8)
+    rows = (row for path in paths for row in read_rows(path, ("story_id", "foreground")))
+    for at, row in enumerate(tqdm(rows, total=n, desc="foreground masks", disable=None)):
+        try:
+            masks = np.array([decode_mask((mask or {}).get("bytes") or b"") for mask in row["foreground"] or []])
+            if masks.shape != (t, size, size):
+                raise ValueError(f"{masks.shape}, not {(t, size, size)}")
+        except ValueError as error:
+            raise StoryganError(f"story {row['story_id']!r}, foreground masks: {error}: check the dataset") from error
+        packed[at] = np.packbits(masks.reshape(t, -1), axis=-1)
+    return packed
 
 
 def _fingerprint(paths: list[Path]) -> str:

@@ -1,4 +1,4 @@
-"""Frames as bytes and as arrays: PNG or WebP bytes <-> uint8 (H,W,3)."""
+"""Frames and masks as bytes and as arrays: PNG or WebP bytes <-> uint8 (H,W,3), PNG bytes <-> bool (H,W)."""
 
 from __future__ import annotations
 
@@ -53,14 +53,23 @@ def opened(source: Path | io.BytesIO, formats: tuple[str, ...], most: int) -> It
 
 def decode_frame(encoded: bytes) -> np.ndarray:
     """PNG or WebP bytes -> uint8 (H,W,3); ValueError where they are damaged, of another format or not RGB."""
+    return _decode(encoded, FORMATS, ("RGB",))
+
+
+def decode_mask(encoded: bytes) -> np.ndarray:
+    """PNG bytes -> bool (H,W); ValueError where they are damaged, of another format or not of one channel."""
+    return _decode(encoded, ("PNG",), ("1", "L")) != 0
+
+
+def _decode(encoded: bytes, formats: tuple[str, ...], modes: tuple[str, ...]) -> np.ndarray:
     try:
-        with opened(io.BytesIO(encoded), FORMATS, MOST_PIXELS) as image:
-            if image.mode != "RGB":
-                raise ValueError(f"the image is {image.mode}, not RGB")
+        with opened(io.BytesIO(encoded), formats, MOST_PIXELS) as image:
+            if image.mode not in modes:
+                raise ValueError(f"the image is {image.mode}, not {' or '.join(modes)}")
             return np.array(image)
     except UNREADABLE as error:
-        told = isinstance(error, ValueError)
-        raise ValueError(reason(error) if told else f"not a readable PNG or WebP image: {reason(error)}") from error
+        words = f"not a readable {' or '.join(formats).replace('WEBP', 'WebP')} image: {reason(error)}"
+        raise ValueError(reason(error) if isinstance(error, ValueError) else words) from error
 
 
 def encode_png(image: Image.Image, optimize: bool = True) -> bytes:

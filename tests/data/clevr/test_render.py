@@ -15,9 +15,10 @@ from PIL import Image
 
 from storygan.data.clevr import blender, render
 from storygan.data.clevr.blender import Blender
+from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene
-from storygan.data.schema import read_stories
+from storygan.data.schema import nuisance_columns, read_stories
 from storygan.text.clevr import ClevrObject, format_sentence, presence_labels
 from storygan.types import StoryganError, UsageError
 
@@ -41,8 +42,11 @@ def test_a_folder_holds_what_was_asked_for(tmp_path: Path) -> None:
     stories = list(read_stories(tmp_path, "train"))
     assert [s.story_id for s in stories] == [f"clevr-3-{k:08d}" for k in range(6)]
     scene = sample_scene(3, 1, 3)
+    columns = nuisance_fields(scene, 3, 1, 16)
     assert stories[1].sentences == [format_sentence(thing) for thing in scene.objects]
     assert stories[1].labels == presence_labels(scene.objects)
+    assert {name: getattr(stories[1], name) for name in columns} == columns
+    assert nuisance_columns(tmp_path / "train-00000-of-00002.parquet") == COLUMNS
     with Blender(16) as worker:
         frames = worker.render(scene, noise_seed(3, 1))
     assert np.array_equal(np.stack([np.asarray(Image.open(io.BytesIO(f))) for f in stories[1].frames]), frames)

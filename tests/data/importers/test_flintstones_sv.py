@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.data.importers.layouts import NAMES, write_flintstones_sv, write_json
 
 from storygan.data.images import decode_frame
 from storygan.data.importers.flintstones_sv import CHARACTERS, following_ids, import_flintstones_sv
 from storygan.data.schema import label_names, read_stories, shard_paths
 from storygan.types import StoryganError
 
-NAMES = [f"s_01_e_02_shot_{n:06d}_{n + 74:06d}" for n in range(0, 8)] + ["s_01_e_03_shot_000000_000074"]
-
-
-def write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content))
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "root"
-    (root / "video_frames_sampled").mkdir(parents=True)
-    annotations = [
-        {"globalID": name, "description": f"Clip {n}.", "characters": [{"entityLabel": "mr slate"}, {}]}
-        for n, name in enumerate(NAMES)
-    ]
-    write_json(root / "flintstones_annotations_v1-0.json", annotations)
-    write_json(root / "train-val-test_split.json", {"train": NAMES[:3], "val": NAMES[3:4], "test": NAMES[4:]})
-    for n, name in enumerate(NAMES):
-        clip = np.full((2, 128, 128, 3), 99, np.uint8)
-        clip[0] = 10 * n
-        np.save(root / "video_frames_sampled" / f"{name}.npy", clip)
-    (root / "labels.pkl").write_bytes(pickle.dumps({name: [1, 0, 0, 0, 0, 0, 1] for name in NAMES}, 2))
-    following = {NAMES[n]: [NAMES[n + k] for k in range(1, 5)] for n in range(4)}
-    (root / "following_cache4.pkl").write_bytes(pickle.dumps(following))
-    return root
+    write_flintstones_sv(tmp_path / "root")
+    return tmp_path / "root"
 
 
 def test_sentences_labels_first_frames_and_splits(root: Path, tmp_path: Path) -> None:

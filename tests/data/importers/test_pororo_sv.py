@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data.importers.layouts import EPISODE, FRAMES, SEASON, key, ragged, save, strip, write_pororo_sv
 
 from storygan.data.check import check_dataset
 from storygan.data.images import decode_frame
@@ -15,52 +15,11 @@ from storygan.data.importers.pororo_sv import CHARACTERS, import_pororo_sv
 from storygan.data.schema import Story, label_names, read_stories, shard_paths
 from storygan.types import StoryganError
 
-SEASON, EPISODE = "Cartoon_1", "Cartoon_1_ep1"
-FRAMES = 12
-
-
-def key(frame: int) -> str:
-    return f"{SEASON}/{EPISODE}/{frame}"
-
-
-def save(path: Path, content: object) -> None:
-    """A 0-d object array, as the public files are."""
-    array = np.empty((), dtype=object)
-    array[()] = content
-    np.save(path, array)
-
-
-def strip(path: Path, frame: int, squares: int = 3) -> None:
-    """W x k*W: square k is gray of 10 * frame + k, so that the square that was taken shows."""
-    pixels = np.repeat(np.arange(squares) + 10 * frame, 128)[:, None, None]
-    Image.fromarray(np.broadcast_to(pixels, (128 * squares, 128, 3)).astype(np.uint8)).save(path)
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Twelve frames; the cache has the eight stories in string order: 1, 2, 3, ... as no story starts above 8."""
-    root = tmp_path / "root"
-    folder = root / SEASON / EPISODE
-    folder.mkdir(parents=True)
-    with (root / "descriptions.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        for frame in range(1, FRAMES + 1):
-            strip(folder / f"{frame}.png", frame)
-            table.writerow([EPISODE, frame, f"Frame {frame},\nfirst telling."])
-            table.writerow([EPISODE, frame, "Second telling."])
-    save(root / "labels.npy", {key(f).encode(): np.eye(9, dtype=int)[f % 9] for f in range(1, FRAMES + 1)})
-    starts = range(1, FRAMES - 3)
-    np.save(root / "img_cache4.npy", np.array([f"{key(f)}.png".encode() for f in starts]))
-    following = np.array([[f"{key(f + k)}.png".encode() for k in range(1, 5)] for f in starts])
-    np.save(root / "following_cache4.npy", following)
-    np.save(root / "train_seen_unseen_ids.npy", ragged([0, 1, 2], [4], [6, 7]), allow_pickle=True)
-    return root
-
-
-def ragged(*parts: list[int]) -> np.ndarray:
-    array = np.empty(len(parts), dtype=object)
-    array[:] = [np.array(part) for part in parts]
-    return array
+    write_pororo_sv(tmp_path / "root")
+    return tmp_path / "root"
 
 
 def stories(folder: Path, split: str) -> list[Story]:

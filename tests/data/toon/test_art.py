@@ -18,7 +18,7 @@ TALL = dict.fromkeys(CHARACTERS, 1.0)
 
 def draw(scene: Scene, size: int = 64) -> np.ndarray:
     ground = background(scene.place, scene.sky, np.random.default_rng(5), size)
-    return np.asarray(draw_scene(scene, ground, TALL, np.random.default_rng(6))).astype(int)
+    return np.asarray(draw_scene(scene, ground, TALL, np.random.default_rng(6))[0]).astype(int)
 
 
 def changed(one: np.ndarray, two: np.ndarray) -> int:
@@ -48,10 +48,24 @@ def test_everyone_and_everything_labelled_can_be_seen() -> None:
 @pytest.mark.parametrize("size", [64, 128])
 def test_frames_have_the_size_asked_for_and_keep_the_scenery(size: int) -> None:
     scene = Scene(Event("open", ("fox",)), "beach", "sunny", (Actor("fox", 0),))
-    frames = draw_story([scene, replace(scene, actors=(Actor("fox", 2),))], np.random.default_rng(0), size)
-    assert [(frame.mode, frame.size) for frame in frames] == [("RGB", (size, size))] * 2
-    one, two = (np.asarray(frame)[:, size * 2 // 5 : size * 3 // 5] for frame in frames)
+    drawn = draw_story([scene, replace(scene, actors=(Actor("fox", 2),))], np.random.default_rng(0), size)
+    assert [(frame.mode, frame.size) for frame, _ in drawn] == [("RGB", (size, size))] * 2
+    one, two = (np.asarray(frame)[:, size * 2 // 5 : size * 3 // 5] for frame, _ in drawn)
     assert np.array_equal(one, two)
+
+
+def test_a_mask_is_where_a_frame_differs_from_its_background() -> None:
+    for n, held in enumerate(("kite", None, "cake")):
+        scene = Scene(Event("open", ("fox",)), "beach", "rain", (Actor("fox", n, holds=held),), (("ball", 1),))
+        ground = background(scene.place, scene.sky, np.random.default_rng(5), 64)
+        frame, mask = (np.asarray(image) for image in draw_scene(scene, ground, TALL, np.random.default_rng(6)))
+        changes = np.abs(frame.astype(int) - np.asarray(ground)).max(-1)
+        assert mask.dtype == bool
+        assert mask.sum() > 150
+        assert (changes[mask] > 24).mean() > 0.9
+        assert (changes[~mask] > 120).mean() < 0.01  # edges that cover less than half a pixel
+        _, without = draw_scene(replace(scene, ground=()), ground, TALL, np.random.default_rng(6))
+        assert mask.sum() > np.asarray(without).sum() + 20  # the ball
 
 
 def test_places_and_skies_differ() -> None:

@@ -37,7 +37,17 @@ CLEVR (Johnson et al., CVPR 2017); every picture here was rendered by storygan w
 
 {megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings such as
 `large red rubber cube at (2.18, -2.85)`), `frames` ({T} PNG images), `labels` ({T} x 15: which shapes, colours,
-materials and sizes a frame shows; the names stand in the schema metadata under `storygan`).
+materials and sizes a frame shows), and the nuisance variables, which no sentence names:
+
+| column | shape | meaning | distribution |
+|---|---|---|---|
+| `story_nuisance` | 12 | jitter of camera, key, fill and back light, x, y and z each | standard normal |
+| `frame_nuisance` | {T} x 2 | a cube's yaw from the camera's line of sight, times 4: cosine and sine, times a random \
+radius; null for a sphere or cylinder | standard normal |
+| `foreground` | {T} PNG masks | nonzero where a frame shows an object | |
+
+Jitter is uniform, and stored as the standard normal value of the same rank. The names of labels and nuisance values
+stand in the schema metadata under `storygan`.
 
 ```python
 from datasets import load_dataset

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tqdm import tqdm
 from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.card import write_card
+from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
 from storygan.data.images import encode_png
 from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
@@ -175,10 +176,16 @@ def story_id(seed: int, number: int) -> str:
     return f"clevr-{seed}-{number:08d}"
 
 
+def read_id(story_id: str) -> tuple[int, int] | None:
+    """Give the seed and the number that a story id names; None where the id is not one of ours."""
+    match = re.fullmatch(r"clevr-(\d{1,19})-(\d{8,10})", story_id, re.ASCII)
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def scene_of(story_id: str, T: int) -> Scene | None:
     """The scene that a story of T frames shows, from its id; None where the id is not one of ours."""
-    match = re.fullmatch(r"clevr-(\d{1,19})-(\d{8,10})", story_id, re.ASCII)
-    return _scene(int(match[1]), int(match[2]), T) if match else None
+    numbers = read_id(story_id)
+    return _scene(*numbers, T) if numbers else None
 
 
 def noise_seed(seed: int, number: int) -> int:
@@ -236,16 +243,21 @@ def _finish(out: Path, shard: Shard, plan: ClevrPlan) -> None:
     folder = out / ".partial" / shard.name
     if len(list(folder.glob("*.png"))) < len(shard.numbers):
         return
-    write_shard(out / shard.name, [_story(out, shard, number, plan) for number in shard.numbers], LABELS)
+    write_shard(out / shard.name, [_story(out, shard, number, plan) for number in shard.numbers], LABELS, COLUMNS)
     shutil.rmtree(folder)
 
 
 def _story(out: Path, shard: Shard, number: int, plan: ClevrPlan) -> Story:
     with Image.open(_strip_path(out, shard, number)) as image:
         frames = np.asarray(image).reshape(plan.T, plan.size, plan.size, 3)
-    objects = _scene(plan.seed, number, plan.T).objects
-    sentences = [format_sentence(thing) for thing in objects]
-    return Story(story_id(plan.seed, number), sentences, [_png(f) for f in frames], presence_labels(objects))
+    return replace(story_without_frames(plan.seed, number, plan.T, plan.size), frames=[_png(f) for f in frames])
+
+
+def story_without_frames(seed: int, number: int, T: int, size: int) -> Story:
+    """Make all of a story but its frames; masks of size x size. UsageError: as `sample_scene`."""
+    scene = _scene(seed, number, T)
+    sentences, labels = [format_sentence(thing) for thing in scene.objects], presence_labels(scene.objects)
+    return Story(story_id(seed, number), sentences, [], labels, **nuisance_fields(scene, seed, number, size))
 
 
 def _strip_path(out: Path, shard: Shard, number: int) -> Path:

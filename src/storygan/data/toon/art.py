@@ -16,8 +16,12 @@ FOOT, FRONT = 0.93, 0.985  # where characters stand and where things lie
 _HELD_HIGH = ("kite", "balloon", "umbrella")  # at the head; the rest before the body
 
 
-def draw_story(scenes: Sequence[Scene], rng: np.random.Generator, size: int = 64) -> list[Image.Image]:
-    """One RGB image of size x size a scene; scenery and a character's height stay the same through the story."""
+Picture = tuple[Image.Image, Image.Image]
+"""A frame, RGB, and its foreground mask, of one bit a pixel."""
+
+
+def draw_story(scenes: Sequence[Scene], rng: np.random.Generator, size: int = 64) -> list[Picture]:
+    """Draw size x size pixels a scene; scenery and a character's height stay the same through the story."""
     seed = int(rng.integers(2**31))
     tall = dict(zip(CHARACTERS, rng.uniform(0.94, 1.06, len(CHARACTERS)), strict=True))
     grounds: dict[str, Image.Image] = {}
@@ -29,8 +33,8 @@ def draw_story(scenes: Sequence[Scene], rng: np.random.Generator, size: int = 64
     return frames
 
 
-def draw_scene(scene: Scene, ground: Image.Image, tall: dict[str, float], rng: np.random.Generator) -> Image.Image:
-    """One frame over its background; `tall` scales each species. Poses and places vary a little by `rng`."""
+def draw_scene(scene: Scene, ground: Image.Image, tall: dict[str, float], rng: np.random.Generator) -> Picture:
+    """Draw a frame over its background; `tall` scales each species. Poses and places vary a little by `rng`."""
     size = ground.width
     jitter = dict(zip(CHARACTERS, rng.normal(0, 1, (len(CHARACTERS), 3)).clip(-2, 2), strict=True))
     turned = dict(zip(THINGS, rng.normal(0, 4, len(THINGS)), strict=True))
@@ -42,8 +46,9 @@ def draw_scene(scene: Scene, ground: Image.Image, tall: dict[str, float], rng: n
     layer.alpha_composite(front)
     factors = np.sqrt(LIGHT.get(scene.sky, (1.0, 1.0, 1.0)))  # figures stay brighter than the scenery
     picture = ground.copy()
-    picture.paste(light(layer.convert("RGB"), tuple(factors.tolist())), (0, 0), layer.getchannel("A"))
-    return picture
+    alpha = layer.getchannel("A")
+    picture.paste(light(layer.convert("RGB"), tuple(factors.tolist())), (0, 0), alpha)
+    return picture, alpha.point(lambda covered: 255 * (covered > 127), "1")
 
 
 def _draw_actor(layer: Image.Image, front: Image.Image, actor: Actor, tall: float, jitter: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from storygan.data.plan import Plan, card_fields
 from storygan.data.toon import wordings
+from storygan.data.toon.nuisance import COLUMNS
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
 from storygan.files import write_whole
@@ -23,6 +24,7 @@ def write_card(out: Path, plan: Plan) -> None:
         things=", ".join(THINGS),
         events=min(len(kind.seen) for kind in wordings.EVENTS.values()),
         skies_told=min(len(kind.seen) for kind in wordings.SKIES.values()),
+        nuisance=len(COLUMNS.story or ()),
         K=len(CAST) + len(PLACES) + len(THINGS),
         credit=CREDIT,
         parts=_PARTS if plan.test >= LEAST_OF_ALL_PARTS else "",
@@ -62,7 +64,14 @@ them down, sleep, wake and cheer; the sky changes.
 
 {megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings), `frames` ({T} PNG images), `labels`
 ({T} x {K} of 0 and 1: what a frame shows; the nine characters first, then the places, then the things; their names,
-as in `place: farm`, stand in the schema metadata under `storygan`).
+as in `place: farm`, stand in the schema metadata under `storygan`), and the nuisance variables, which no
+sentence names:
+
+| column | shape | meaning | distribution |
+|---|---|---|---|
+| `story_nuisance` | {nuisance} | what places sun, clouds and scenery and sets characters' heights; its names stand \
+in the schema metadata too | standard normal |
+| `foreground` | {T} PNG masks | nonzero where a frame shows a character or a thing | |
 
 - Characters: {cast}.
 - Places: {places}.

@@ -6,8 +6,10 @@ stories were asked for. A shard appears whole or not at all, so a stopped run lo
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -29,6 +31,7 @@ from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.card import write_card
 from storygan.data.toon.language import tell_story
+from storygan.data.toon.nuisance import COLUMNS, story_nuisance
 from storygan.data.toon.world import LABELS, sample_story
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
@@ -104,9 +107,26 @@ def make_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     scenes = sample_story(rng, T, unseen_pair=part == "test-pair")
     sentences = tell_story(scenes, rng, unseen=part == "test-wording")
+    nuisance = story_nuisance(scenes[0].place, copy.deepcopy(rng))
     # to optimize would take longer than all the rest
-    frames = [encode_png(image, optimize=False) for image in draw_story(scenes, rng, size)]
-    return Story(f"toon-{part}-{number:06d}", sentences, frames, [scene.labels() for scene in scenes])
+    frames, masks = (
+        [encode_png(image, optimize=False) for image in images]
+        for images in zip(*draw_story(scenes, rng, size), strict=True)
+    )
+    return Story(
+        f"toon-{part}-{number:06d}",
+        sentences,
+        frames,
+        [scene.labels() for scene in scenes],
+        story_nuisance=nuisance,
+        foreground=masks,
+    )
+
+
+def read_id(story_id: str) -> tuple[str, int] | None:
+    """Give the part and the number that a story id names; None where the id is not one of ours."""
+    match = re.fullmatch(rf"toon-({'|'.join(PARTS)})-(\d{{6,8}})", story_id, re.ASCII)
+    return (match[1], int(match[2])) if match else None
 
 
 _stop: Event | None = None
@@ -120,7 +140,7 @@ def _write(out: Path, plan: ToonPlan, shard: tuple[str, list[tuple[str, int]]]) 
         if _stop and _stop.is_set():
             return 0
         stories.append(make_story(part, number, plan.seed, plan.T, plan.size))
-    write_shard(out / name, stories, LABELS)
+    write_shard(out / name, stories, LABELS, COLUMNS)
     return len(ids)
 
 
