@@ -42,14 +42,6 @@ def test_story_encoder_table() -> None:
     assert count(network) == (128 * T) * 128 + 2 * 128 + 2 * (128 * 128 + 128)
 
 
-def test_story_encoder_samples_from_its_moments() -> None:
-    network = StoryEncoder(T).eval()
-    S = torch.randn(1, T, 128).expand(20_000, -1, -1)
-    h_0, mu, log_sigma2 = network(S, torch.randn(20_000, 128, generator=torch.Generator().manual_seed(0)))
-    assert torch.allclose(h_0.mean(0), mu[0], atol=0.05)
-    assert torch.allclose(h_0.std(0), (0.5 * log_sigma2[0]).exp(), rtol=0.05)
-
-
 def test_context_encoder_table() -> None:
     network = ContextEncoder(noise_dim=100)
     inputs = torch.randn(B, T, 128), torch.randn(B, T, 100), torch.randn(B, 128), torch.randn(B, 128)
@@ -99,19 +91,6 @@ def test_image_generator_table() -> None:
     assert count(network) == sum(9 * i * o + 2 * o for i, o in channels) + 9 * 64 * 3 + 3
 
 
-def test_upsampling_in_one_convolution_equals_the_table() -> None:
-    """Pictures and gradients, in float64: the two are the same function."""
-    network = ImageGenerator().double()
-    table = as_in_the_table(network).double()
-    o = torch.randn(B, 128, 4, 4, dtype=torch.float64)
-    for module in (network, table):
-        (module(o) * torch.linspace(-1, 1, 64, dtype=torch.float64)).sum().backward()
-    torch.testing.assert_close(network(o), table(o))
-    pairs = zip(network.parameters(), table.parameters(), strict=True)
-    for one, other in pairs:
-        torch.testing.assert_close(one.grad, other.grad)
-
-
 LADDER = [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
 LADDER_COUNT = sum(16 * i * o + 2 * o for i, o in [(3, 64), (64, 128), (128, 256), (256, 512)])
 
@@ -154,16 +133,6 @@ def test_story_discriminator_table() -> None:
     assert shapes[4:] == [(B * T, 32, 2, 2), (B * T, 32 * 4), (B, 32 * 4 * T), (B, 1)]
     text = (128 * T) * (128 * T) + 2 * 128 * T
     assert count(network) == LADDER_COUNT + 16 * 512 * 32 + 2 * 32 + text + 128 * T + 1
-
-
-def test_story_score_is_the_formula() -> None:
-    """`D_S = sigmoid(w^T (E_img(X) . E_text(S)) + b)`, with E_img concatenated over T."""
-    network = StoryDiscriminator(T).eval()
-    X, S = torch.randn(B, T, 3, 64, 64), torch.randn(B, T, 128)
-    frames = [network.image_encoder(X[:, t]) for t in range(T)]
-    product = torch.cat(frames, dim=1) * network.text_encoder(S)
-    expected = torch.sigmoid(product @ network.w.weight[0] + network.w.bias)
-    torch.testing.assert_close(network.score(X, S), expected)
 
 
 def test_several_conditions_equal_one_at_a_time() -> None:
