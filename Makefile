@@ -53,7 +53,7 @@ story: $(BASE) ## draw a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types hooks ci docs pictures lock fuzz audit clean
+.PHONY: test slow lint types mutants hooks ci docs pictures lock fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
@@ -68,6 +68,9 @@ lint: $(DEV) ## ruff: rules and format; import-linter: the import direction
 
 types: $(DEV) ## mypy
 	@$(BIN)/mypy
+
+mutants: $(DEV) ## change the code wrongly in many small ways: a test must fail each time (minutes)
+	@$(BIN)/python scripts/mutants.py
 
 hooks: $(DEV) ## run the checks before every commit from now on
 	@$(BIN)/pre-commit install

@@ -21,7 +21,6 @@ torch.set_flush_denormal(True)
 from storygan.config import *
 from storygan.data.dataset import open_split
 from storygan.models.noise import Noise
-from storygan.training.loop import Trainer
 try:
     from storygan.models.folding import fold
 except ImportError:  # drawing had no form of its own yet
@@ -30,16 +29,35 @@ try:
     from storygan.models.memory import keep_memory
 except ImportError:
     keep_memory = lambda: None
-config = TrainConfig(data=DataConfig(sys.argv[1]), batch_size=16, loss=LossConfig(mismatched=True))
-trainer = Trainer.build(config, open_split(sys.argv[1], "train"))
+data, dataset = DataConfig(sys.argv[1]), open_split(sys.argv[1], "train")
+try:
+    from storygan.training.trainer import Experiment, StageTrainer
+except ImportError:  # version 0.1 had no stages
+    from storygan.training.loop import Trainer
+    config = TrainConfig(data=data, batch_size=16, loss=LossConfig(mismatched=True))
+    trainer = Trainer.build(config, dataset)
+    S, iteration = trainer.S, Trainer.iteration
+else:
+    from storygan.training.loop import iteration
+    from storygan.training.processes import Processes
+    from storygan.training.stage_folder import first_start
+    stage = StageConfig(
+        mismatched=True,
+        D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1)),
+        D_S=StoryDiscriminatorConfig(loss=StoryDiscriminatorLoss(L_story=1)),
+        G=GeneratorConfig(loss=GeneratorLoss(L_image=1, L_story=1, L_KL=1)),
+    )
+    config = TrainConfig(data=data, stages={"adversarial": stage})
+    experiment = Experiment.build(config, dataset, Processes(config))
+    trainer, S = StageTrainer(experiment, 0, first_start(config)), experiment.S
 drawing = fold(trainer.model)
 def draw(n):
     if keeps:
         keep_memory()
     noise = Noise.draw(n, config.model, torch.Generator().manual_seed(0))
-    return drawing.draw(trainer.S[:1].expand(n, -1, -1), noise)
+    return drawing.draw(S[:1].expand(n, -1, -1), noise)
 def iterate():
-    return {name: value.item() for name, value in trainer.iteration().items()}
+    return {name: value.item() for name, value in iteration(trainer).items()}
 calls = {"train_iteration": iterate, "draw_1": lambda: draw(1), "draw_64": lambda: draw(64)}
 gflop, losses, keeps = {}, {}, False
 for name, call in calls.items():
@@ -106,7 +124,7 @@ def against(commit: str, peak_gflops: float) -> dict[str, object]:
         "peak_gflops": peak_gflops,
         "rows": {name: row(pairs[name], before["gflop"][name], after["gflop"][name], peak_gflops) for name in TURNS},
         "losses of the first iteration": {
-            name: [before["losses"][name], after["losses"][name]] for name in before["losses"]
+            name: [before["losses"].get(name), after["losses"].get(name)] for name in before["losses"] | after["losses"]
         },
     }
 

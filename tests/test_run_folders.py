@@ -15,7 +15,8 @@ CHECKPOINT = "checkpoints/step-00000003.pt"
 
 def run(folder: Path, weight: float = 1.0, decay: float = 0.5, metrics: str = "{}\n", model: bytes = b"x") -> Path:
     """A run folder as far as it is compared."""
-    state = {"step": 3, "config": {"run": str(folder)}, "ema": [{"decay": decay}], "G": {"w": torch.tensor([weight])}}
+    progress = {"step": 3, "stage": "only", "k": 3, "data": "x", "best": None}
+    state = {**progress, "config": {"run": str(folder)}, "ema": [{"decay": decay}], "G": {"w": torch.tensor([weight])}}
     state["seconds"] = 1.0 + (folder.name == "b")
     save_checkpoint(folder / "checkpoints", 3, state, keep=None)
     (folder / "metrics.jsonl").write_text(metrics)

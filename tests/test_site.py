@@ -38,7 +38,7 @@ def calls(page: Path, program: str = "storygan ") -> list[str]:
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
 def test_every_command_of_a_page_is_understood(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    for run in ("first", "my-stories", "toon"):
+    for run in ("first", "quickstart", "own-stories", "toon"):
         (tmp_path / "runs" / run).mkdir(parents=True)
         shutil.copy(ROOT / "configs/paper.yaml", tmp_path / "runs" / run / "config.yaml")
     monkeypatch.chdir(tmp_path)

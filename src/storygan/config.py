@@ -1,141 +1,231 @@
 """The configuration of an experiment: plain dataclasses, one YAML file an experiment, dotted overrides.
 
-Every default is the paper's (Li et al., CVPR 2019) where the paper gives a value, but for `loss.saturating`.
+A recipe is an ordered mapping of stages. Weights are 0 by default: a loss term that a stage does not name is not
+computed, and a network that no term needs is not built.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from operator import attrgetter
+import typing
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, get_args
 
 from storygan.types import UsageError, require_seed
 
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-Distribution = Literal["normal", "circles"]
+NoiseDistribution = Literal["normal", "circle"]
+LRSchedule = Literal["constant", "cosine", "halving"]
+GANLoss = Literal["saturating", "non-saturating", "relativistic"]
 
-MOST_OF_A_SHAPE = 10_000
+MAX_DIM = 10_000
 """Sentences of a story, or values of its noise; a layer of that many is 650 MB."""
 
 
 @dataclass
 class ModelConfig:
-    """What is drawn with: the networks' shape. Saved with the model.
+    """Shape of the generator. Saved with the model.
 
     Raises:
-        UsageError: on an unknown variant or a size below 1.
+        UsageError: on an unknown variant or a size out of its range.
     """
 
     variant: Variant = "storygan"
     """`storygan`, or one of the paper's baselines: `imagegan`, `svc`, `svfn` (paper, section 4)."""
     T: int = 4
-    """Sentences, and so frames, of a story: 4 for CLEVR-SV, 5 for Pororo-SV."""
+    """Sentences, and so frames, of a story: 4 for CLEVR-SV, 5 for Pororo-SV. 0 in a configuration: as the data set."""
     noise_dim: int = 100
     """Size of `eps_t`, the noise that joins every sentence."""
-    noise: Distribution = "normal"
-    """How `eps_t` is drawn: `normal`, N(0, I), or `circles`, not in the paper: two values after the other are a point
-    of a circle of radius sqrt(2), any as likely, so that each has mean 0 and variance 1 and none says how far out."""
+    noise: NoiseDistribution = "normal"
+    """Distribution of `eps_t`: `normal`, N(0, I), or `circle`, not in the paper: each consecutive pair of values is
+    uniform on a circle of radius sqrt(2), so each value has mean 0 and variance 1. An odd last value stays normal."""
 
     def __post_init__(self) -> None:
-        for name, known in {"variant": VARIANTS, "noise": get_args(Distribution)}.items():
-            if (given := getattr(self, name)) not in known:
-                raise UsageError(f"unknown {name} {given!r}: choose one of {', '.join(known)}")
-        for name in ("T", "noise_dim"):
+        _require_choices(self)
+        for name, low in (("T", 0), ("noise_dim", 1)):
             value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= MOST_OF_A_SHAPE:
-                raise UsageError(f"model.{name} is {value}: it must be a whole number from 1 to {MOST_OF_A_SHAPE:,}")
-        if self.noise == "circles" and self.noise_dim % 2:
-            raise UsageError(f"model.noise_dim is {self.noise_dim}: circles take two values each, so an even number")
+            if type(value) is not int or not low <= value <= MAX_DIM:
+                raise UsageError(f"model.{name} is {value}: it must be a whole number from {low} to {MAX_DIM:,}")
 
 
 @dataclass
 class DiscriminatorConfig:
-    """Options of D_I and D_S, all off in the paper's configuration."""
+    """Shape of D_I and D_S, the same in every stage. The defaults are the paper's."""
 
+    norm: Literal["batch", "none"] = "batch"
+    """`batch`: the paper's batch normalization; `none`: He initialization (He et al., 2015) in its place: a logit then
+    depends on one sample, and R1 and R2 do not mix samples."""
     spectral_norm: bool = False
     """Spectral norm on every convolution and linear map of both discriminators (Miyato et al., 2018)."""
     label_head: bool = False
     """D_I also predicts the frame's labels (the authors' code; AC-GAN). Needs a labelled data set."""
-    frames: int = 0
-    """Frames of each story that D_I judges, drawn anew in each iteration and counted T / frames times (the authors'
-    code: 1); 0: all T."""
+
+    def __post_init__(self) -> None:
+        _require_choices(self)
 
 
 @dataclass
-class LossConfig:
-    """Weights and forms of the terms of `alpha * L_image + beta * L_story + L_KL` (paper, equation 7)."""
+class NetworkConfig:
+    """How one network learns in a stage: Adam, and its learning rate over the stage. The defaults are the paper's."""
 
-    alpha: float = 1.0
-    """Weight of L_image."""
-    beta: float = 1.0
-    """Weight of L_story."""
-    kl: float = 1.0
-    """Weight of L_KL; 1 in the formula."""
-    saturating: bool = False
-    """True: the generator minimises log(1 - D(x^)), the formula as written. False: it minimises -log D(x^)."""
-    mismatched: bool = False
-    """Real images with another story's sentences count as fake (Reed et al., 2016)."""
-    squared_error: float = 0.0
-    """Weight of the squared error to the real frames within the adversarial phase."""
+    lr: float = 2e-4
+    lr_schedule: LRSchedule = "constant"
+    """`constant`; `cosine`: from `lr` to 0, half a cosine over the stage (Loshchilov & Hutter, 2017); `halving`:
+    halved every 20 epochs (paper, section 4)."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    steps: int = 1
+    """Adam steps an iteration; those after the first on freshly generated frames."""
+
+    def __post_init__(self) -> None:
+        _require_choices(self)
+
+
+@dataclass
+class GeneratorLoss:
+    """Weights of the generator's terms. The paper's equation 7 is `L_image: 1, L_story: 1, L_KL: 1`."""
+
+    L_image: float = 0.0
+    """alpha, of the adversarial term of D_I: summed over the T frames."""
+    L_story: float = 0.0
+    """beta, of the adversarial term of D_S."""
+    L_KL: float = 0.0
+    """KL of N(mu, sigma^2) to N(0, I), in nats, summed over the 128 values (paper, equation 8)."""
+    mse: float = 0.0
+    """Mean squared error to the real frames, in [-1, 1]."""
+    aux: float = 0.0
+    """Auxiliary classifier loss: a classifier trained on real frames reads the generated ones (cross-entropy)."""
+    label: float = 0.0
+    """Cross-entropy of D_I's label head, a mean over labels; with `discriminator.label_head`."""
+
+
+@dataclass
+class ImageDiscriminatorLoss:
+    """Weights of D_I's terms."""
+
+    L_image: float = 0.0
     r1: float = 0.0
-    """Weight gamma of the R1 penalty gamma/2 |grad_x D(x)|^2 on real data (Mescheder et al., 2018): a mean over images
-    or sequences, beside an L_image that is a sum over T. Within `alpha` and `beta`."""
+    """gamma of `gamma/2 |grad_x D(x)|^2` on real frames (Mescheder et al., 2018): summed over T as L_image is."""
+    r2: float = 0.0
+    """The same on generated frames."""
+    label: float = 0.0
+
+
+@dataclass
+class StoryDiscriminatorLoss:
+    """Weights of D_S's terms."""
+
+    L_story: float = 0.0
+    r1: float = 0.0
+    """gamma of `gamma/2 |grad_X D(X)|^2` on real sequences."""
+    r2: float = 0.0
+    """The same on generated sequences."""
+
+
+@dataclass
+class AuxClassifierLoss:
+    """Weights of the auxiliary classifier's terms, on real frames. A term that the data set has no truth for is 0."""
+
+    label: float = 0.0
+    """Cross-entropy of the frame's labels, a mean over labels."""
+    present: float = 0.0
+    """Cross-entropy of whether an object is at a location, for CLEVR-SV sentences."""
+    attributes: float = 0.0
+    """Cross-entropy of size, colour, material and shape, summed over the four."""
+    direction: float = 0.0
+    """Squared error of the direction of the first two values of `frame_nuisance`: a cube's yaw."""
+
+
+@dataclass
+class GeneratorConfig(NetworkConfig):
+    loss: GeneratorLoss = field(default_factory=GeneratorLoss)
+    adversarial_ratio: float = 0.0
+    """Norm of the gradient of the discriminators' terms by X^, as a multiple of that of `mse` and `aux`: they are
+    scaled to it, by running means (VQGAN's adaptive weight, Esser et al., 2021, at the frames); 0: as they are."""
+
+
+@dataclass
+class ImageDiscriminatorConfig(NetworkConfig):
+    loss: ImageDiscriminatorLoss = field(default_factory=ImageDiscriminatorLoss)
+
+
+@dataclass
+class StoryDiscriminatorConfig(NetworkConfig):
+    loss: StoryDiscriminatorLoss = field(default_factory=StoryDiscriminatorLoss)
+
+
+@dataclass
+class AuxClassifierConfig(NetworkConfig):
+    loss: AuxClassifierLoss = field(default_factory=AuxClassifierLoss)
+
+
+@dataclass
+class StageConfig:
+    """One stage: which networks learn, from what, on which batches. A network that is null does not learn."""
+
+    iterations: int = 20_000
+    batch_size: int = 16
+    """B, stories an iteration; several processes share them."""
+    D_I: ImageDiscriminatorConfig | None = None
+    """The image discriminator."""
+    D_S: StoryDiscriminatorConfig | None = None
+    """The story discriminator. The variant `imagegan` has none, and leaves its terms out."""
+    C: AuxClassifierConfig | None = None
+    """The auxiliary classifier."""
+    G: GeneratorConfig | None = None
+    """The generator: story encoder, context encoder and image generator."""
+    gan_loss: GANLoss = "non-saturating"
+    """`saturating`: the generator minimises log(1 - D(x^)), the formula as written; `non-saturating`: -log D(x^);
+    `relativistic`: D learns that a real frame's logit is above that of the generated one for the same sentence, and the
+    generator the opposite (relativistic pairing; Jolicoeur-Martineau, 2019; R3GAN: Huang et al., 2024)."""
+    mismatched: bool = False
+    """Real frames with another story's sentences count as fake, at half weight (Reed et al., 2016)."""
     r1_every: int = 16
-    """The R1 penalty is computed every so many iterations, and weighted by as much (lazy, Karras et al., 2020)."""
-    label: float = 1.0
-    """Weight of the label loss, a mean over frames, where `discriminator.label_head` is on."""
-    teacher: float = 1.0
-    """Weight of what the `teacher` says, where there is one."""
-
-
-@dataclass
-class AdamConfig:
-    """Adam, and its learning rate over time."""
-
-    lr_generator: float = 2e-4
-    lr_discriminator: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    halve_every_epochs: int = 20
-    """The learning rates are halved every so many epochs of the adversarial phase (an epoch of a small data set is
-    short); 0 keeps them."""
-
-
-@dataclass
-class WarmUpConfig:
-    """The generator alone, on the squared error, before the adversarial phase. Off in the paper's configuration."""
-
-    iterations: int = 0
-    discriminator_iterations: int = 0
-    """After it, the discriminators alone, so that the generator meets trained ones."""
-    lr: float = 1e-3
-    cosine: bool = False
-    """The rate falls from `lr` to 0 over the warm-up, half a cosine (Loshchilov & Hutter, 2017)."""
-    beta1: float = 0.9
+    """R1 and R2 are computed every so many iterations, and weighted by as much (lazy; Karras et al., 2020)."""
     frames: int = 0
-    """Frames of each story that are drawn, anew in each iteration, rather late ones, which show the most; 0: all T."""
-    any_order: bool = False
-    """The sentences of a story come in a new order in each iteration, one that leaves the drawn frames as they are:
-    for stories whose frames show all that was told so far, whatever came first, as CLEVR-SV's do."""
-    object_weight: float = 1.0
-    """How often the squared error of a pixel counts that shows an object, in stories that this package rendered: most
-    of a CLEVR-SV frame is floor."""
-    drawings: int = 1
-    """Drawings of each story, of which the one nearest to the real frames learns (IMLE: Li & Malik, 2018), so that the
-    noise may stand for what no sentence tells; 1 is no choice."""
-    fixed_norms: bool = False
-    """Batch norm goes by its running statistics, which stay: for the end, as those of a batch are noise."""
-    kl: float = 0.01
-    """Weight of L_KL here, against a squared error that is a mean over pixels in [-1, 1]."""
-    teacher: float = 0.003
-    """Weight of what the `teacher` says here, where there is one."""
+    """Generated frames of each story, sampled anew in each iteration, later ones more often; 0: all T."""
+    disc_frames: int = 0
+    """Frames of each story that D_I sees, of the generated ones, counted T / disc_frames times; 0: all of them."""
+    shuffle_sentences: bool = False
+    """Shuffle the sentences such that the generated frames stay as they are: for cumulative stories, as CLEVR-SV's."""
+    foreground_weight: float = 1.0
+    """Weight of a foreground pixel in `mse`; background pixels have 1. Needs the column `foreground`."""
+    couple_nuisance: bool = False
+    """Put the data set's nuisance values into the first values of `eps_0` and `eps_t`. Needs those columns."""
+    freeze_batch_norm: bool = False
+    """The generator's batch norm uses its running statistics, which stay."""
+    ema: float = 0.0
+    """Decay an iteration of the generator's EMA weights; 0: none. The next stage, and the model, start from them."""
+    shards: list[int] = field(default_factory=list)
+    """Numbers of the split's shards, from 0, whose stories this stage uses; empty: all."""
 
-    @property
-    def until(self) -> int:
-        """Iterations before the adversarial phase."""
-        return self.iterations + self.discriminator_iterations
+    def __post_init__(self) -> None:
+        _require_choices(self)
+
+    def learning(self) -> dict[str, Any]:
+        """The networks that learn, in the order of the paper's steps."""
+        each = {name: getattr(self, name) for name in ("D_I", "D_S", "C", "G")}
+        return {name: network for name, network in each.items() if network is not None}
+
+    def needs(self, network: str) -> bool:
+        """Whether a network learns here, or a term of the generator needs it."""
+        terms = self.G.loss if self.G else GeneratorLoss()
+        used = {"G": 1.0, "D_I": terms.L_image or terms.label, "D_S": terms.L_story, "C": terms.aux}
+        return getattr(self, network) is not None or bool(used[network])
+
+
+@dataclass
+class ValidationConfig:
+    """A metric of the EMA weights on held-out stories, in the log; the best model is kept in `RUN/best`."""
+
+    every: int = 0
+    """Iterations; 0: never."""
+    split: str = "validation"
+    stories: int = 200
+    """The first so many of the split."""
+    metric: str = "object_accuracy"
+    """What `best` means: `object_accuracy`, `label_micro_f1`, `kid_efficientnet_lite0`, ..., as `evaluate` has them."""
 
 
 @dataclass
@@ -147,23 +237,8 @@ class DataConfig:
     split: str = "train"
 
 
-_AT_LEAST_1 = (
-    "iterations",
-    "timeout",
-    "log_every",
-    "sample_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "loss.r1_every",
-    "warm_up.drawings",
-)
-_AT_LEAST_0 = (
-    "threads",
-    *(f"loss.{name}" for name in ("alpha", "beta", "kl", "squared_error", "r1", "label", "teacher")),
-    *(f"adam.{name}" for name in ("lr_generator", "lr_discriminator", "halve_every_epochs")),
-    *(f"warm_up.{name}" for name in ("iterations", "discriminator_iterations", "lr", "object_weight", "kl", "teacher")),
-)
-_BELOW_1 = ("ema", "adam.beta1", "adam.beta2", "warm_up.beta1")
+_AT_LEAST_1 = ("timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "validation.stories")
+_STAGE_AT_LEAST_1 = ("iterations", "r1_every")
 
 
 @dataclass
@@ -177,34 +252,25 @@ class TrainConfig:
     run: str = "runs/storygan"
     """The run folder."""
     data: DataConfig = field(default_factory=DataConfig)
-    sentence_encoder: Literal["clevr", "sentence"] = "clevr"
-    """What makes `s_t` from a sentence; saved with the model. `clevr`: CLEVR-SV's grammar; `sentence`: any English."""
     model: ModelConfig = field(default_factory=ModelConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    adam: AdamConfig = field(default_factory=AdamConfig)
-    warm_up: WarmUpConfig = field(default_factory=WarmUpConfig)
-    initialization: Literal["dcgan", "layers"] = "dcgan"
-    """What the networks' weights start as, the generator's where `start` names none. `dcgan`: N(0, 0.02); `layers`:
-    each layer's own, as PyTorch has it."""
-    start: str = ""
-    """A model (a shipped one's name, a folder, a hub id) whose weights and sentence encoder the generator starts with;
-    none in the paper's configuration."""
-    teacher: str = ""
-    """Folder of a recognizer that also teaches the generator; none in the paper's configuration. It must not be the one
-    that judges."""
-    coupled_noise: bool = False
-    """The noise of a rendered CLEVR-SV story agrees with what its frames show and no sentence tells: where camera and
-    lights strayed, how each cube is turned as the camera sees it. Not in the paper."""
-    iterations: int = 20_000
-    """Iterations of the whole run, the warm-up's included."""
-    batch_size: int = 16
-    """B, stories an iteration; several processes share them out."""
-    ema: float = 0.0
-    """Decay an iteration of the averaged weights that are drawn with and exported; 0 for none."""
+    sentence_encoder: Literal["clevr", "sentence"] = "clevr"
+    """What makes `s_t` from a sentence; saved with the model. `clevr`: CLEVR-SV's grammar; `sentence`: any English."""
+    init_from: str = ""
+    """A model (a shipped one's name, a folder, a hub id) whose weights and sentence encoder the first stage starts
+    from. Another T than its own: the columns of the story encoder that fit."""
+    aux_classifier: str = ""
+    """Folder of an auxiliary classifier that is trained already. It must not be the one that evaluates."""
+    initialization: Literal["dcgan", "pytorch"] = "dcgan"
+    """Initial weights. `dcgan`: N(0, 0.02) (paper); `pytorch`: the defaults of each layer."""
+    stages: dict[str, StageConfig] = field(default_factory=dict)
+    """The recipe: by name, in order."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
     seed: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """`bf16`: autocast; weights, gradients and Adam stay fp32."""
     threads: int = 0
-    """CPU threads of a process; 0: the cores it may use, shared out. Resuming bit for bit needs the same number."""
+    """CPU threads of a process; 0: the cores it may use, shared. Resuming bit for bit needs the same number."""
     timeout: int = 1800
     """Seconds that a process waits for the others that it trains with, before all end."""
     log_every: int = 10
@@ -214,41 +280,109 @@ class TrainConfig:
     """The newest checkpoints that are kept."""
 
     def __post_init__(self) -> None:
-        if self.batch_size < 2:
-            raise UsageError(f"batch_size is {self.batch_size}: batch normalisation needs at least 2 stories")
-        for name in _AT_LEAST_1:
-            if (value := attrgetter(name)(self)) < 1:
-                raise UsageError(f"{name} is {value}: it must be at least 1")
-        for name in _AT_LEAST_0:
-            if math.isnan(value := attrgetter(name)(self)) or value < 0:
-                raise UsageError(f"{name} is {value}: it must be 0 or more")
-        for name in _BELOW_1:
-            if not 0 <= (value := attrgetter(name)(self)) < 1:
-                raise UsageError(f"{name} is {value}: it must be in [0, 1)")
+        _require_choices(self)
         require_seed(self.seed)
         if not self.run:
             raise UsageError("run is empty: name a folder")
+        values = dict(leaves(asdict(self)))
+        for name in _AT_LEAST_1:
+            if values[name] < 1:
+                raise UsageError(f"{name} is {values[name]}: it must be at least 1")
+        for name in ("threads", "validation.every"):
+            if values[name] < 0:
+                raise UsageError(f"{name} is {values[name]}: it must be 0 or more")
+        for name, stage in self.stages.items():
+            _require_stage(f"stages.{name}", stage)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of all stages together."""
+        return sum(stage.iterations for stage in self.stages.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries, as they stand in `config.yaml` and in checkpoints."""
-        return asdict(self)
+        return _plain(asdict(self))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `to_dict`.
+        """Build a configuration from `to_dict`'s output.
 
         Raises:
             UsageError: on an unknown field, or a value out of its range.
         """
-        parts = {
-            "data": DataConfig,
-            "model": ModelConfig,
-            "discriminator": DiscriminatorConfig,
-            "loss": LossConfig,
-            "adam": AdamConfig,
-            "warm_up": WarmUpConfig,
-        }
         try:
-            return cls(**{name: parts[name](**value) if name in parts else value for name, value in values.items()})
-        except TypeError as error:
+            return _build(cls, values)
+        except (TypeError, AttributeError) as error:
             raise UsageError(f"this configuration does not fit this version of storygan: {error}") from error
+
+
+def _require_stage(where: str, stage: StageConfig) -> None:
+    """Raise UsageError where a value of a stage is out of its range, or the stage does nothing."""
+    name = where.removeprefix("stages.")
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"{name!r} is no name of a stage: use letters, digits, - and _")
+    if not stage.learning():
+        raise UsageError(f"{where} trains no network: name one, G, D_I, D_S or C, with its loss")
+    if stage.batch_size < 2:
+        raise UsageError(f"{where}.batch_size is {stage.batch_size}: batch normalization needs at least 2 stories")
+    if not 0 <= stage.ema < 1:
+        raise UsageError(f"{where}.ema is {stage.ema}: it must be in [0, 1)")
+    for field_name in _STAGE_AT_LEAST_1:
+        if (value := getattr(stage, field_name)) < 1:
+            raise UsageError(f"{where}.{field_name} is {value}: it must be at least 1")
+    for field_name, value in leaves({n: asdict(network) for n, network in stage.learning().items()}):
+        if field_name.endswith(".betas"):
+            if not all(0 <= beta < 1 for beta in value):
+                raise UsageError(f"{where}.{field_name} is {list(value)}: both must be in [0, 1)")
+        elif field_name.endswith(".steps"):
+            if value < 1:
+                raise UsageError(f"{where}.{field_name} is {value}: it must be at least 1")
+        elif not isinstance(value, str) and not 0 <= value < math.inf:
+            raise UsageError(f"{where}.{field_name} is {value}: it must be 0 or more")
+    for network, config in stage.learning().items():
+        if not any(vars(config.loss).values()):
+            raise UsageError(f"{where}.{network} has no loss: name one of {', '.join(vars(config.loss))}")
+    if stage.G and stage.G.adversarial_ratio and not (stage.G.loss.mse or stage.G.loss.aux):
+        raise UsageError(f"{where}.G.adversarial_ratio is a ratio to mse and aux: give one of them a weight")
+    if not 0 <= stage.foreground_weight < math.inf:
+        raise UsageError(f"{where}.foreground_weight is {stage.foreground_weight}: it must be 0 or more")
+
+
+def _require_choices(config: Any) -> None:
+    """Raise UsageError where a field of Literal type has another value."""
+    for name, kind in typing.get_type_hints(type(config)).items():
+        if typing.get_origin(kind) is Literal and (given := getattr(config, name)) not in (known := get_args(kind)):
+            raise UsageError(f"unknown {name} {given!r}: choose one of {', '.join(known)}")
+
+
+def _build(kind: Any, values: Any) -> Any:
+    """Build a dataclass, and those nested in it, from plain dictionaries."""
+    hints, nested = typing.get_type_hints(kind), dict(values)
+    for name, value in nested.items():
+        arguments = [hints.get(name), *get_args(hints.get(name))]
+        inner = next((one for one in arguments if is_dataclass(one)), None)
+        if inner is None or value is None or is_dataclass(value):
+            continue
+        if typing.get_origin(hints[name]) is dict:
+            nested[name] = {key: _build(inner, one) for key, one in value.items()}
+        else:
+            nested[name] = _build(inner, value)
+    if "betas" in nested:
+        nested["betas"] = tuple(nested["betas"])
+    return kind(**nested)
+
+
+def _plain(value: Any) -> Any:
+    """The same with lists for tuples, as YAML has them."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested dictionaries by dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from storygan.models.folding import fold
-from storygan.models.noise import Noise, on_circles
+from storygan.models.noise import Noise, on_circle
 from storygan.models.storygan import StoryGAN, to_frames
 from storygan.text.clevr import LABELS, LIMIT
 from storygan.text.encoder import DIM
@@ -47,8 +47,8 @@ class Graph(nn.Module):
 
     def forward(self, S: Tensor, eps_0: Tensor, eps: Tensor, g_0: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and outputs as in the module's docstring."""
-        if self.model.config.noise == "circles":
-            eps = on_circles(eps)
+        if self.model.config.noise == "circle":
+            eps = on_circle(eps)
         X_hat, *_ = self.model(S, Noise(eps_0, eps, g_0))
         return X_hat, to_frames(X_hat)
 

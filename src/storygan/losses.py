@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from storygan.config import GANLoss
+
 
 def _over_story(terms: Tensor) -> Tensor:
     """(B, T) or (B, 1) terms -> scalar: summed over the frames, averaged over the stories."""
@@ -27,12 +29,27 @@ def fake_loss(logits: Tensor) -> Tensor:
     return _over_story(F.softplus(logits))
 
 
-def generator_loss(logits: Tensor, saturating: bool) -> Tensor:
-    """The generator's part of L_image or L_story: (B, T) -> scalar.
+def discriminator_loss(gan_loss: GANLoss, real: Tensor, *fake: Tensor) -> Tensor:
+    """A discriminator's part of L_image or L_story: logits (B, T) of real and of fake pairs -> scalar >= 0.
 
-    `log(1 - D(x^))` as the formula is written if `saturating`, else `-log D(x^)` (Goodfellow et al., 2014, section 3).
+    Several kinds of fake pairs share the weight of one (Reed et al., 2016, algorithm 1). `relativistic`:
+    `softplus(-(D(x) - D(x^)))` (Jolicoeur-Martineau, 2019).
     """
-    return -fake_loss(logits) if saturating else real_loss(logits)
+    if gan_loss == "relativistic":
+        return torch.stack([real_loss(real - one) for one in fake]).mean()
+    return real_loss(real) + torch.stack([fake_loss(one) for one in fake]).mean()
+
+
+def generator_loss(gan_loss: GANLoss, fake: Tensor, real: Tensor | None = None) -> Tensor:
+    """The generator's part of L_image or L_story: logits (B, T) of generated pairs -> scalar.
+
+    `saturating`: `log(1 - D(x^))`, the formula as written; `non-saturating`: `-log D(x^)` (Goodfellow et al., 2014,
+    section 3); `relativistic`: `softplus(-(D(x^) - D(x)))`, with the logits `real`.
+    """
+    if gan_loss == "relativistic":
+        assert real is not None
+        return real_loss(fake - real)
+    return -fake_loss(fake) if gan_loss == "saturating" else real_loss(fake)
 
 
 def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
@@ -48,19 +65,22 @@ def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
     return 0.5 * (mu.square() + log_sigma2.exp() - 1 - log_sigma2).sum(1).mean()
 
 
-def squared_error(X_hat: Tensor, X: Tensor, counts: Tensor | None = None) -> Tensor:
-    """Mean squared error of images in [-1, 1], any equal shapes -> scalar in [0, 4]; that of a value taken as often as
-    `counts` says, of a shape that broadcasts to theirs."""
+def mse(X_hat: Tensor, X: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean squared error of images in [-1, 1], any equal shapes -> scalar >= 0.
+
+    Args:
+        weight: of each pixel, of a shape that broadcasts to theirs; None: 1.
+    """
     errors = (X_hat - X).square()
-    return (errors if counts is None else counts * errors).mean()
+    return (errors if weight is None else weight * errors).mean()
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Multi-label cross-entropy: (N, K) logits and {0, 1} labels -> scalar, summed over K, averaged over N frames."""
-    return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1).mean()
+    """Multi-label cross-entropy: (N, K) logits and {0, 1} labels -> scalar, averaged over labels and frames."""
+    return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def r1_penalty(logits: Tensor, x: Tensor) -> Tensor:
+def gradient_penalty(logits: Tensor, x: Tensor) -> Tensor:
     """`|grad_x D(x)|^2` on real data, gamma/2 left to the caller (Mescheder et al., 2018, equation 9).
 
     Args:

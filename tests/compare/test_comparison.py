@@ -10,13 +10,14 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from tests.tiny_run import ITERATIONS, TINY
 
 from storygan.cli import main
 from storygan.cli.signals import Ended
 from storygan.cli.training import read_contenders
 from storygan.compare import turns
 from storygan.compare.differences import differences
-from storygan.config import DiscriminatorConfig, LossConfig, TrainConfig
+from storygan.config import DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation import lines
@@ -35,10 +36,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(sample: Path, out: Path, *more: str) -> list[str]:
-    """Two variants, three iterations in two turns each."""
-    fields = {"batch_size": 2, "iterations": 3, "checkpoint_every": 2, "log_every": 1, "sample_every": 9, "threads": 1}
-    options = [f"--{name}={value}" for name, value in fields.items()]
-    return ["compare", "--data.path", str(sample), "--out", str(out), *options, "--variants", "svc", "imagegan", *more]
+    """Two variants, nine iterations in eight turns each."""
+    options = ["--data.path", str(sample), "--out", str(out), "--model.T", "4", "--sample_every", "99"]
+    return ["compare", str(TINY), *options, "--variants", "svc", "imagegan", *more]
 
 
 @pytest.mark.slow
@@ -48,9 +48,9 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
 ) -> None:
     calls: list[int] = []
 
-    def killed_in_the_third_turn(config: TrainConfig, resume: bool) -> Path | None:
-        folder = train(config, resume)
-        if calls.append(config.iterations) or len(calls) == 3:
+    def killed_in_the_third_turn(config: TrainConfig, resume: bool, until: int) -> Path | None:
+        folder = train(config, resume, until=until)
+        if calls.append(until) or len(calls) == 3:
             raise Ended(signal.SIGINT)
         return folder
 
@@ -61,7 +61,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     assert not (out / "compare.json").exists()
     monkeypatch.setattr("sys.argv", ["/somewhere/storygan", "compare", "--out", "a folder"])
     assert main(command(sample, out, "--shown", "2")) == 0
-    assert calls == [2, 2, 3, 3, 3]
+    assert calls == [2, 2, 3, *(k for k in (3, 4, 5, 6, 7, 8, 9) for _ in range(2))]
     assert "compare.html" in capsys.readouterr().out
 
     config = TrainConfig.from_dict(yaml.safe_load((out / "svc/config.yaml").read_text()))
@@ -70,19 +70,20 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     assert (out / "svc" / weights).read_bytes() == (tmp_path / "again" / weights).read_bytes()
 
     found = json.loads((out / "compare.json").read_text())
-    assert [found["trained"][variant]["iterations"] for variant in ("svc", "imagegan")] == [3, 3]
+    assert [found["trained"][variant]["iterations"] for variant in ("svc", "imagegan")] == [ITERATIONS, ITERATIONS]
+    assert [found["trained"][variant]["adversarial"] for variant in ("svc", "imagegan")] == [2, 2]
     assert {"real_frames", "mean_image", "svc", "imagegan"} <= set(found["rows"])
     real, drawn = (found["rows"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
     assert real > 0.8 > drawn
     assert set(found["differences"]) == {"imagegan"}
     assert found["own"] == {variant: {"model.variant": variant} for variant in ("svc", "imagegan")}
-    assert found["config"]["batch_size"] == 2
+    assert found["config"]["stages.adversarial.batch_size"] == 2
     assert found["notes"][0] == "made by: storygan compare --out 'a folder'"
     assert main(command(sample, out, "--variants", "svc")) == 2
     assert f"{out} has a comparison with imagegan too: name all" in capsys.readouterr().err
     assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
     assert "object_accuracy" in (out / "compare.md").read_text()
-    assert (out / "compare.svg").read_text().count("<polyline") == 10 + 6  # imagegan has no D_S and so no G_story
+    assert (out / "compare.svg").read_text().count("<polyline") == 15 + 11  # imagegan has no D_S
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,17 @@ def test_what_cannot_end_well_is_refused_before_it_trains(
 
 def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "contenders.yaml"
-    file.write_text("plain: {}\nsharp:\n  loss.r1: 0.5\n  discriminator.spectral_norm: true\n")
-    found = read_contenders(str(file), TrainConfig(batch_size=4))
-    assert found == {
-        "plain": TrainConfig(batch_size=4),
-        "sharp": TrainConfig(
-            batch_size=4, loss=LossConfig(r1=0.5), discriminator=DiscriminatorConfig(spectral_norm=True)
+    file.write_text("plain: {}\nsharp:\n  stages.adversarial.D_I.lr: 0.5\n  discriminator.spectral_norm: true\n")
+    shared = TrainConfig.from_dict(yaml.safe_load(TINY.read_text()))
+    adversarial = shared.stages["adversarial"]
+    assert adversarial.D_I
+    changed = replace(adversarial, D_I=replace(adversarial.D_I, lr=0.5))
+    assert read_contenders(str(file), shared) == {
+        "plain": shared,
+        "sharp": replace(
+            shared,
+            stages={**shared.stages, "adversarial": changed},
+            discriminator=DiscriminatorConfig(spectral_norm=True),
         ),
     }
 
@@ -124,15 +130,18 @@ def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
     [
         ("", "does not hold contenders"),
         ("[1, 2]", "does not hold contenders"),
-        ("a: {loss.r2: 1}", "loss.r2"),
-        ("a: {loss.r1: many}", "loss.r1"),
+        ("a: {discriminator.norms: batch}", "discriminator.norms"),
+        ("a: {stages.adversarial.G.loss.r2: 1}", "there is no loss.r2"),
+        ("a: {stages.adversarial.G.loss.mse: many}", "G.loss.mse many: give a number"),
+        ("a: {stages.nope.iterations: 1}", "stages.nope trains no network"),
         ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
         ("{}", "nothing to compare"),
         ("real_frames: {}", "'real_frames' is a row of the tables already"),
         ("../elsewhere: {}", "'../elsewhere' is no name of a contender"),
         ("a|b: {}", "'a|b' is no name of a contender"),
         ("a: {run: elsewhere}", "a: run is set by the comparison"),
-        ("a: {iterations: 1}\nb: {}", "not the same budget"),
+        ("a: {stages.adversarial.iterations: 1}\nb: {}", "not the same budget"),
+        ("a: {}\nb: {stages.adversarial.batch_size: 50}", "stages.adversarial.batch_size is 50, but"),
     ],
 )
 def test_bad_contenders_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:

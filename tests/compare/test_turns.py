@@ -8,7 +8,16 @@ import yaml
 
 from storygan.compare import turns
 from storygan.compare.turns import Run, Turn, train_in_turns
-from storygan.config import AdamConfig, ModelConfig, TrainConfig, Variant, WarmUpConfig
+from storygan.config import (
+    GeneratorConfig,
+    GeneratorLoss,
+    ImageDiscriminatorConfig,
+    ImageDiscriminatorLoss,
+    ModelConfig,
+    StageConfig,
+    TrainConfig,
+    Variant,
+)
 from storygan.types import StoryganError, UsageError
 
 
@@ -24,17 +33,18 @@ class FakeTraining:
     def clock(self) -> float:
         return self.now
 
-    def __call__(self, config: TrainConfig, resume: bool) -> None:
+    def __call__(self, config: TrainConfig, resume: bool, until: int) -> None:
         path = Path(config.run)
         assert resume == (path / "config.yaml").exists()
         checkpoints = path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         steps = [int(checkpoint.stem[5:]) for checkpoint in checkpoints.iterdir()]
         done = max(steps, default=0)
-        self.calls.append((config.model.variant, config.iterations))
-        self.now += (config.iterations - done) * self.rates[config.model.variant]
+        assert done < until <= config.iterations
+        self.calls.append((config.model.variant, until))
+        self.now += (until - done) * self.rates[config.model.variant]
         (path / "config.yaml").write_text(yaml.safe_dump(config.to_dict()))
-        (checkpoints / f"step-{config.iterations:08d}.pt").touch()
+        (checkpoints / f"step-{until:08d}.pt").touch()
         if len(self.calls) == self.killed_at:
             raise KeyboardInterrupt
 
@@ -47,23 +57,36 @@ def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     return fake
 
 
+RECONSTRUCTION = StageConfig(iterations=10, G=GeneratorConfig(loss=GeneratorLoss(mse=1)))
+DISCRIMINATORS = StageConfig(iterations=5, D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1, r1=0.5)))
+ADVERSARIAL = StageConfig(
+    iterations=10, D_I=DISCRIMINATORS.D_I, G=GeneratorConfig(loss=GeneratorLoss(L_image=1, mse=1))
+)
+
+
 def two_runs(out: Path, iterations: int = 25) -> list[Run]:
+    """Two variants; of 25 iterations, 15 are the first stage's."""
     variants: tuple[Variant, ...] = ("storygan", "imagegan")
-    config = TrainConfig(iterations=iterations, checkpoint_every=10)
+    first = iterations * 3 // 5
+    stages = {
+        "one": replace(RECONSTRUCTION, iterations=first),
+        "two": replace(ADVERSARIAL, iterations=iterations - first),
+    }
+    config = TrainConfig(stages=stages, checkpoint_every=10)
     return [Run(replace(config, run=str(out / v), model=ModelConfig(variant=v))) for v in variants]
 
 
 def test_an_iteration_budget_is_trained_in_turns(training: FakeTraining, tmp_path: Path) -> None:
     runs = two_runs(tmp_path)
     train_in_turns(runs, minutes=0)
-    assert training.calls == [(v, k) for k in (10, 20, 25) for v in ("storygan", "imagegan")]
+    assert training.calls == [(v, k) for k in (10, 15, 20, 25) for v in ("storygan", "imagegan")]
     assert [run.seconds for run in runs] == [50, 25]
     train_in_turns(two_runs(tmp_path), minutes=0)
-    assert len(training.calls) == 6
+    assert len(training.calls) == 8
 
 
 def test_a_minutes_budget_is_the_same_time_for_all(training: FakeTraining, tmp_path: Path) -> None:
-    runs = two_runs(tmp_path)
+    runs = two_runs(tmp_path, iterations=1000)
     train_in_turns(runs, minutes=1)
     assert [run.seconds for run in runs] == [60, 60]
     assert [run.iterations for run in runs] == [30, 60]
@@ -73,7 +96,7 @@ def test_a_minutes_budget_is_the_same_time_for_all(training: FakeTraining, tmp_p
 
 
 def test_the_last_turn_ends_with_the_budget(training: FakeTraining, tmp_path: Path) -> None:
-    runs = two_runs(tmp_path)
+    runs = two_runs(tmp_path, iterations=1000)
     train_in_turns(runs, minutes=0.75)
     assert [run.seconds for run in runs] == [44, 45]  # 45 s are 22.5 iterations of 2 s
     assert [run.iterations for run in runs] == [22, 45]
@@ -82,48 +105,82 @@ def test_the_last_turn_ends_with_the_budget(training: FakeTraining, tmp_path: Pa
 @pytest.mark.parametrize("minutes", [0, 1])
 def test_what_a_killed_turn_did_does_not_count(training: FakeTraining, tmp_path: Path, minutes: float) -> None:
     training.killed_at = 3  # after its checkpoint, before its time was written down
+    iterations = 1000 if minutes else 25
     with pytest.raises(KeyboardInterrupt):
-        train_in_turns(two_runs(tmp_path), minutes)
-    runs = two_runs(tmp_path)
+        train_in_turns(two_runs(tmp_path, iterations), minutes)
+    runs = two_runs(tmp_path, iterations)
     assert [run.iterations for run in runs] == [10, 10]
     train_in_turns(runs, minutes)
     assert [run.seconds for run in runs] == ([60, 60] if minutes else [50, 25])
     assert [run.iterations for run in runs] == ([30, 60] if minutes else [25, 25])
 
 
+def test_a_stage_that_a_killed_turn_finished_is_done_again(training: FakeTraining, tmp_path: Path) -> None:
+    train_in_turns(two_runs(tmp_path)[:1], minutes=0)
+    folders = [tmp_path / "storygan/stages" / name for name in ("1-one", "2-two")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (tmp_path / "storygan/turns.json").write_text("[[10, 20.0], [15, 10.0]]")
+    two_runs(tmp_path)
+    assert [folder.exists() for folder in folders] == [True, False]
+    (tmp_path / "storygan/turns.json").unlink()
+    two_runs(tmp_path)
+    assert not folders[0].exists()
+
+
 def test_a_larger_budget_goes_on(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0.75)
-    runs = two_runs(tmp_path)
+    train_in_turns(two_runs(tmp_path, iterations=1000), minutes=0.75)
+    runs = two_runs(tmp_path, iterations=1000)
     train_in_turns(runs, minutes=2)
     assert [run.seconds for run in runs] == [120, 120]
 
 
+def test_a_run_never_goes_past_its_iterations(training: FakeTraining, tmp_path: Path) -> None:
+    """However many minutes there are: a learning rate falls over as many iterations as a stage has."""
+    runs = two_runs(tmp_path, iterations=45)
+    train_in_turns(runs, minutes=2)
+    assert [run.iterations for run in runs] == [45, 45]
+    assert [run.seconds for run in runs] == [90, 45]
+    assert [run.goal(2) for run in runs] == [45, 45]
+
+
 def test_a_budget_that_was_used_up_before_is_an_excess(training: FakeTraining, tmp_path: Path) -> None:
-    runs = two_runs(tmp_path)
+    runs = two_runs(tmp_path, iterations=1000)
     train_in_turns(runs, minutes=0.75)
     assert not any(run.exceeds(0.75) for run in runs)
     training.rates["storygan"] = 20.0  # the last turn takes longer than foretold
-    train_in_turns(two_runs(tmp_path), minutes=1)
-    assert two_runs(tmp_path)[0].seconds > 60
-    assert [run.exceeds(1) for run in two_runs(tmp_path)] == [False, False]
-    assert [run.exceeds(0.25) for run in two_runs(tmp_path)] == [True, True]
-    assert [run.exceeds(0) for run in two_runs(tmp_path, iterations=30)] == [False, True]
+    train_in_turns(two_runs(tmp_path, iterations=1000), minutes=1)
+    again = two_runs(tmp_path, iterations=1000)
+    assert again[0].seconds > 60
+    assert [run.exceeds(1) for run in again] == [False, False]
+    assert [run.exceeds(0.25) for run in again] == [True, True]
+    assert [run.exceeds(0) for run in again] == [False, False]
 
 
-def test_the_pace_is_the_median_turns_and_the_warm_up_is_not_adversarial(
-    training: FakeTraining, tmp_path: Path
-) -> None:
-    run = Run(TrainConfig(run=str(tmp_path / "a"), iterations=25, warm_up=WarmUpConfig(20, 3), checkpoint_every=10))
-    assert (run.pace, run.adversarial) == (0, 0)
+def test_the_pace_is_the_median_turns(tmp_path: Path) -> None:
+    (run, _) = two_runs(tmp_path)
+    assert run.pace == 0
     run.turns = [Turn(10, 10.0), Turn(20, 30.0), Turn(25, 10.0)]
-    assert (run.pace, run.adversarial) == (2.0, 2)
+    assert run.pace == 2.0
+
+
+def test_an_adversarial_iteration_has_a_generator_that_learns_from_a_discriminator(tmp_path: Path) -> None:
+    stages = {"one": RECONSTRUCTION, "two": DISCRIMINATORS, "three": ADVERSARIAL, "four": RECONSTRUCTION}
+    run = Run(TrainConfig(run=str(tmp_path / "a"), stages=stages))
+    found = {0: 0}
+    for done in (10, 15, 18, 25, 30):
+        run.turns = [Turn(done, 10.0)]
+        found[done] = run.adversarial
+    assert found == {0: 0, 10: 0, 15: 0, 18: 3, 25: 10, 30: 10}
 
 
 def test_another_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
     train_in_turns(two_runs(tmp_path), minutes=0)
-    changed = TrainConfig(run=str(tmp_path / "storygan"), seed=1, adam=AdamConfig(beta1=0.9), checkpoint_every=10)
-    with pytest.raises(UsageError, match=r"begun with another adam\.beta1, seed: give the same, or another --out"):
-        Run(changed)
+    (run, _) = two_runs(tmp_path)
+    G = GeneratorConfig(betas=(0.9, 0.999), loss=GeneratorLoss(mse=1))
+    stages = {**run.config.stages, "one": replace(RECONSTRUCTION, iterations=15, G=G)}
+    with pytest.raises(UsageError, match=r"another seed, stages\.one\.G\.betas: give the same, or another --out"):
+        Run(replace(run.config, seed=1, stages=stages))
 
 
 def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> None:
@@ -134,7 +191,7 @@ def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "content", ["5", "[", "\xff", "a: &a [*a]", "adam: 5", "iterations: x", "unknown: 1", "[" * 3000]
+    "content", ["5", "[", "\xff", "a: &a [*a]", "stages: 5", "iterations: x", "unknown: 1", "[" * 3000]
 )
 def test_a_configuration_that_is_none_is_named(training: FakeTraining, tmp_path: Path, content: str) -> None:
     train_in_turns(two_runs(tmp_path), minutes=0)
@@ -145,8 +202,8 @@ def test_a_configuration_that_is_none_is_named(training: FakeTraining, tmp_path:
 
 def test_another_part_of_the_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
     train_in_turns(two_runs(tmp_path), minutes=0)
-    (tmp_path / "storygan/config.yaml").write_text("start: {x: 1}")
-    with pytest.raises(UsageError, match=r"begun with another .*start, start\.x"):
+    (tmp_path / "storygan/config.yaml").write_text("init_from: {x: 1}")
+    with pytest.raises(UsageError, match=r"begun with another .*init_from, init_from\.x"):
         two_runs(tmp_path)
 
 

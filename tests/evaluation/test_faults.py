@@ -59,7 +59,7 @@ def test_real_frames_are_the_ceiling(real: dict[str, float]) -> None:
 
 
 def test_two_frames_sentences_swapped(measure: Measure, stories: StoryDataset, real: dict[str, float]) -> None:
-    """Frame 2 is told of object 3, which comes later; frame 3, told of object 2, shows it. Frame 2 shows it untold."""
+    """Frame 2's sentence is of object 3, which comes later; frame 3's, of object 2, which it shows, as frame 2 does."""
     swapped = [[story[0], story[2], story[1], story[3]] for story in stories.sentences]
     found = measure(frames_of(stories), swapped)
     expect(found, real, object_accuracy=(0.2, 0.28), nothing_extra=(0.12, 0.28))

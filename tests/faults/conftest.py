@@ -1,4 +1,4 @@
-"""A tiny training, small disks, and the count of faults."""
+"""An undisturbed tiny training, small disks, and the count of faults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from tests.faults.processes import run
 from tests.faults.tally import HELD, TRIED
 from tests.run_folders import differences
-
-ITERATIONS = 6
+from tests.tiny_run import ITERATIONS, new_run
 
 
 @pytest.fixture(autouse=True)
@@ -21,25 +20,6 @@ def tallied(record_property: Callable[[str, object], None]) -> Iterator[None]:
     HELD.clear()
     yield
     record_property("faults", [[kind, TRIED[kind], HELD[kind]] for kind in TRIED])
-
-
-def new_run(data: Path, run: Path, **changes: object) -> list[str]:
-    """Arguments of a training as small as it can be: one frame a story, every phase of the variant `imagegan`."""
-    fields: dict[str, object] = {
-        "data.path": data,
-        "run": run,
-        "model.variant": "imagegan",
-        "model.T": 1,
-        "warm_up.iterations": 4,
-        "iterations": ITERATIONS,
-        "batch_size": 2,
-        "threads": 1,
-        "log_every": 1,
-        "sample_every": 3,
-        "checkpoint_every": 2,
-    }
-    fields |= {name.replace("__", "."): value for name, value in changes.items()}
-    return ["train", *(f"--{name}={value}" for name, value in fields.items())]
 
 
 def assert_same_run(run: Path, whole: Path) -> None:

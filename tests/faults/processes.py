@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import itertools
 import multiprocessing
 import os
 import resource
@@ -39,7 +40,7 @@ class Command:
         log: file of what it says on stdout and stderr.
         room: bytes of address space beyond what it has at its start; None: no limit.
         years_back: how far its clock is behind.
-        waits_at: a training waits at the end of this iteration until it is told to `go_on`.
+        waits_at: a training waits at the end of its so many-th iteration, of all stages, until `go_on`.
         start: FRESH is a Python that imports all for itself, as a user's does, and takes seconds for it.
     """
 
@@ -166,18 +167,18 @@ def until(condition: Callable[[], object], command: Command) -> None:
 
 
 def _wait_at(iteration: int, here: Event, on: Event) -> None:
-    from storygan.training.loop import Trainer
+    from storygan.training import loop
 
-    iterate = Trainer.iteration
+    iterate, done = loop.iteration, itertools.count(1)
 
-    def waiting(trainer: Trainer) -> dict[str, Tensor]:
+    def waiting(trainer: loop.StageTrainer) -> dict[str, Tensor]:
         metrics = iterate(trainer)
-        if trainer.k == iteration:
+        if next(done) == iteration:
             here.set()
             on.wait(PATIENCE)
         return metrics
 
-    Trainer.iteration = waiting  # type: ignore[method-assign]
+    loop.iteration = waiting
 
 
 def _main(

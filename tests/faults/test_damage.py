@@ -71,8 +71,9 @@ def state(step: int) -> dict[str, object]:
     adam = torch.optim.Adam(network.parameters())
     network(torch.randn(4, 8)).square().sum().backward()
     adam.step()
-    parts = {"G": network.state_dict(), "G_adam": adam.state_dict(), "rng": torch.get_rng_state()}
-    return {**parts, "step": step, "config": {"run": "runs/x"}}
+    parts = {"G": network.state_dict(), "G_adam": adam.state_dict()}
+    progress = {"step": step, "stage": "only", "k": step, "data": "x", "seconds": 1.0, "best": None}
+    return {**parts, **progress, "config": {"run": "runs/x"}}
 
 
 def test_a_damaged_checkpoint(tmp_path: Path) -> None:

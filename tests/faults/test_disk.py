@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.faults.conftest import SmallDisk, new_run
+from tests.faults.conftest import SmallDisk
 from tests.faults.processes import run
 from tests.faults.tally import fault
 from tests.tiny_clevr_sv import main as write_tiny_clevr_sv
+from tests.tiny_run import new_run, one_stage
 
 from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
@@ -26,12 +27,12 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("events"))
 
 
-@pytest.mark.parametrize(("size", "full"), [("100m", "step-00000002.pt"), ("66m", "model.safetensors")])
+@pytest.mark.parametrize(("size", "full"), [("60m", "step-00000002.pt"), ("38m", "model.safetensors")])
 def test_a_full_disk_during_training(data: Path, tmp_path: Path, disk: SmallDisk, size: str, full: str) -> None:
-    """The first checkpoint fits (60 MB, and 10 MB of model), what comes after it does not."""
+    """The first checkpoint fits (33 MB, and 11 MB of model), what comes after it does not."""
     folder = disk.mount(size) / "run"
     with fault("a full disk while a checkpoint or a model is saved"):
-        arguments = new_run(data, folder, iterations=2, warm_up__iterations=2, checkpoint_every=1)
+        arguments = new_run(data, folder, checkpoint_every=1, **one_stage())
         code, said = run(arguments, tmp_path / "log")
         assert code == 1, said
         assert len(said) == 1, said
@@ -129,8 +130,7 @@ def test_a_run_folder_that_is_read_only(data: Path, tmp_path: Path, disk: SmallD
     folder.mkdir()
     (folder / "config.yaml").write_text("run: x\n")
     disk.remount("ro")
-    resume = [argument for argument in new_run(data, folder) if argument != "train"]
-    for arguments in (new_run(data, folder.with_name("new")), ["train", *resume, "--resume"]):
+    for arguments in (new_run(data, folder.with_name("new")), [*new_run(data, folder), "--resume"]):
         with fault("a run folder that is read-only"):
             code, said = run(arguments, tmp_path / "log")
             assert (code, len(said)) == (1, 1), said

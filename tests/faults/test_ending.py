@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.faults.conftest import assert_same_run, new_run
+from tests.faults.conftest import assert_same_run
 from tests.faults.processes import FRESH, Command, Group, run, until
 from tests.faults.tally import fault
 from tests.run_folders import no_torn_file, steps_logged
+from tests.tiny_run import ENDS, new_run, one_stage
 
 from storygan.data.dataset import open_split
-from storygan.training.checkpoint import checkpoint_paths, step_of
+from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
 
 KILLS = int(os.environ.get("STORYGAN_KILLS", "50"))
 
@@ -28,17 +29,17 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
 ) -> None:
     folder = tmp_path / "run"
     with fault("SIGTERM" if code == 143 else "Ctrl-C"):
-        command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log", waits_at=3)
+        command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log", waits_at=4)
         command.meet()
         command.send(number)
         command.go_on()
         assert command.end() == code, command.said()
-        (saved,) = checkpoint_paths(folder / "checkpoints")
+        *_, saved = checkpoint_paths(folder / "checkpoints")
         assert command.said()[-1] == (
             f"storygan: stopped by {number.name}, saved {saved}: go on with --resume {folder}"
         )
         assert len([line for line in command.said() if line.startswith("storygan:")]) == 1
-        assert step_of(saved) == steps_logged(folder)[-1] == 3
+        assert step_of(saved) == steps_logged(folder)[-1] == 4
         assert run(["train", "--resume", str(folder), "--checkpoint_every=2"], tmp_path / "log")[0] == 0
         assert_same_run(folder, whole)
 
@@ -58,7 +59,7 @@ def test_a_second_ctrl_c_ends_at_once(data: Path, tmp_path: Path) -> None:
 def test_one_run_one_process(data: Path, tmp_path: Path) -> None:
     """The second is refused and names the first; the lock of a killed process is no obstacle."""
     folder, resume = tmp_path / "run", ["train", "--resume", str(tmp_path / "run")]
-    first = Command(new_run(data, folder, iterations=1000), tmp_path / "first")
+    first = Command(new_run(data, folder, **one_stage(iterations=1000)), tmp_path / "first")
     until(lambda: steps_logged(folder), first)
     with fault("two runs in one folder"):
         code, said = run(resume, tmp_path / "second")
@@ -70,8 +71,25 @@ def test_one_run_one_process(data: Path, tmp_path: Path) -> None:
     first.end()
     with fault("the lock of a dead process"):
         assert str(first.process.pid) in (folder / ".lock").read_text()
-        code, said = run([*resume, f"--iterations={steps_logged(folder)[-1] + 1}"], tmp_path / "third")
+        code, said = run([*resume, f"--stages.only.iterations={steps_logged(folder)[-1] + 1}"], tmp_path / "third")
         assert code == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ENDS)
+def test_sigkill_in_each_stage(data: Path, whole: Path, tmp_path: Path, stage: str) -> None:
+    """In its last iteration; the run goes on from the checkpoint before, within the stage."""
+    folder = tmp_path / "run"
+    with fault("SIGKILL in each stage"):
+        command = Command(new_run(data, folder), tmp_path / "log", waits_at=ENDS[stage])
+        command.meet()
+        command.send(signal.SIGKILL)
+        assert command.end() == -signal.SIGKILL
+        newest = load_checkpoint(checkpoint_paths(folder / "checkpoints")[-1])
+        assert (newest["stage"], newest["step"]) == (stage, ENDS[stage] - 1)
+        code, said = run(["train", "--resume", str(folder)], tmp_path / "log")
+        assert code == 0, said
+        assert_same_run(folder, whole)
 
 
 @pytest.mark.slow

@@ -20,9 +20,9 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -38,10 +38,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from storygan.cli.drawing import read_story
 from storygan.cli.parser import Parser
-from storygan.cli.training import read_contenders, train_options, training_config
+from storygan.cli.training import read_contenders, require_stages, train_options, training_config
 from storygan.compare.curves import draw_curves, read_curves
 from storygan.compare.turns import Run
-from storygan.config import ModelConfig, TrainConfig
+from storygan.config import GeneratorConfig, GeneratorLoss, ModelConfig, StageConfig, TrainConfig
 from storygan.data.check import check_dataset
 from storygan.data.dataset import open_split
 from storygan.data.images import decode_frame, encode_png
@@ -51,18 +51,19 @@ from storygan.data.importers.own_stories import import_own_stories
 from storygan.data.importers.pororo_sv import import_pororo_sv
 from storygan.data.plan import read_plan
 from storygan.data.restricted_pickle import load_pickle
-from storygan.data.schema import Story, write_shard
+from storygan.data.schema import NuisanceColumns, Story, write_shard
 from storygan.data.toon.render import ToonPlan
 from storygan.models.card import add_results, make_card, read_card
 from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import load_sentence_encoder
+from storygan.training.adversarial_ratio import AdversarialRatio
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from storygan.training.loop import Trainer, _setup
+from storygan.training.networks import Networks
 from storygan.training.processes import Processes
 from storygan.training.run_folder import RunFolder
-from storygan.training.steps import Networks, Optimizers
+from storygan.training.trainer import StageTrainer
 from storygan.types import StoryganError
 
 PLANTED = Path(tempfile.gettempdir()) / f"fuzz-was-here-{os.getpid()}"
@@ -364,6 +365,11 @@ def _shards(folder: Path) -> Iterator[bytes]:
     story = Story("a", ["x"], [encode_png(Image.new("RGB", (8, 8)))], [[1, 0]])
     write_shard(folder / "sound.parquet", [story, story], ("p", "q"))
     yield (folder / "sound.parquet").read_bytes()
+    mask = encode_png(Image.new("1", (8, 8), 1))
+    story = replace(story, story_nuisance=[0.5], frame_nuisance=[[None, 1.0]], foreground=[mask])
+    nuisance = NuisanceColumns(("camera x",), ("cosine", "sine"), foreground=True)
+    write_shard(folder / "sound.parquet", [story, story], ("p", "q"), nuisance)
+    yield (folder / "sound.parquet").read_bytes()
     (folder / "sound.parquet").unlink()
     for table in tables():
         for options in ({"compression": "none"}, {"compression": "zstd", "store_schema": False}):
@@ -382,7 +388,9 @@ def _(folder: Path, content: bytes) -> None:
     report = check_dataset(data)
     if not all(line.isprintable() for line in str(report).split("\n")):
         raise Finding(f"the report holds what is not printable: {str(report)[:300]!r}")
-    open_split(data, "train")
+    dataset = open_split(data, "train")
+    if dataset.has_foreground:
+        dataset.foreground([0])
 
 
 def _memory_maps(folder: Path) -> Iterator[bytes]:
@@ -711,14 +719,18 @@ def yamls(value: Any) -> Iterator[bytes]:
     laughs = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}, *a{k - 1}]\n" for k in range(1, 40))
     yield laughs.encode()
     yield (laughs + "run: *a39\n").encode()
-    yield b"iterations: &a [*a]\n"
+    yield b"seed: &a [*a]\n"
+    yield b"stages: &a {x: *a}\n"
+    yield b"stages: {x: {G: &a {loss: *a}}}\n"
+    yield b"stages: {5: {G: {loss: {mse: 1}}}}\n"
+    yield b"stages: {../x: {G: {loss: {mse: 1}}}}\n"
     yield b"run: &a {x: *a}\n"
     yield f"run: !!python/object/apply:os.system ['touch {PLANTED}']\n".encode()
-    yield b"iterations: !!python/name:os.system\n"
+    yield b"seed: !!python/name:os.system\n"
     yield b"[" * 3000
     yield b"{a: " * 3000
     yield b"- " * 3000
-    yield b"run: 2001-01-01\nseed: 0b1\niterations: 1_0\nbatch_size: 190:20:30\n"
+    yield b"run: 2001-01-01\nseed: 0b1\nlog_every: 1_0\nsample_every: 190:20:30\n"
     yield b"run: ${HOME}\ndata: {path: ${oc.env:HOME}}\n"
     yield b"config: config.yaml\n"
     yield b"model: config.yaml\n"
@@ -735,11 +747,11 @@ EXPERIMENT = {
     "data": {"path": "d", "split": "train"},
     "sentence_encoder": "clevr",
     "model": {"variant": "svc", "T": 4, "noise_dim": 5},
-    "adam": {"lr_generator": 1e-3},
-    "ema": 0.5,
-    "iterations": 10,
-    "batch_size": 4,
-    "teacher": "",
+    "aux_classifier": "",
+    "stages": {
+        "a": {"iterations": 10, "batch_size": 4, "ema": 0.5, "shards": [0], "C": {"loss": {"label": 1.0}}},
+        "b": {"G": {"lr": 1e-3, "betas": [0.5, 0.9], "lr_schedule": "cosine", "loss": {"mse": 1.0, "aux": 0.1}}},
+    },
 }
 
 
@@ -752,8 +764,9 @@ def _(folder: Path, content: bytes) -> None:
         with contextlib.redirect_stderr(said), contextlib.chdir(folder):
             args = train_parser().parse_args(["--config", str(folder / "config.yaml")])
             values = args.as_dict()
-            values.pop("config", None)
+            require_stages(values, values.pop("config", None))
             values.pop("resume")
+            values.pop("from_stage")
             training_config(values)
     except SystemExit as end:
         if end.code != 2 or said.getvalue().count("\n") != 1:
@@ -761,42 +774,59 @@ def _(folder: Path, content: bytes) -> None:
         raise StoryganError(said.getvalue()[:-1]) from end
 
 
-@target("contenders.yaml", lambda folder: yamls({"a": {"loss.kl": 0.1}, "b": {"model.variant": "svc"}}))
+@target("contenders.yaml", lambda folder: yamls({"a": {"stages.b.G.lr": 0.1}, "b": {"model.variant": "svc"}}))
 def _(folder: Path, content: bytes) -> None:
     (folder / "contenders.yaml").write_bytes(content)
-    read_contenders(str(folder / "contenders.yaml"), TrainConfig())
+    read_contenders(str(folder / "contenders.yaml"), TrainConfig.from_dict(EXPERIMENT))
 
 
 # ---- run folders ----
 
 
+class SmallTrainer(StageTrainer):
+    """A trainer's networks with 30 numbers in place of millions; real optimizers and averages."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        G, D_I, D_S = (nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3)) for _ in range(3))
+        self.config, self.name, self.k = TrainConfig(), "only", 3
+        self.model: Any = G
+        self.nets = Networks(G, D_I, D_S)
+        self.optimizers = {
+            name: torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+            for name, network in self.nets.each().items()
+        }
+        self.ema = AveragedModel(G, use_buffers=True)
+        self.adversarial_ratio = AdversarialRatio(1.0, cast(Processes, None))
+
+    def step(self) -> None:
+        """What an iteration does with what a checkpoint holds."""
+        for name, network in self.nets.each().items():
+            network(torch.rand(8, 2, 5, 5)).square().mean().backward()
+            self.optimizers[name].step()
+            self.optimizers[name].zero_grad()
+        assert self.ema is not None
+        self.ema.update_parameters(self.model)
+
+
 @functools.cache
-def small_trainer() -> Trainer:
-    """A trainer's networks with 30 numbers in place of millions; real optimizers, averages and random numbers."""
-    config = TrainConfig()
-    fabric = Processes(config).fabric
-    torch.manual_seed(0)
-    G, D_I, D_S = (nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3)) for _ in range(3))
-    ema = AveragedModel(G, use_buffers=True)
-    parts = [_setup(fabric, network, 1e-3, config) for network in (G, D_I, D_S)]
-    networks, adams = zip(*parts, strict=True)
-    rest: Any = {"dataset": None, "S": torch.zeros(0), "processes": None, "model": G}
-    rng = torch.Generator().manual_seed(0)
-    trainer = Trainer(config, networks=Networks(*networks), optimizers=Optimizers(*adams), ema=ema, rng=rng, **rest)
-    step(trainer)
+def small_trainer() -> SmallTrainer:
+    """It has been trained for a moment."""
+    trainer = SmallTrainer()
+    trainer.step()
     return trainer
 
 
-def step(trainer: Trainer) -> None:
-    """What an iteration does with what a checkpoint holds."""
-    noise = torch.rand(8, 2, 5, 5, generator=trainer.rng)
-    for network, adam in zip(vars(trainer.networks).values(), vars(trainer.optimizers).values(), strict=True):
-        network(noise).square().mean().backward()
-        adam.step()
-        adam.zero_grad()
-    assert trainer.ema is not None
-    trainer.ema.update_parameters(trainer.model)
-    torch.rand(1300, generator=trainer.rng)  # all of its numbers
+class NoStories:
+    """As much of a data set as a run folder asks for."""
+
+    fingerprint = "x"
+
+    def __len__(self) -> int:
+        return 0
+
+
+NO_STORIES: Any = NoStories()
 
 
 def saved(state: Any) -> bytes:
@@ -808,7 +838,8 @@ def saved(state: Any) -> bytes:
 
 def sound_checkpoint() -> dict[str, Any]:
     """Of the small trainer."""
-    return {**copy.deepcopy(small_trainer().state_dict()), "step": 3, "data": "x"}
+    progress = {"step": 3, "data": "x", "seconds": 1.0, "best": None}
+    return {**copy.deepcopy(small_trainer().state_dict()), **progress}
 
 
 def lying_checkpoints() -> Iterator[Any]:
@@ -816,7 +847,7 @@ def lying_checkpoints() -> Iterator[Any]:
     strangers = (None, 5, "x", [], torch.zeros(2, 3))
     sound = sound_checkpoint()
     yield from ({**sound, name: stranger} for name in sound for stranger in strangers)
-    changed = {name: sound.pop(name) for name in ("G", "G_adam", "rng")}
+    changed = {name: sound.pop(name) for name in ("G", "G_adam", "stage", "k")}
     yield from ({**sound, **other} for other in grafted(changed, strangers) if isinstance(other, dict))
     sound |= changed
     moments = sound["G_adam"]["state"][0]
@@ -828,12 +859,9 @@ def lying_checkpoints() -> Iterator[Any]:
             yield lying(sound, {**moments, name: value})
     for value in (-1.0, 0.0, 1e30, np.nan):
         yield lying(sound, {**moments, "step": torch.tensor(value)})
-    for left, place in ((624, 624), (0, 0), (1, 2**63)):
-        rng = sound["rng"].clone()
-        struct.pack_into("=iiQ", rng.numpy(), 8, left, 1, place)
-        yield {**sound, "rng": rng}
     for value in (-1, 10**30, 2**63, torch.zeros(2), True):
         yield {**sound, "step": value}
+        yield {**sound, "k": value}
 
 
 def lying(sound: dict[str, Any], moments: Any) -> dict[str, Any]:
@@ -904,18 +932,23 @@ def _(folder: Path, content: bytes) -> None:
 @target("checkpoint with right checksums", _checkpoints)
 def _(folder: Path, content: bytes) -> None:
     """Gone on with."""
+    write(folder / "config.yaml", b"")
     write(folder / "checkpoints/step-00000003.pt", resealed(content))
-    state = load_checkpoint(folder / "checkpoints/step-00000003.pt")
-    trainer = small_trainer()
-    trainer.load_state_dict(state)
-    step(trainer)
+    stage = StageConfig(iterations=3, G=GeneratorConfig(loss=GeneratorLoss(mse=1)))
+    config = TrainConfig(run=str(folder), stages={"only": stage})
+    with contextlib.redirect_stderr(io.StringIO()), RunFolder(config, resume=True, dataset=NO_STORIES) as run:
+        assert run.checkpoint is not None
+        assert isinstance(run.checkpoint["seconds"] + (run.checkpoint["best"] or 0.0), float)
+        trainer = small_trainer()
+        trainer.load_state_dict(run.checkpoint)
+        trainer.step()
 
 
 def _logs(folder: Path) -> Iterator[bytes]:
-    line = {"step": 1, "KL": 17.77, "D_I": 3}
+    line = {"step": 1, "stage": 1, "G/L_KL": 17.77, "D_I/L_image": 3}
     yield b"".join(json.dumps({**line, "step": n}).encode() + b"\n" for n in range(1, 4))
     yield from (content + b"\n" for content in jsons(line))
-    yield from (b"", b'{"step": 1, "KL"', b"\xff\n", b"5\n", b"{}\n", b"\x00\n", b'{"step": 1}\n', b"\n\n")
+    yield from (b"", b'{"step": 1, "G/L_KL"', b"\xff\n", b"5\n", b"{}\n", b"\x00\n", b'{"step": 1}\n', b"\n\n")
 
 
 @target("metrics.jsonl", _logs)
@@ -923,15 +956,18 @@ def _(folder: Path, content: bytes) -> None:
     """Cut as a run that goes on cuts it, and drawn as a comparison draws it."""
     write(folder / "metrics.jsonl", content)
     ElementTree.fromstring(draw_curves({"a": read_curves(folder / "metrics.jsonl")}))
-    run = RunFolder(TrainConfig(run=str(folder)), resume=True, fingerprint="", stories=0)
+    run = RunFolder(TrainConfig(run=str(folder)), resume=True, dataset=NO_STORIES)
     run._cut_metrics(2)
+
+
+CONTENDER = TrainConfig.from_dict(EXPERIMENT)
 
 
 def run_file(name: str, sound: bytes, contents: Callable[[], Iterator[bytes]]) -> None:
     """One file of a contender's run folder, which `storygan compare` goes on with."""
 
     def prepare(folder: Path) -> Iterator[bytes]:
-        write(folder / "config.yaml", yaml.safe_dump(TrainConfig().to_dict()).encode())
+        write(folder / "config.yaml", yaml.safe_dump(CONTENDER.to_dict()).encode())
         write(folder / "checkpoints/step-00000020.pt", b"")
         yield sound
         yield from contents()
@@ -939,10 +975,10 @@ def run_file(name: str, sound: bytes, contents: Callable[[], Iterator[bytes]]) -
     @target(f"contender's {name}", prepare)
     def _(folder: Path, content: bytes) -> None:
         write(folder / name, content)
-        run = Run(TrainConfig(run=str(folder)))
+        run = Run(replace(CONTENDER, run=str(folder)))
         for minutes in (0, 10**6):
             run.goal(minutes)
 
 
-run_file("config.yaml", yaml.safe_dump(TrainConfig().to_dict()).encode(), lambda: yamls(EXPERIMENT))
+run_file("config.yaml", yaml.safe_dump(CONTENDER.to_dict()).encode(), lambda: yamls(EXPERIMENT))
 run_file("turns.json", b"[[10, 5.25], [20, 0.001]]", lambda: jsons([[20, 5.25]]))

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pickle
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,13 +86,6 @@ def without_moment() -> bytes:
     sound = sound_checkpoint()
     moments = {name: value for name, value in sound["G_adam"]["state"][0].items() if name != "exp_avg"}
     return saved(lying(sound, moments))
-
-
-def rng_past_its_end() -> bytes:
-    """One whose random numbers would be read from behind their table."""
-    sound = sound_checkpoint()
-    struct.pack_into("=iiQ", sound["rng"].numpy(), 8, 624, 1, 624)
-    return saved(sound)
 
 
 REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -195,10 +187,12 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "whose Adam is a number": ("checkpoint with right checksums", lies(G_adam=5)),
     "whose Adam is a tensor": ("checkpoint with right checksums", lies(G_adam=torch.zeros(2))),
     "whose Adam has no parameters": ("checkpoint with right checksums", lies(G_adam={"state": {}, "param_groups": 5})),
-    "without random numbers": ("checkpoint with right checksums", lies(rng=None)),
-    "whose random numbers are a number": ("checkpoint with right checksums", lies(rng=5)),
-    "whose random numbers are few": ("checkpoint with right checksums", lies(rng=torch.zeros(9, dtype=torch.uint8))),
-    "whose random numbers lie behind their table": ("checkpoint with right checksums", rng_past_its_end),
+    "of a stage that is a number": ("checkpoint with right checksums", lies(stage=5)),
+    "of another stage": ("checkpoint with right checksums", lies(stage="other")),
+    "of another iteration of its stage": ("checkpoint with right checksums", lies(k=2)),
+    "of stories that are a number": ("checkpoint with right checksums", lies(data=5)),
+    "that took no number of seconds": ("checkpoint with right checksums", lies(seconds="x")),
+    "whose best metric is a tensor": ("checkpoint with right checksums", lies(best=torch.zeros(2))),
     "of iteration 10**30": ("checkpoint with right checksums", lies(step=10**30)),
     "without a moment": ("checkpoint with right checksums", without_moment),
     "with moments of another shape, behind which fused Adam writes": (

@@ -37,8 +37,8 @@ def front_matter(card: str) -> dict[str, object]:
 
 
 def test_a_card_says_what_is_known() -> None:
-    folders = {"run": "/home/me/runs/b", "start": "/home/me/runs/a/model", "teacher": "/home/me/runs/teacher"}
-    training = TrainConfig(**folders, data=DataConfig("/home/me/data/clevr"), iterations=500, batch_size=8)  # type: ignore[arg-type]
+    folders = {"run": "/home/me/runs/b", "init_from": "/home/me/runs/a/model", "aux_classifier": "/home/me/runs/c"}
+    training = TrainConfig(**folders, data=DataConfig("/home/me/data/clevr"))  # type: ignore[arg-type]
     card = make_card(ModelConfig("svc", T=5), "clevr", training, 400, 2000, "12.3 minutes on 2 cores (x86_64)", "mit")
     assert front_matter(card) == {
         "language": "en",
@@ -47,10 +47,10 @@ def test_a_card_says_what_is_known() -> None:
         "pipeline_tag": "text-to-image",
         "tags": ["story-visualization", "text-to-image", "gan", "svc", "clevr-sv"],
     }
-    assert "400 iterations, each on 8 of 2,000 stories, in 12.3 minutes on 2 cores (x86_64).\n" in card
+    assert "400 iterations on 2,000 stories, in 12.3 minutes on 2 cores (x86_64).\n" in card
     assert "It began with the weights of `a/model`" in card
     assert "variant: svc" not in card.split("```yaml")[0]
-    for told in ("run: b\n", "start: a/model\n", "teacher: teacher\n", "path: clevr\n"):
+    for told in ("run: b\n", "init_from: a/model\n", "aux_classifier: c\n", "path: clevr\n"):
         assert told in card
     assert "/home/me" not in card
 

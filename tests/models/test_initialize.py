@@ -1,4 +1,4 @@
-"""The two starts of a network: DCGAN's, and each layer's own."""
+"""The two initializations of a network: DCGAN's, and PyTorch's defaults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from storygan.config import DiscriminatorConfig
 from storygan.models.discriminators import ImageDiscriminator
-from storygan.models.initialize import STARTS
+from storygan.models.initialize import INITIALIZERS
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def network() -> nn.Sequential:
 
 def test_dcgan(network: nn.Sequential) -> None:
     linear, norm, gru, convolution = network
-    STARTS["dcgan"](network)
+    INITIALIZERS["dcgan"](network)
     for weight in (linear.weight, gru.weight_ih, gru.weight_hh, convolution.weight):
         assert weight.mean().item() == pytest.approx(0, abs=1e-3)
         assert weight.std().item() == pytest.approx(0.02, rel=0.02)
@@ -29,11 +29,11 @@ def test_dcgan(network: nn.Sequential) -> None:
         assert bias.abs().max().item() == 0
 
 
-def test_layers(network: nn.Sequential) -> None:
+def test_pytorch(network: nn.Sequential) -> None:
     """Uniform within one over the root of a layer's inputs (of a GRU: of its state), as its own constructor has it."""
     linear, norm, gru, convolution = network
-    STARTS["dcgan"](network)
-    STARTS["layers"](network)
+    INITIALIZERS["dcgan"](network)
+    INITIALIZERS["pytorch"](network)
     for weight, inputs in (
         (linear.weight, 400),
         (gru.weight_ih, 200),
@@ -48,7 +48,7 @@ def test_layers(network: nn.Sequential) -> None:
 
 def test_dcgan_reaches_the_weights_under_spectral_norm() -> None:
     D_I = ImageDiscriminator(DiscriminatorConfig(spectral_norm=True))
-    STARTS["dcgan"](D_I)
+    INITIALIZERS["dcgan"](D_I)
     originals = [p for name, p in D_I.named_parameters() if name.endswith("weight.original")]
     assert len(originals) == 6
     for weight in originals:

@@ -82,18 +82,30 @@ def poisoned(arguments: list[str], iteration: int) -> Call:
 
 
 def _poisoned(arguments: list[str], iteration: int) -> int:
-    from storygan.training import loop
+    from storygan.training.batches import BatchLoader
 
-    load, calls = loop.load_batch, []
+    load, calls = BatchLoader.load, []
 
-    def load_batch(*args: object) -> object:
-        batch = load(*args)  # type: ignore[arg-type]
+    def poisoned_load(loader: BatchLoader, k: int, part: slice) -> object:
+        batch = load(loader, k, part)
         calls.append(1)
         if len(calls) == iteration:
             batch.X[:] = float("nan")
         return batch
 
-    loop.load_batch = load_batch  # type: ignore[assignment]
+    BatchLoader.load = poisoned_load  # type: ignore[assignment, method-assign]
+    return _command(arguments)
+
+
+def until(arguments: list[str], step: int) -> Call:
+    """`storygan ARGUMENTS`, which saves and returns after so many iterations of the run."""
+    return partial(_until, arguments, step)
+
+
+def _until(arguments: list[str], step: int) -> int:
+    from storygan.training import loop
+
+    loop.train = partial(loop.train, until=step)  # type: ignore[assignment]
     return _command(arguments)
 
 
@@ -108,31 +120,39 @@ def iterate(config: TrainConfig, iterations: int, out: Path, exact: bool = False
 
 def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> None:
     from storygan.data.dataset import open_split
-    from storygan.training import loop
+    from storygan.training.batches import Batch, BatchLoader
+    from storygan.training.loop import StageTrainer, iteration
     from storygan.training.processes import Processes
+    from storygan.training.stage_folder import first_start
+    from storygan.training.trainer import Experiment
 
-    seen, load = [], loop.load_batch
+    seen, load, set_modes = [], BatchLoader.load, StageTrainer.set_modes
 
-    def load_batch(dataset: object, S: object, chosen: object, with_labels: bool) -> object:
-        seen.append(torch.as_tensor(chosen))
-        batch = load(dataset, S, chosen, with_labels)  # type: ignore[arg-type]
+    def seen_load(loader: BatchLoader, k: int, part: slice) -> Batch:
+        batch = load(loader, k, part)
+        seen.append(batch.story_idx)
         batch.X, batch.S = batch.X.to(dtype), batch.S.to(dtype)
         return batch
 
-    loop.load_batch = load_batch  # type: ignore[assignment]
-    torch.set_default_dtype(dtype := torch.float64 if exact else torch.float32)
-    torch.set_num_threads(1)
-    with Processes(config) as processes:
-        trainer = loop.Trainer.build(config, open_split(config.data.path, "train"), processes)
-        networks = {name: net for name, net in vars(trainer.networks).items() if net is not None}
-        for network in networks.values() if exact else ():
+    def exact_modes(trainer: StageTrainer) -> None:
+        set_modes(trainer)
+        for network in trainer.nets.each().values():
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                     module.eval()
-        metrics = [trainer.iteration() for _ in range(iterations)]
+
+    BatchLoader.load = seen_load  # type: ignore[method-assign]
+    if exact:
+        StageTrainer.set_modes = exact_modes  # type: ignore[method-assign]
+    torch.set_default_dtype(dtype := torch.float64 if exact else torch.float32)
+    torch.set_num_threads(1)
+    with Processes(config) as processes:
+        experiment = Experiment.build(config, open_split(config.data.path, "train"), processes)
+        trainer = StageTrainer(experiment, 0, first_start(config))
+        metrics = [iteration(trainer) for _ in range(iterations)]
         gradients = {
             f"{name}.{key}": parameter.grad
-            for name, network in networks.items()
+            for name, network in trainer.nets.each().items()
             for key, parameter in network.named_parameters()
         }
         torch.save(

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import new_run
 from tests.run_folders import differences, steps_logged
+from tests.tiny_run import ENDS, ITERATIONS, new_run, one_stage
 from tests.training.ranks import command, run_all
 
 from storygan.models.storygan import StoryGAN
@@ -88,7 +88,7 @@ def data(make_dataset: Callable[..., Path]) -> Path:
 
 def test_torchrun_a_killed_worker_and_fabric_run(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    training = new_run(data, folder, batch_size=4, iterations=10_000, keep_checkpoints=1)
+    training = new_run(data, folder, keep_checkpoints=1, **one_stage(iterations=10_000, batch_size=4))
     torchrun = ["torchrun", "--standalone", "--nproc-per-node=2", "-m", "--", "storygan"]
     first = Started([*torchrun, *training], tmp_path / "1")
     try:
@@ -101,7 +101,7 @@ def test_torchrun_a_killed_worker_and_fabric_run(data: Path, tmp_path: Path) -> 
     assert line.startswith("storygan: process 0 of 2, on ")
     (checkpoint,) = checkpoint_paths(folder / "checkpoints")
     step = load_checkpoint(checkpoint)["step"]
-    going_on = ["train", "--resume", folder, f"--iterations={step + 2}"]
+    going_on = ["train", "--resume", folder, f"--stages.only.iterations={step + 2}"]
     second = Started(["fabric", "run", "--devices=2", BIN / "storygan", *going_on], tmp_path / "2")
     assert second.end() == 0, second.log.read_text()
     assert steps_logged(folder) == list(range(1, step + 3))
@@ -176,25 +176,25 @@ def test_hosts_train_together(
     hosts: Callable[[int], Hosts], data: Path, tmp_path: Path, start: Callable[..., Started], number: int, each: int
 ) -> None:
     """Each has stories of its own, the first alone a run folder; the numbers are those of one machine."""
-    started, size = [], 2 * number * each
+    started, sizes = [], {f"stages.{stage}.batch_size": 2 * number * each for stage in ENDS}
     with hosts(number) as network:
         try:
             for n in range(number):
                 host = tmp_path / f"host{n}"
                 shutil.copytree(data, host / "data", ignore=shutil.ignore_patterns(".cache"))
                 (host / "run.yaml").write_text(f"run: {host}/run\n")  # torchrun's own --run is nearer to `fabric run`
-                train, *options = new_run(host / "data", host / "run", batch_size=size, timeout=600)
+                train, recipe, *options = new_run(host / "data", host / "run", timeout=600, **sizes)
                 options.remove(f"--run={host}/run")
-                arguments = [train, f"--config={host}/run.yaml", *options]
+                arguments = [train, f"--config={recipe}", f"--config={host}/run.yaml", *options]
                 started.append(start(network, n, arguments, tmp_path / f"log{n}", each))
             assert [one.end() for one in started] == [0] * number, [one.log.read_text() for one in started]
         finally:
             for one in started:
                 one.kill()
     assert [path.parent.name for path in tmp_path.glob("host*/run")] == ["host0"]
-    here = [command(new_run(data, tmp_path / "here", batch_size=size, timeout=600))] * number * each
+    here = [command(new_run(data, tmp_path / "here", timeout=600, **sizes))] * number * each
     assert run_all(here, tmp_path / "logs")[0] == [0] * number * each
-    assert differences(tmp_path / "host0/run", tmp_path / "here", 6) == []
+    assert differences(tmp_path / "host0/run", tmp_path / "here", ITERATIONS) == []
 
 
 def test_a_host_that_vanishes_ends_all(hosts: Callable[[int], Hosts], data: Path, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_host_that_vanishes_ends_all(hosts: Callable[[int], Hosts], data: Path
     with hosts(2) as network:
         try:
             for n, run in enumerate((folder, tmp_path / "elsewhere")):
-                arguments = new_run(data, run, batch_size=4, iterations=10_000, timeout=60)
+                arguments = new_run(data, run, timeout=60, **one_stage(iterations=10_000, batch_size=4))
                 started.append(network.torchrun(n, arguments, tmp_path / f"log{n}"))
             until(lambda: steps_logged(folder)[2:], *started)
             network.unplug(1)

@@ -1,65 +1,40 @@
-"""`storygan train` for real: what it writes, resumes, survives and refuses."""
+"""`train` for real: what it writes, resumes, survives and refuses."""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from tests.run_folders import differences
-from torch import nn
+from tests.training.tiny import G, one_stage, paper_stage, stages, tiny_config
 
-from storygan.config import (
-    AdamConfig,
-    DataConfig,
-    DiscriminatorConfig,
-    LossConfig,
-    ModelConfig,
-    TrainConfig,
-    WarmUpConfig,
-)
-from storygan.data.clevr.render import scene_of
+from storygan.config import DataConfig, ModelConfig, StageConfig, TrainConfig, ValidationConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
+from storygan.evaluation.measure import draw, measure
+from storygan.models.folding import fold
+from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
-from storygan.training import loop, steps
-from storygan.training.batches import indices
-from storygan.training.checkpoint import newest_checkpoint
-from storygan.training.loop import Trainer, train
-from storygan.training.processes import Processes, running_statistics
+from storygan.training import loop
+from storygan.training.check_fit import check_fit
+from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
+from storygan.training.loop import iteration, train
+from storygan.training.stage_folder import load_stage, resized_to
 from storygan.types import StoryganError, UsageError
 
 
 @pytest.fixture(scope="module")
 def tiny_dataset(make_dataset: Callable[..., Path]) -> Path:
-    """Eight stories of two frames: half the arithmetic of four."""
+    """Eight stories of two frames."""
     return make_dataset(stories=8, T=2)
-
-
-def tiny_config(dataset: Path, run: Path, **changes: object) -> TrainConfig:
-    """Every phase and option in 8 iterations of 2 stories."""
-    config = TrainConfig(
-        run=str(run),
-        data=DataConfig(str(dataset)),
-        model=ModelConfig(T=2, noise_dim=10),
-        discriminator=DiscriminatorConfig(spectral_norm=True, label_head=True),
-        loss=LossConfig(mismatched=True, squared_error=1.0, r1=1.0, r1_every=2),
-        adam=AdamConfig(halve_every_epochs=1),
-        warm_up=WarmUpConfig(iterations=2, discriminator_iterations=2, frames=1, drawings=2),
-        iterations=8,
-        batch_size=2,
-        ema=0.5,
-        threads=1,
-        log_every=1,
-        sample_every=8,
-        checkpoint_every=2,
-    )
-    for name, value in changes.items():
-        setattr(config, name, value)
-    return config
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
@@ -68,208 +43,301 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def whole_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run."""
+    """An uninterrupted run of all four stages."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    train(tiny_config(tiny_dataset, run))
+    train(tiny_config(tiny_dataset, run, keep_checkpoints=4))
     return run
+
+
+# ---- what a run leaves ----
 
 
 def test_a_run_leaves_all_it_promises(whole_run: Path) -> None:
     names = {path.name.split(".")[0] for path in whole_run.iterdir() if path.name != ".lock"}
-    assert names == {"config", "metrics", "events", "samples", "checkpoints", "model"}
-    assert [path.name for path in sorted((whole_run / "checkpoints").iterdir())] == [
-        f"step-{step:08d}.pt" for step in (4, 6, 8)
-    ]
+    assert names == {"config", "metrics", "events", "samples", "checkpoints", "model", "stages"}
     assert [line["step"] for line in metrics(whole_run)] == list(range(1, 9))
-    assert "D_I" not in metrics(whole_run)[1]
-    assert "G_image" not in metrics(whole_run)[3]
-    assert {"D_I", "D_S", "G_image", "G_story", "G_label", "KL", "squared_error"} <= metrics(whole_run)[4].keys()
-    assert (whole_run / "samples" / "step-00000008.png").exists()
+    assert [line["stage"] for line in metrics(whole_run)] == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert yaml.safe_load((whole_run / "config.yaml").read_text())["model"]["T"] == 2  # the data set's
 
 
-def test_the_model_of_a_run_draws(whole_run: Path) -> None:
-    model = StoryGAN.from_pretrained(whole_run / "model")
-    frames = model.generate(["small red metal cube at (0, 0)"] * 2)
+def test_a_stage_computes_the_terms_that_it_names_and_no_other(whole_run: Path) -> None:
+    D = {f"D_I/{term}" for term in ("L_image", "real", "fake", "label")} | {
+        f"D_S/{term}" for term in ("L_story", "real", "fake")
+    }
+    r1 = {"D_I/r1", "D_S/r1"}
+    expected = [
+        {"C/label", "C/present", "C/attributes"},
+        {"G/mse", "G/L_KL", "G/aux"},
+        D,
+        D | {f"G/{term}" for term in ("L_image", "L_story", "L_KL", "mse", "label")},
+    ]
+    for k, line in enumerate(metrics(whole_run)):
+        found = set(line) - {"step", "stage"}
+        assert found == expected[k // 2] | (r1 if k in (4, 6) else set())  # R1 in every second iteration
+
+
+def test_every_stage_leaves_its_networks_and_those_before(whole_run: Path) -> None:
+    folders = sorted((whole_run / "stages").iterdir())
+    assert [folder.name for folder in folders] == [
+        "1-aux-classifier",
+        "2-reconstruction",
+        "3-discriminators",
+        "4-adversarial",
+    ]
+    for number, folder in enumerate(folders):
+        start = load_stage(folder)
+        assert set(start.states) == ({"G"} if number < 2 else {"G", "D_I", "D_S"})
+        assert start.classifier is not None
+        assert not list(folder.glob("*.pt")) + list(folder.glob("*.pkl"))
+    one, last = (StoryGAN.from_pretrained(folder).state_dict() for folder in (folders[-1], whole_run / "model"))
+    assert all(torch.equal(value, last[name]) for name, value in one.items())
+
+
+def test_the_model_of_a_run_generates(whole_run: Path) -> None:
+    frames = StoryGAN.from_pretrained(whole_run / "model").generate(["small red metal cube at (0, 0)"] * 2)
     assert frames.shape == (1, 2, 64, 64, 3)
-    assert not list((whole_run / "model").glob("*.pt")) + list((whole_run / "model").glob("*.pkl"))
 
 
-def test_the_model_of_a_run_has_the_averaged_weights(whole_run: Path) -> None:
-    state = newest_checkpoint(whole_run / "checkpoints")
-    assert state is not None
-    model = StoryGAN.from_pretrained(whole_run / "model")
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, state["ema"][f"module.{name}"]), name
+def test_a_stage_starts_from_the_ema_weights_with_the_discriminators_of_the_stage_before(whole_run: Path) -> None:
+    """The third stage does not train G; the fourth's discriminators are two small Adam steps further."""
+    end_of_2, end_of_3, end = (load_checkpoint(whole_run / f"checkpoints/step-{k:08d}.pt") for k in (4, 6, 8))
+    for name, value in end_of_3["G"].items():
+        assert torch.equal(value, end_of_2["ema"][f"module.{name}"]), name
+    assert any(not torch.equal(end_of_2["G"][name], value) for name, value in end_of_3["G"].items())
+    moved = max((end["D_I"][name] - value).abs().max() for name, value in end_of_3["D_I"].items() if "bias" in name)
+    assert 0 < moved < 1e-3
+    assert end["D_I_adam"]["state"][0]["step"] == 2  # a new optimizer
 
 
-def test_fixed_norms_keep_their_statistics_until_the_warm_up_ends(tiny_dataset: Path, tmp_path: Path) -> None:
-    warm_up = WarmUpConfig(iterations=2, fixed_norms=True)
-    trainer = Trainer.build(tiny_config(tiny_dataset, tmp_path, warm_up=warm_up), open_split(tiny_dataset, "train"))
-    story_encoder = trainer.model.story_encoder.layer
-
-    def seen() -> list[torch.Tensor]:
-        return [value.clone() for value in running_statistics(trainer.model)]
-
-    before, weights = seen(), story_encoder[0].weight.clone()
-    for _ in range(2):
-        trainer.iteration()
-        trainer.sample()  # draws in evaluation mode, and puts training back
-    assert all(map(torch.equal, seen(), before))
-    assert not torch.equal(story_encoder[0].weight, weights)
-    trainer.iteration()
-    assert not any(map(torch.equal, seen(), before))
+# ---- going on ----
 
 
-def test_pixels_of_objects_count_more_in_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_sample(tmp_path / "sample")
-    dataset, batches = open_split(tmp_path / "sample", "train"), []
-    warm_up = WarmUpConfig(iterations=1, frames=2, object_weight=5)
-    config = TrainConfig(data=DataConfig(str(tmp_path / "sample")), warm_up=warm_up, batch_size=4)
-    trainer, warmed = Trainer.build(config, dataset), steps.warm_up_generator
-
-    def watched(fabric: object, optimizers: steps.Optimizers, batch: steps.Batch, *rest: object) -> steps.Metrics:
-        batches.append(batch)
-        return warmed(fabric, optimizers, batch, *rest)
-
-    monkeypatch.setattr(steps, "warm_up_generator", watched)
-    trainer.iteration()
-    (batch,) = batches
-    scenes = [scene_of(dataset.story_ids[n], 4) for n in indices(len(dataset), 4, config.seed, 0)]
-    assert batch.counts is not None
-    assert batch.drawn is not None
-    for scene, frames, counts in zip(scenes, batch.drawn.tolist(), batch.counts, strict=True):
-        assert scene is not None
-        mask = scene.mask()
-        for t, of_pixel in zip(frames, counts[:, 0], strict=True):
-            for row in range(0, 64, 3):
-                for column in range(0, 64, 3):
-                    shown = mask[int((row + 0.5) * 3.75), int((column + 0.5) * 5)]
-                    assert of_pixel[row, column] == (5 if 0 <= shown <= t else 1)
-    assert 1.01 < batch.counts.mean() < 1.6
-    assert Trainer.build(replace(config, warm_up=WarmUpConfig()), dataset).objects is None
+SLOW = pytest.mark.slow
 
 
-def test_the_warm_ups_rate_falls_as_half_a_cosine(tiny_dataset: Path, tmp_path: Path) -> None:
-    warm_up = WarmUpConfig(iterations=4, lr=1e-3, cosine=True)
-    config = tiny_config(tiny_dataset, tmp_path / "run", warm_up=warm_up, adam=AdamConfig())
-    trainer = Trainer.build(config, open_split(config.data.path, config.data.split))
-
-    def rates(of: str, iterations: range) -> Iterator[float]:
-        optimizer = getattr(trainer.optimizers, of)
-        for trainer.k in iterations:
-            trainer._set_rates()
-            yield optimizer.param_groups[0]["lr"]
-
-    at_quarters = [1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4]  # (1 + cos(pi q)) / 2
-    assert list(rates("G", range(4))) == pytest.approx([1e-3 * part for part in at_quarters])
-    assert list(rates("G", range(4, 6))) == [2e-4, 2e-4]  # the adversarial phase has its own
-    assert list(rates("D_I", range(6))) == [2e-4] * 6
-
-
-def test_the_rates_are_halved_every_so_many_epochs_of_the_adversarial_phase(tiny_dataset: Path, tmp_path: Path) -> None:
-    """The paper's: every 20 epochs."""
-    warm_up = WarmUpConfig(iterations=3, discriminator_iterations=2, lr=1e-3)
-    config = tiny_config(tiny_dataset, tmp_path / "run", warm_up=warm_up, adam=AdamConfig(halve_every_epochs=2))
-    trainer = Trainer.build(config, open_split(config.data.path, config.data.split))
-    assert (len(trainer.dataset), config.batch_size) == (8, 2)  # an epoch is 4 iterations
-    rates = []
-    for trainer.k in range(5 + 3 * 8):
-        trainer._set_rates()
-        rates.append([getattr(trainer.optimizers, of).param_groups[0]["lr"] for of in ("G", "D_I", "D_S")])
-    before = [[1e-3, 2e-4, 2e-4]] * 3 + [[2e-4] * 3] * 2
-    assert rates == before + [[2e-4 * 0.5**n] * 3 for n in range(3) for _ in range(8)]
-
-
-@pytest.mark.parametrize("stop", [2, 6])  # within the warm-up's first epoch; in the adversarial phase
-def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path, tmp_path: Path, stop: int) -> None:
+@pytest.mark.parametrize("until", [*(pytest.param(k, marks=SLOW) for k in (1, 2, 3, 5, 6)), 7])
+def test_resume_equals_an_uninterrupted_run(tiny_dataset: Path, whole_run: Path, tmp_path: Path, until: int) -> None:
+    """Within each stage, and at each stage's end."""
     run = tmp_path / "run"
-    train(tiny_config(tiny_dataset, run, iterations=stop))
+    train(tiny_config(tiny_dataset, run, keep_checkpoints=4), until=until)
     with (run / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"step": stop + 1, "KL": 1e9}) + '\n{"step": ')  # logged, then killed before a checkpoint
-    train(tiny_config(tiny_dataset, run), resume=True)
+        file.write(json.dumps({"step": until + 1, "G/mse": 1e9}) + '\n{"step": ')  # logged, then killed
+    train(tiny_config(tiny_dataset, run, keep_checkpoints=4), resume=True)
     assert differences(run, whole_run, 8) == []
 
 
-def test_a_run_killed_between_its_last_checkpoint_and_its_model_is_mended(
+def without_discriminators(dataset: Path, run: Path) -> TrainConfig:
+    """The first two stages, 4 iterations: cheap."""
+    return tiny_config(dataset, run, stages={name: stages()[name] for name in ("aux-classifier", "reconstruction")})
+
+
+@pytest.fixture(scope="module")
+def short_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of the first two stages."""
+    run = tmp_path_factory.mktemp("short") / "run"
+    train(without_discriminators(tiny_dataset, run))
+    return run
+
+
+@pytest.mark.parametrize("until", [1, 2, 3])
+def test_resume_of_a_run_without_discriminators(
+    tiny_dataset: Path, short_run: Path, tmp_path: Path, until: int
+) -> None:
+    run = tmp_path / "run"
+    train(without_discriminators(tiny_dataset, run), until=until)
+    train(without_discriminators(tiny_dataset, run), resume=True)
+    assert differences(run, short_run, 4) == []
+
+
+def test_a_run_goes_on_from_its_stages_alone(tiny_dataset: Path, short_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(without_discriminators(tiny_dataset, run), until=3)
+    shutil.rmtree(run / "checkpoints")
+    (run / "stages/.2-reconstruction.partial").mkdir()  # of a process that was killed meanwhile
+    train(without_discriminators(tiny_dataset, run), resume=True)
+    assert differences(run, short_run, 4) == []
+    shutil.rmtree(run / "checkpoints")
+    train(without_discriminators(tiny_dataset, run), resume=True)  # the last stage again
+    assert differences(run, short_run, 4) == []
+
+
+def test_from_stage_starts_with_what_another_run_left(
     tiny_dataset: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its networks and its sentence encoder, which is not fitted anew."""
+    run = tmp_path / "run"
+    monkeypatch.setattr("storygan.text.clevr_encoder.ClevrEncoder.fit", None)
+    train(
+        tiny_config(tiny_dataset, run, keep_checkpoints=4),
+        from_stage=("adversarial", whole_run / "stages/3-discriminators"),
+    )
+    assert metrics(run) == metrics(whole_run)[6:]
+    monkeypatch.undo()
+    left = whole_run / "stages/1-aux-classifier"
+    for name, folder in (("first", "aux-classifier"), ("unknown", "nonsense")):
+        with pytest.raises(UsageError, match=r"name a stage after the first: reconstruction, discriminators"):
+            train(tiny_config(tiny_dataset, tmp_path / name), from_stage=(folder, left))
+    with pytest.raises(StoryganError, match="nowhere"):
+        train(tiny_config(tiny_dataset, tmp_path / "none"), from_stage=("adversarial", tmp_path / "nowhere"))
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_model_is_mended(
+    tiny_dataset: Path, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, save = tmp_path / "run", StoryGAN.save_pretrained
 
     def killed(model: StoryGAN, folder: Path) -> None:
-        if (run / "checkpoints/step-00000008.pt").exists():
+        if (run / "checkpoints/step-00000004.pt").exists():
             raise KeyboardInterrupt
         save(model, folder)
 
     with monkeypatch.context() as patch:
         patch.setattr(StoryGAN, "save_pretrained", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(tiny_config(tiny_dataset, run))
-    weights = (whole_run / "model/model.safetensors").read_bytes()
-    assert (run / "model/model.safetensors").read_bytes() != weights
-    train(tiny_config(tiny_dataset, run), resume=True)
-    assert (run / "model/model.safetensors").read_bytes() == weights
-
-
-def test_a_run_starts_with_another_models_weights(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
-    start = str(whole_run / "model")
-    config = tiny_config(tiny_dataset, tmp_path / "run", start=start, iterations=1, ema=0.0)
-    config.warm_up = WarmUpConfig(iterations=1, lr=0.0)
-    train(config)  # one iteration that moves nothing
-    was, now = (dict(StoryGAN.from_pretrained(path).named_parameters()) for path in (start, tmp_path / "run/model"))
-    assert all(torch.equal(value, now[name]) for name, value in was.items())
-    other = tiny_config(tiny_dataset, tmp_path / "other", start=start)
-    other.model.noise_dim = 7
-    with pytest.raises(UsageError, match=r"start: .* add --model.noise_dim 10$"):
-        train(other)
-    assert not (tmp_path / "other/config.yaml").exists()
-
-
-def test_networks_start_as_the_configuration_says(tiny_dataset: Path, tmp_path: Path) -> None:
-    for initialization, std in (("dcgan", 0.02), ("layers", (3 * 128) ** -0.5)):
-        plain = DiscriminatorConfig()  # spectral norm divides a weight's size away
-        config = tiny_config(tiny_dataset, tmp_path, initialization=initialization, discriminator=plain)
-        trainer = loop.Trainer.build(config, loop.open_split(config.data.path, "train"))
-        networks = trainer.networks
-        assert trainer.model.context_encoder.text2gist.U_z.weight.std().item() == pytest.approx(std, rel=0.05)
-        for D in (networks.D_I, networks.D_S):
-            last = [weight for weight in D.parameters() if weight.dim() > 1][-1]
-            inputs = last[0].numel()
-            expected = 0.02 if initialization == "dcgan" else (3 * inputs) ** -0.5
-            assert last.std().item() == pytest.approx(expected, rel=0.2)
+            train(without_discriminators(tiny_dataset, run))
+    assert not (run / "stages/2-reconstruction").exists()
+    train(without_discriminators(tiny_dataset, run), resume=True)
+    for folder in ("model", "stages/2-reconstruction"):
+        weights = (short_run / folder / "model.safetensors").read_bytes()
+        assert (run / folder / "model.safetensors").read_bytes() == weights
 
 
 def test_a_torn_checkpoint_is_passed_over(
-    tiny_dataset: Path, whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_dataset: Path, short_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    train(tiny_config(tiny_dataset, run, iterations=4))
-    newest = run / "checkpoints/step-00000004.pt"
+    train(without_discriminators(tiny_dataset, run), until=3)
+    newest = run / "checkpoints/step-00000003.pt"
     newest.write_bytes(newest.read_bytes()[:1000])
-    train(tiny_config(tiny_dataset, run), resume=True)
-    assert "step-00000004.pt cannot be read" in capsys.readouterr().err
-    assert metrics(run) == metrics(whole_run)
+    train(without_discriminators(tiny_dataset, run), resume=True)
+    assert "step-00000003.pt cannot be read" in capsys.readouterr().err
+    assert metrics(run) == metrics(short_run)
 
 
 def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, steps, update = tmp_path / "run", loop.steps, loop.steps.update_generator
+    run = tmp_path / "run"
 
-    def poisoned(*args: object) -> object:
-        """Iteration 6's generator update gets a NaN picture."""
-        update_metrics = update(*args)  # type: ignore[arg-type]
-        if calls.append(1) or len(calls) == 2:
-            update_metrics["G_image"] = update_metrics["G_image"] * float("nan")
-        return update_metrics
+    def poisoned(trainer: loop.StageTrainer) -> loop.Terms:
+        """Iteration 4's squared error is NaN."""
+        terms = iteration(trainer)
+        return {**terms, "G/mse": torch.tensor(float("nan"))} if (trainer.number, trainer.k) == (1, 2) else terms
 
-    calls: list[int] = []
-    monkeypatch.setattr(steps, "update_generator", poisoned)
-    with pytest.raises(StoryganError, match="G_image is nan at iteration 6"):
-        train(tiny_config(tiny_dataset, run))
+    monkeypatch.setattr(loop, "iteration", poisoned)
+    with pytest.raises(StoryganError, match="G/mse is nan at iteration 4"):
+        train(without_discriminators(tiny_dataset, run))
     state = newest_checkpoint(run / "checkpoints")
     assert state is not None
-    assert state["step"] == 4
-    assert all(torch.isfinite(value).all() for value in state["G"].values())
+    assert (state["step"], state["stage"], state["k"]) == (2, "aux-classifier", 2)
+
+
+# ---- where a run starts ----
+
+
+def test_a_run_starts_with_another_models_weights(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
+    start = str(whole_run / "model")
+    still = {"stage": StageConfig(iterations=1, batch_size=2, G=G(loss={"mse": 1}, lr=0.0))}
+    train(tiny_config(tiny_dataset, tmp_path / "run", init_from=start, stages=still))
+    was, now = (dict(StoryGAN.from_pretrained(path).named_parameters()) for path in (start, tmp_path / "run/model"))
+    assert all(torch.equal(value, now[name]) for name, value in was.items())
+    other = tiny_config(tiny_dataset, tmp_path / "other", init_from=start, model=ModelConfig(T=0, noise_dim=7))
+    with pytest.raises(UsageError, match=r"init_from: .* add --model.noise_dim 10$"):
+        train(other)
+    assert not (tmp_path / "other").exists()
+
+
+def test_init_from_a_model_of_another_length_keeps_what_fits(
+    make_dataset: Callable[..., Path], whole_run: Path, tmp_path: Path
+) -> None:
+    """From T = 2 to 3 and to 1: sentences that both have enter the story encoder as they did."""
+    state = StoryGAN.from_pretrained(whole_run / "model").state_dict()
+    weight = state["story_encoder.layer.0.weight"]
+    for T in (1, 3):
+        resized = resized_to(state, T)["story_encoder.layer.0.weight"]
+        assert resized.shape == (128, 128 * T)
+        kept = 128 * min(T, 2)
+        assert torch.equal(resized[:, :kept], weight[:, :kept])
+        assert not resized[:, kept:].any()
+    one = {"stage": StageConfig(iterations=1, batch_size=2, G=G(loss={"mse": 1}))}
+    run = tmp_path / "run"
+    train(tiny_config(make_dataset(stories=2, T=3), run, init_from=str(whole_run / "model"), stages=one))
+    assert StoryGAN.from_pretrained(run / "model").config.T == 3
+
+
+def test_networks_start_as_the_configuration_says(tiny_dataset: Path) -> None:
+    for initialization, std in (("dcgan", 0.02), ("pytorch", (3 * 128) ** -0.5)):
+        trainer = one_stage(tiny_dataset, paper_stage(), initialization=initialization)
+        assert trainer.model.context_encoder.text2gist.U_z.weight.std().item() == pytest.approx(std, rel=0.05)
+        for D in (trainer.nets.D_I, trainer.nets.D_S):
+            last = [weight for weight in D.parameters() if weight.dim() > 1][-1]
+            expected = 0.02 if initialization == "dcgan" else (3 * last[0].numel()) ** -0.5
+            assert last.std().item() == pytest.approx(expected, rel=0.2)
+
+
+def test_the_seed_decides_weights_stories_and_noise(tiny_dataset: Path) -> None:
+    def mse(seed: int) -> list[float]:
+        trainer = one_stage(tiny_dataset, StageConfig(iterations=2, batch_size=2, G=G(loss={"mse": 1})), seed=seed)
+        return [iteration(trainer)["G/mse"].item() for _ in range(2)]
+
+    assert mse(1) == mse(1)
+    assert mse(1) != mse(2)
+
+
+# ---- validation ----
+
+
+def test_validation_is_logged_and_the_best_model_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sample(tmp_path / "sample")
+    config = TrainConfig(
+        run=str(tmp_path / "run"),
+        data=DataConfig(str(tmp_path / "sample")),
+        model=ModelConfig(noise_dim=10),
+        stages={"stage": StageConfig(iterations=3, batch_size=2, G=G(loss={"mse": 1}))},
+        validation=ValidationConfig(every=1, split="test", stories=3),
+        log_every=3,
+        checkpoint_every=3,
+        threads=1,
+    )
+    measured = loop.Validation.__call__
+    given = iter([0.25, 0.75, 0.5])
+    monkeypatch.setattr(
+        loop.Validation, "__call__", lambda self, model: {**measured(self, model), "object_accuracy": next(given)}
+    )
+    train(config, until=2)
+    second = (tmp_path / "run/best/model.safetensors").read_bytes()
+    assert second == (tmp_path / "run/model/model.safetensors").read_bytes()
+    train(config, resume=True)
+    assert (tmp_path / "run/best/model.safetensors").read_bytes() == second
+    assert (tmp_path / "run/model/model.safetensors").read_bytes() != second
+    lines = [line for line in metrics(tmp_path / "run") if "validation/object_accuracy" in line]
+    assert [line["validation/object_accuracy"] for line in lines] == [0.25, 0.75, 0.5]
+    assert {"validation/story_consistency", "validation/label_micro_f1"} <= lines[0].keys()
+    for split, metric, message in (
+        ("test", "nonsense", "for these stories there is object_accuracy, "),
+        ("validation", "object_accuracy", "no split 'validation'"),
+    ):
+        other = replace(config, run=str(tmp_path / "no"), validation=ValidationConfig(1, split, 3, metric))
+        with pytest.raises(StoryganError, match=message):
+            train(other)
+
+
+def test_validation_measures_what_evaluate_measures(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample")
+    config = TrainConfig(
+        data=DataConfig(str(tmp_path / "sample")), validation=ValidationConfig(every=1, split="test", stories=16)
+    )
+    model, dataset = StoryGAN.from_pretrained("clevr-sv"), open_split(tmp_path / "sample", "test")
+    found = loop.Validation(config)(model)
+    generated = draw(fold(model), dataset.sentences, 0)
+    expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).lines["model"]
+    for name in ("object_accuracy", "story_consistency", "label_micro_f1"):
+        estimate = expected[name]
+        assert estimate is not None
+        assert found[name] == pytest.approx(estimate.mean)
+
+
+# ---- what does not fit ----
 
 
 def test_what_does_not_fit_is_refused(tiny_dataset: Path, whole_run: Path, tmp_path: Path) -> None:
@@ -277,88 +345,75 @@ def test_what_does_not_fit_is_refused(tiny_dataset: Path, whole_run: Path, tmp_p
         train(tiny_config(tiny_dataset, whole_run))
     with pytest.raises(UsageError, match="no run to resume"):
         train(tiny_config(tiny_dataset, tmp_path / "new"), resume=True)
-    config = tiny_config(tiny_dataset, tmp_path / "other")
-    config.model.T = 5
     with pytest.raises(UsageError, match=r"model.T is 5, but the stories of .* have 2 frames"):
-        train(config)
-    with pytest.raises(UsageError, match=r"batch_size is 9, but .* has 8 stories"):
-        train(tiny_config(tiny_dataset, tmp_path / "other", batch_size=9))
+        train(tiny_config(tiny_dataset, tmp_path / "other", model=ModelConfig(T=5)))
     assert not (tmp_path / "other").exists()
-    config = tiny_config(tiny_dataset, whole_run)
-    config.model.noise_dim = 7
     with pytest.raises(UsageError, match="the checkpoint does not fit this configuration"):
-        train(config, resume=True)
+        train(tiny_config(tiny_dataset, whole_run, model=ModelConfig(T=0, noise_dim=7)), resume=True)
+    changed = stages()
+    changed["reconstruction"].iterations = 3
+    with pytest.raises(UsageError, match="the stages before have changed"):
+        train(tiny_config(tiny_dataset, whole_run, stages=changed), resume=True)
+    shorter = stages()
+    shorter["adversarial"].iterations = 1
+    with pytest.raises(UsageError, match="has done 2 iterations of the stage 'adversarial'"):
+        train(tiny_config(tiny_dataset, whole_run, stages=shorter), resume=True)
+
+
+REFUSED = {
+    "frames is 3": {"frames": 3},
+    "disc_frames is 2: it must be from 0 to 1": {"frames": 1, "disc_frames": 2, "D_S": None},
+    "D_S needs all 2 frames": {"frames": 1},
+    "shuffle_sentences needs frames from 1 to 1": {"shuffle_sentences": True},
+    "set discriminator.label_head true": {"G": G(loss={"label": 1})},
+    "no column `foreground`": {"foreground_weight": 8.0},
+    "no nuisance columns": {"couple_nuisance": True},
+    "shards names 1, but .* has shards 0 to 0": {"shards": [0, 1]},
+    "batch_size is 9, but .* has 8 stories": {"batch_size": 9},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_a_stage_that_does_not_fit_the_data_is_refused(tiny_dataset: Path, message: str) -> None:
+    stages = {"one": paper_stage(**REFUSED[message])}
+    config = TrainConfig(data=DataConfig("data"), model=ModelConfig(T=2), stages=stages)
+    with pytest.raises(UsageError, match=rf"stages\.one.*{message}"):
+        check_fit(config, open_split(tiny_dataset, "train"))
+
+
+def test_more_nuisance_values_than_the_noise_has_are_refused(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample")
+    dataset = open_split(tmp_path / "sample", "train")
+    config = TrainConfig(stages={"one": paper_stage(couple_nuisance=True)}, model=ModelConfig(noise_dim=1))
+    with pytest.raises(UsageError, match="2 values for eps_t, which has 1"):
+        check_fit(config, dataset)
+    check_fit(replace(config, model=ModelConfig(noise_dim=2)), dataset)
+
+
+def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:
+    unlabelled = replace(open_split(tiny_dataset, "train"), labels=None, label_names=None)
+    with pytest.raises(UsageError, match="label_head is on, but"):
+        check_fit(tiny_config(tiny_dataset, tmp_path, model=ModelConfig(T=2)), unlabelled)
+
+
+def test_an_aux_loss_needs_a_classifier_of_these_stories(tiny_dataset: Path, tmp_path: Path) -> None:
+    stage = StageConfig(iterations=1, batch_size=2, G=G(loss={"aux": 1}))
+    with pytest.raises(UsageError, match="there is no auxiliary classifier: name one with --aux_classifier"):
+        one_stage(tiny_dataset, stage)
+    Recognizer(["dog"]).save(tmp_path / "dogs")
+    with pytest.raises(UsageError, match="other labels than these stories"):
+        one_stage(tiny_dataset, stage, aux_classifier=str(tmp_path / "dogs"))
 
 
 def test_plain_english_needs_its_own_encoder(tiny_dataset: Path, tmp_path: Path) -> None:
     stories = [Story(s.story_id, ["Pororo sings."] * 2, s.frames) for s in read_stories(tiny_dataset, "train")]
     write_shard(tmp_path / shard_name("train", 0, 1), stories, None)
     with pytest.raises(UsageError, match=r"Pororo sings.*: --sentence_encoder sentence$"):
-        Trainer.build(tiny_config(tmp_path, tmp_path / "run"), open_split(tmp_path, "train"))
+        one_stage(tmp_path, paper_stage())
 
 
-def test_a_label_head_needs_labels(tiny_dataset: Path, tmp_path: Path) -> None:
-    dataset = loop.open_split(str(tiny_dataset), "train")
-    unlabelled = type(dataset)(**{**vars(dataset), "labels": None, "label_names": None})
-    with pytest.raises(UsageError, match="label_head is on, but"):
-        loop.check_fit(tiny_config(tiny_dataset, tmp_path), unlabelled)
-
-
-@pytest.mark.parametrize(("frames", "refused"), [(0, True), (1, False), (2, True)])
-def test_any_order_needs_frames_that_are_not_drawn(tiny_dataset: Path, frames: int, refused: bool) -> None:
-    config = tiny_config(tiny_dataset, Path("run"), warm_up=WarmUpConfig(frames=frames, any_order=True))
-    dataset = open_split(tiny_dataset, "train")
-    with pytest.raises(UsageError, match=r"set warm_up.frames to 1 to 1$") if refused else nullcontext():
-        loop.check_fit(config, dataset)
-
-
-def test_pixels_of_objects_are_not_known_of_other_stories(tiny_dataset: Path, tmp_path: Path) -> None:
-    config = tiny_config(tiny_dataset, tmp_path / "run", warm_up=WarmUpConfig(iterations=1, object_weight=8))
-    with pytest.raises(UsageError, match="go without coupled_noise, object_weight and --turns"):
-        train(config)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("dtype", "bound"), [(torch.float32, 1e-4), pytest.param(torch.float64, 1e-8, marks=pytest.mark.slow)]
-)
-def test_threads_change_rounding_alone(
-    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, bound: float
-) -> None:
-    """Gradients of one iteration with every option; D's rate is 0, as Adam's first step magnifies rounding. So does
-    batch norm while it trains, on flat pictures: in float32 it evaluates."""
-    warm_up, adam = WarmUpConfig(iterations=0), AdamConfig(lr_discriminator=0.0)
-    config = tiny_config(tiny_dataset, tmp_path, adam=adam, warm_up=warm_up, batch_size=8)
-    load, before, found = loop.load_batch, torch.get_num_threads(), []
-
-    def load_batch(*args: object) -> steps.Batch:
-        batch = load(*args)  # type: ignore[arg-type]
-        batch.X, batch.S = batch.X.to(dtype), batch.S.to(dtype)
-        return batch
-
-    monkeypatch.setattr(loop, "load_batch", load_batch)
-    torch.set_default_dtype(dtype)
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            trainer = loop.Trainer.build(config, loop.open_split(config.data.path, "train"))
-            modules = [module for network in vars(trainer.networks).values() for module in network.modules()]
-            for norm in (module for module in modules if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)):
-                norm.train(dtype == torch.float64)
-            trainer.iteration()
-            found.append([parameter.grad for net in vars(trainer.networks).values() for parameter in net.parameters()])
-    finally:
-        torch.set_num_threads(before)
-        torch.set_default_dtype(torch.float32)
-    for one, two in zip(*found, strict=True):
-        assert (two - one).norm() < bound * one.norm().clamp(min=1e-6)
-
-
-def test_an_iteration_asks_the_other_processes_once(
-    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether one was told to stop; whether all are well, where something was written, and thrice at the start."""
-    asked: list[int] = []
-    monkeypatch.setattr(Processes, "_gathered", lambda self, value: asked.append(value) or [value])
-    train(tiny_config(tiny_dataset, tmp_path / "run", iterations=6, log_every=3, sample_every=6, checkpoint_every=6))
-    assert len(asked) == 6 + 2 + 3
+def test_samples_show_the_same_stories_and_noise_every_time(tiny_dataset: Path) -> None:
+    trainer = one_stage(tiny_dataset, paper_stage())
+    one, two = trainer.sample(), trainer.sample()
+    assert np.array_equal(one, two)
+    assert np.array_equal(one[:, :2], open_split(tiny_dataset, "train").batch(np.arange(6)))

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.faults.conftest import new_run
 from tests.faults.processes import run
 from tests.run_folders import differences, same, steps_logged
-from tests.training.ranks import SECONDS, command, iterate, poisoned, run_all, start
+from tests.tiny_run import ENDS, ITERATIONS, new_run
+from tests.training.ranks import SECONDS, command, iterate, poisoned, run_all, start, until
+from tests.training.tiny import D_I, D_S, G, paper_stage
 
-from storygan.config import AdamConfig, DataConfig, DiscriminatorConfig, LossConfig, ModelConfig, TrainConfig
+from storygan.config import DataConfig, DiscriminatorConfig, ModelConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.models.storygan import StoryGAN
 from storygan.training.batches import indices
-from storygan.training.checkpoint import checkpoint_paths, load_checkpoint
-from storygan.training.loop import check_fit
+from storygan.training.check_fit import check_fit
+from storygan.training.checkpoint import checkpoint_paths
 from storygan.training.processes import Processes
 from storygan.types import UsageError
 
@@ -35,13 +36,18 @@ def data(make_dataset: Callable[..., Path]) -> Path:
     return make_dataset(stories=B, T=1)
 
 
-def shared_run(data: Path, folder: Path, **changes: object) -> list[str]:
-    """Arguments of a run of 4 stories a batch, 6 iterations."""
-    return new_run(data, folder, **{"batch_size": 4, "timeout": SECONDS, **changes})
+def shared_run(data: Path, folder: Path, batch_size: int = 4, **changes: object) -> list[str]:
+    """Arguments of a run of all kinds of stages, with 4 stories a batch."""
+    sizes = {f"stages.{name}.batch_size": batch_size for name in ENDS}
+    return new_run(data, folder, **{"timeout": SECONDS, **sizes, **changes})
 
 
 def tiny(data: Path, **changes: object) -> TrainConfig:
-    config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig("imagegan", T=1), batch_size=B, timeout=SECONDS)
+    """One stage of the paper's game, all stories in a batch."""
+    stage = paper_stage(batch_size=B, **({"ema": changes.pop("ema")} if "ema" in changes else {}))
+    config = TrainConfig(
+        data=DataConfig(str(data)), model=ModelConfig("imagegan", T=1), stages={"stage": stage}, timeout=SECONDS
+    )
     for name, value in changes.items():
         setattr(config, name, value)
     return config
@@ -60,8 +66,16 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
         make_dataset(stories=B, T=2),
         model=ModelConfig(T=2),
         discriminator=DiscriminatorConfig(spectral_norm=True, label_head=True),
-        loss=LossConfig(mismatched=True, squared_error=1.0, r1=1.0, r1_every=1),
-        adam=AdamConfig(lr_discriminator=0.0),
+        stages={
+            "stage": paper_stage(
+                batch_size=B,
+                mismatched=True,
+                r1_every=1,
+                D_I=D_I(loss={"L_image": 1, "r1": 1, "label": 1}, lr=0.0),
+                D_S=D_S(loss={"L_story": 1, "r1": 1}, lr=0.0),
+                G=G(loss={"L_image": 1, "L_story": 1, "L_KL": 1, "mse": 1, "label": 1}),
+            )
+        },
     )
     for n in (1, number):
         (tmp_path / str(n)).mkdir()
@@ -80,45 +94,42 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
 
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
-def test_all_hold_the_same_after_20_steps_and_share_out_the_stories(data: Path, tmp_path: Path, number: int) -> None:
-    codes, said = run_all([iterate(tiny(data, ema=0.9), 20, tmp_path)] * number, tmp_path / "logs")
+def test_all_hold_the_same_after_8_steps_and_share_out_the_stories(data: Path, tmp_path: Path, number: int) -> None:
+    codes, said = run_all([iterate(tiny(data, ema=0.9), 8, tmp_path)] * number, tmp_path / "logs")
     assert codes == [0] * number, said
     first, *others = (torch.load(tmp_path / f"{rank}.pt") for rank in range(number))
     for other in others:
         assert same(other["state"], first["state"])
         assert same(other["metrics"], first["metrics"])
-    for k in range(20):
+    for k in range(8):
         parts = [result["seen"][k] for result in (first, *others)]
         assert {len(part) for part in parts} == {B // number}
-        assert torch.cat(parts).tolist() == indices(B, B, seed=0, k=k).tolist()
+        assert torch.cat(parts).tolist() == indices(B, B, seed=0, stage=0, k=k).tolist()
 
 
-@pytest.mark.parametrize("number", TWO_OR_FOUR)
+@pytest.mark.parametrize("number", [pytest.param(number, marks=SLOW) for number in (2, 4)])
 def test_the_first_alone_writes_and_another_number_goes_on(data: Path, tmp_path: Path, number: int) -> None:
     """The other processes are told of other run folders, which are never made. Two, one, two; four, two, four go on."""
     folder = tmp_path / "run"
     folders = [folder, *(tmp_path / f"elsewhere{rank}" for rank in range(1, number))]
     size = 2 * number
-    codes, said = run_all(
-        [command(shared_run(data, path, batch_size=size, iterations=2)) for path in folders], tmp_path / "first"
-    )
+    codes, said = run_all([until(shared_run(data, path, size), 2) for path in folders], tmp_path / "first")
     assert codes == [0] * number, said
     assert [path.exists() for path in folders] == [True] + [False] * (number - 1)
     model = f"the model is in {folder}/model: storygan generate --model {folder}/model ..."
     assert said == [[model]] + [[]] * (number - 1)
     whole = tmp_path / "whole"
-    assert run(shared_run(data, whole, batch_size=size), tmp_path / "log")[0] == 0
-    for end, others in ((4, number // 2), (6, number)):
-        going_on = command(["train", "--resume", str(folder), f"--iterations={end}"])
+    assert run(shared_run(data, whole, size), tmp_path / "log")[0] == 0
+    for end, others in ((5, number // 2), (ITERATIONS, number)):
+        going_on = until(["train", "--resume", str(folder)], end)
         codes, said = run_all([going_on] * others, tmp_path / f"to{end}")
         assert codes == [0] * others, said
-    assert steps_logged(folder) == [1, 2, 3, 4, 5, 6]
-    name = "checkpoints/step-00000006.pt"
-    assert torch.equal(load_checkpoint(folder / name)["rng"], load_checkpoint(whole / name)["rng"])
-    assert len(list((folder / "samples").glob("*.png"))) == 4  # 2 and 4, which ended a run; 3, 6
+    assert steps_logged(folder) == list(range(1, ITERATIONS + 1))
+    assert len(list((folder / "samples").glob("*.png"))) == 6  # 2 and 5, which ended a run; 3, 5, 7, 9: stages; 6
     StoryGAN.from_pretrained(folder / "model")
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_stops_all_and_two_go_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "run"
     codes, said = run_all([command(shared_run(data, whole))] * 2, tmp_path / "all")
@@ -135,7 +146,7 @@ def test_a_signal_to_one_stops_all_and_two_go_on_bit_for_bit(data: Path, tmp_pat
     assert complaints([rank.said() for rank in ranks]) == [expected]
     codes, said = run_all([command(["train", "--resume", str(folder), "--checkpoint_every=2"])] * 2, tmp_path / "on")
     assert codes == [0, 0], said
-    assert differences(folder, whole, 6) == []
+    assert differences(folder, whole, ITERATIONS) == []
 
 
 @pytest.mark.parametrize(
@@ -158,18 +169,21 @@ def test_one_is_killed_and_all_end(data: Path, tmp_path: Path, number: int, kill
         assert line.startswith(f"storygan: process {rank} of {number}, on ")
         assert line.endswith(f"look what they said; then go on with --resume {folder}")
     assert [path.name for path in checkpoint_paths(folder / "checkpoints")] == ["step-00000002.pt"]
-    code, said = run(["train", "--resume", str(folder), "--iterations=3"], tmp_path / "log")
+    code, said = run(["train", "--resume", str(folder)], tmp_path / "log")
     assert code == 0, said
-    assert steps_logged(folder) == [1, 2, 3]
+    assert steps_logged(folder) == list(range(1, ITERATIONS + 1))
 
 
 def test_nan_in_one_stops_all(data: Path, tmp_path: Path) -> None:
     arguments = shared_run(data, tmp_path / "run")
-    codes, said = run_all([command(arguments), poisoned(arguments, 3)], tmp_path / "logs")
+    codes, said = run_all([command(arguments), poisoned(arguments, 4)], tmp_path / "logs")
     assert codes == [1, 1], said
     (line,) = complaints(said)
-    assert "is nan at iteration 3: training stops" in line
-    assert [path.name for path in checkpoint_paths(tmp_path / "run/checkpoints")] == ["step-00000002.pt"]
+    assert "is nan at iteration 4: training stops" in line
+    assert [path.name for path in checkpoint_paths(tmp_path / "run/checkpoints")] == [
+        "step-00000002.pt",
+        "step-00000003.pt",
+    ]
 
 
 def test_what_one_cannot_do_none_does(data: Path, make_dataset: Callable[..., Path], tmp_path: Path) -> None:
@@ -180,7 +194,10 @@ def test_what_one_cannot_do_none_does(data: Path, make_dataset: Callable[..., Pa
     assert (codes, complaints(said)) == ([2, 2], [line for line in said[0] if "holds a run already" in line]), said
     new, others = tmp_path / "new", make_dataset(stories=B + 1, T=1)
     for changed, complaint in (
-        (shared_run(data, new, seed=1, loss__alpha=2.0), "has another loss and seed than the first"),
+        (
+            shared_run(data, new, **{"seed": 1, "stages.reconstruction.ema": 0.5}),
+            "has another stages and seed than the first",
+        ),
         (shared_run(others, new), "has other stories in"),
     ):
         codes, said = run_all([command(shared_run(data, new)), command(changed)], tmp_path / "logs")
@@ -194,7 +211,7 @@ def test_a_batch_is_shared_out_evenly(data: Path) -> None:
     dataset = open_split(data, "train")
     check_fit(tiny(data), dataset, 4)
     for number in (3, 8):
-        with pytest.raises(UsageError, match=f"batch_size is 8: {number} processes share a batch out evenly"):
+        with pytest.raises(UsageError, match=f"batch_size is 8: {number} processes share a batch evenly"):
             check_fit(tiny(data), dataset, number)
 
 

@@ -64,7 +64,7 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C), 143 (SIGTERM)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
-    arguments = resume_folder(list(sys.argv[1:] if argv is None else argv))
+    arguments = named_config(resume_folder(list(sys.argv[1:] if argv is None else argv)))
     parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
     commands = parser.add_subcommands(dest="command")
     for name, (add_options, _, description) in COMMANDS.items():
@@ -103,6 +103,13 @@ def innermost(args: Any) -> Any:
     options = args[args.command]
     chosen = options.get(args.command)
     return options[chosen] if isinstance(chosen, str) else options
+
+
+def named_config(arguments: list[str]) -> list[str]:
+    """`train FILE ...` and `compare FILE ...` stand for `train --config FILE ...`."""
+    if arguments[:1] in (["train"], ["compare"]) and len(arguments) > 1 and not arguments[1].startswith("-"):
+        return [arguments[0], "--config", *arguments[1:]]
+    return arguments
 
 
 def resume_folder(arguments: list[str]) -> list[str]:

@@ -52,20 +52,16 @@ def train_recognizer_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--out", type=named_path, required=True, help="folder of the recognizer")
     parser.add_argument("--split", type=str, default="train", help="what it learns from")
-    parser.add_argument("--start", type=named_path, help="folder of a recognizer to go on from")
     parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--turns", action="store_true", help="also how cubes are turned, for one that is to teach")
     threads_option(parser)
 
 
 def train_recognizer(args: Namespace) -> None:
     """`storygan train-recognizer`."""
     from storygan.evaluation.train_recognizer import train_recognizer as learn
-    from storygan.models.recognizer import Recognizer
 
-    start = Recognizer.load(args.start) if args.start else None
-    out = learn(args.data, args.split, args.epochs, start, seed=args.seed, turns=args.turns).save(args.out)
+    out = learn(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
     print(f"the recognizer is in {out}: storygan check-recognizer --recognizer {out} --data {args.data}")
 
 

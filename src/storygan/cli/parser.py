@@ -9,7 +9,7 @@ from argparse import ArgumentTypeError
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, get_loader, set_loader
+from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 
 from storygan.files import parse_yaml
 from storygan.types import UsageError, printable, reason
@@ -39,16 +39,18 @@ class Parser(ArgumentParser):
             self.error(reason(error))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong in one line and exit with 2."""
-        message, parser = _in_words(self, " ".join(message.split()))
+        """Say what is wrong in one line and exit with 2; a parser within a parser raises, and the outer one says it."""
+        if not self.exit_on_error:
+            raise ArgumentError(None, message) from ex
+        message, parser = in_words(self, " ".join(message.split()))
         command = parser.prog.replace(" [options]", "")
         self.exit(2, f"storygan: {printable(message, 2000)} (see {command} --help)\n")
 
 
-KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "dict": "names with values"}
 
 
-def _in_words(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]:
+def in_words(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]:
     """What the library says is lacking or of the wrong kind, in a user's words, and the parser of the subcommand.
 
     The library speaks of keys: `edit.sentence.to` for the option `--to` of `storygan edit sentence`.
@@ -59,12 +61,29 @@ def _in_words(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser
     if found := re.fullmatch(r'expected "([^"]*)" to be one of \{(.*)\}, but it was not provided\.', message):
         return f"say which: {', '.join(re.split(r', ?', found[2]))}", _find(parser, found[1])[1]
     if found := re.fullmatch(r'Parser key "([^"]*)": (.*)', message):
-        (name, parser), text = _find(parser, found[1]), found[2]
+        (name, parser), (field, text) = _find(parser, found[1]), _within(found[2])
+        name = f"{name}: {field}" if field else name
         if kind := re.fullmatch(r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*)\])\. Got value: (.*)", text):
             wanted = KINDS.get(kind[1], kind[1]) if kind[1] else f"one of {kind[2].replace(chr(39), '')}"
             return f"{name} {kind[3]}: give {wanted}", parser
         return f"{name}: {text}", parser
     return message, parser
+
+
+def _within(text: str) -> tuple[str, str]:
+    """The dotted field of a nested configuration that the library's text is about, and what it says of that field."""
+    fields = []
+    while found := re.fullmatch(
+        r"Problem with given class_path '[^']*': (.*)"
+        r"|Does not validate against any of the Union subtypes .*? Errors: - (.*) - Expected a <class 'NoneType'>.*"
+        r'|Parser key "([^"]*)": (.*)',
+        text,
+    ):
+        fields += [found[3]] if found[3] else []
+        text = found[1] or found[2] or found[4]
+    if found := re.fullmatch(r"Group '(.*)' does not accept option '(.*)'|Option '(.*)' is not accepted", text):
+        text = f"there is no {'.'.join(filter(None, found.groups()))}"
+    return ".".join(fields), text
 
 
 def _find(parser: ArgumentParser, key: str) -> tuple[str, ArgumentParser]:

@@ -21,8 +21,8 @@ from storygan.compare.curves import draw_curves, read_curves
 from storygan.compare.differences import differences
 from storygan.compare.page import make_page
 from storygan.compare.result import Comparison, Trained
-from storygan.compare.turns import Run, flat, train_in_turns
-from storygan.config import TrainConfig
+from storygan.compare.turns import Run, train_in_turns
+from storygan.config import TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.evaluation.lessons import find_judge, lessons_if_any
 from storygan.evaluation.measure import VARIETY_NOTE, draw, measure, noise_use
@@ -38,7 +38,7 @@ NAME = "compare"
 """OUT/compare.json, .md, .html, .svg."""
 NOTES = (
     "all contenders: the same stories in the same order, and what is not named above is alike",
-    "adversarial: iterations after the warm-up, in which the discriminators teach the generator",
+    "adversarial: iterations in which the discriminators teach the generator",
     "minutes: wall clock, in turns, with all else that the machine did; seconds an iteration: of the median turn",
     "each was trained once: the intervals are over stories, not over training seeds",
     "differences, where a recognizer reads the stories: both contenders resampled together, story by story; better or "
@@ -88,13 +88,15 @@ def compare(
     for name in contenders:
         require_name(name)
     if not minutes and len({config.iterations for config in contenders.values()}) > 1:
-        raise UsageError("the contenders have not the same budget: give all the same iterations, or --minutes")
+        raise UsageError("the contenders have not the same budget: give all the same stages, or --minutes")
     out = Path(out)
     configs = {name: replace(config, run=str(out / name), keep_checkpoints=2) for name, config in contenders.items()}
     config = next(iter(configs.values()))
     if any((each.data, each.model.T) != (config.data, config.model.T) for each in configs.values()):
         raise UsageError("the contenders are not trained on the same data: give all the same `data` and `model.T`")
-    check_fit(config, open_split(config.data.path, config.data.split))
+    dataset = open_split(config.data.path, config.data.split)
+    for each in configs.values():
+        check_fit(each, dataset)
     test = open_split(config.data.path, split)
     if test.T != config.model.T or len(test) < 2:
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
@@ -104,8 +106,7 @@ def compare(
             raise UsageError(f"{out} has a comparison with {', '.join(left_out)} too: name all, or give another --out")
         runs = {name: Run(each) for name, each in configs.items()}
         if past := [name for name, run in runs.items() if run.exceeds(minutes)]:
-            budget = f"{minutes:g} minutes" if minutes else f"{config.iterations} iterations"
-            raise UsageError(f"{', '.join(past)} had more than {budget} already: give more")
+            raise UsageError(f"{', '.join(past)} had more than {minutes:g} minutes already: give more")
         train_in_turns(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
         comparison, drawn = judged(runs, budget, test, split, recognizer)
@@ -181,7 +182,7 @@ def own(configs: Mapping[str, TrainConfig]) -> dict[str, dict[str, Any]]:
 
 
 def _fields(config: TrainConfig) -> dict[str, Any]:
-    return {f: value for f, value in flat(config.to_dict()) if f not in ("run", "iterations", "keep_checkpoints")}
+    return {f: value for f, value in leaves(config.to_dict()) if f not in ("run", "keep_checkpoints")}
 
 
 def size(model: StoryGAN) -> int:

@@ -27,6 +27,7 @@ def read_curves(metrics: Path) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for values in read_metrics(metrics):
         step = values.pop("step")
+        values.pop("stage", None)
         for name, value in values.items():
             curves.setdefault(name, []).append((step, value))
     return {name: thin(curve) for name, curve in curves.items()}

@@ -25,7 +25,7 @@ class Trained:
 
     iterations: int
     adversarial: int
-    """Those of them in which the discriminators teach the generator; the others are the warm-up's."""
+    """Those of them in which the discriminators teach the generator."""
     minutes: float
     """Wall clock, over all sittings."""
     pace: float
@@ -40,7 +40,7 @@ class Comparison:
 
     budget: str
     config: dict[str, Any]
-    """What the contenders share, by dotted name; without `run` and `iterations`."""
+    """What the contenders share, by dotted name; without `run`."""
     own: dict[str, dict[str, Any]]
     """By contender, the fields in which they are not all alike."""
     trained: dict[str, Trained]

@@ -7,21 +7,23 @@ contender's run is the one that `storygan train` makes of the `config.yaml` in i
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from storygan.config import TrainConfig
+from storygan.config import TrainConfig, leaves
 from storygan.files import parse_json, parse_yaml, read_text, write_whole
 from storygan.training.checkpoint import checkpoint_paths, step_of
 from storygan.training.loop import train
 from storygan.training.run_folder import CONFIG
+from storygan.training.stage_folder import stage_folder
 from storygan.types import Stopped, StoryganError, UsageError
 
 TURNS = "turns.json"
@@ -44,7 +46,7 @@ class Run:
     A turn counts when it has ended: what a killed one did is done again, and neither its iterations nor its time count.
 
     Args:
-        config: complete; `iterations` is the budget where it is not in minutes.
+        config: complete; all its stages are the budget where it is not in minutes.
 
     Raises:
         UsageError: the folder holds a run of another configuration.
@@ -73,11 +75,19 @@ class Run:
         for step, path in steps.items():
             if step > self.iterations:
                 path.unlink()  # its turn was killed before its time was written down
+        for number, end in enumerate(self.stage_ends):
+            if end > self.iterations:
+                shutil.rmtree(stage_folder(self.path, config, number), ignore_errors=True)  # likewise
 
     @property
     def iterations(self) -> int:
         """Iterations done."""
         return self.turns[-1].iterations if self.turns else 0
+
+    @property
+    def stage_ends(self) -> list[int]:
+        """The last iteration of each stage."""
+        return list(accumulate(stage.iterations for stage in self.config.stages.values()))
 
     @property
     def seconds(self) -> float:
@@ -93,28 +103,28 @@ class Run:
 
     @property
     def adversarial(self) -> int:
-        """Iterations that came after the warm-up, in which the discriminators teach the generator."""
-        return max(0, self.iterations - self.config.warm_up.until)
+        """Iterations in which a discriminator teaches the generator."""
+        left, found = self.iterations, 0
+        for stage in self.config.stages.values():
+            done = min(left, stage.iterations)
+            found += done if stage.G and (stage.G.loss.L_image or stage.G.loss.L_story) else 0
+            left -= done
+        return found
 
     def exceeds(self, minutes: float) -> bool:
-        """Whether it had more than the budget: `minutes`, or (0) its configuration's `iterations`.
-
-        A last turn that took longer than was foretold is no excess.
-        """
-        if minutes:
-            return sum(turn.seconds for turn in self.turns[:-1]) >= 60 * minutes
-        return self.iterations > self.config.iterations
+        """Whether it had more than the budget of `minutes`. A last turn that took longer than foreseen is no excess."""
+        return minutes > 0 and sum(turn.seconds for turn in self.turns[:-1]) >= 60 * minutes
 
     def goal(self, minutes: float) -> int:
         """Where the next turn ends: at the next checkpoint, or before, with the budget. `iterations`: it is used up.
 
+        A stage ends with a checkpoint, too. So a turn leaves one, and the one before is still there if it is killed.
         Minutes are met as well as the last turn's rate foretells; a first turn is never cut short.
         """
         k = self.iterations
         end = (k // self.config.checkpoint_every + 1) * self.config.checkpoint_every
-        if not minutes:
-            return max(k, min(end, self.config.iterations))
-        if not self.turns:
+        end = min([end, *(last for last in self.stage_ends if last > k)]) if k < self.config.iterations else k
+        if not minutes or not self.turns:
             return end
         before = self.turns[-2].iterations if len(self.turns) > 1 else 0
         rate = (k - before) / self.turns[-1].seconds
@@ -126,7 +136,7 @@ class Run:
         print(f"{self.path.name}: {done}, now to {goal}", file=sys.stderr)
         start = time.perf_counter()
         try:
-            train(replace(self.config, iterations=goal), resume=self.started)
+            train(self.config, resume=self.started, until=goal)
         except Stopped as stop:
             turn = f"stopped in the turn of {self.path.name} from {self.iterations} to {goal}"
             raise Stopped(f"{turn}: the same command goes on, with that turn anew", stop.exit_code) from stop
@@ -161,22 +171,13 @@ def _anew(path: Path, what: str, error: Exception) -> StoryganError:
 
 
 def train_in_turns(runs: Sequence[Run], minutes: float) -> None:
-    """Train each run for its budget, `minutes` or (0) its configuration's `iterations`; who has had least is next."""
+    """Train each run for its budget, `minutes` or (0) all stages of its configuration; who has had least is next."""
     while goals := {n: goal for n, run in enumerate(runs) if (goal := run.goal(minutes)) > run.iterations}:
         n = min(goals, key=lambda n: runs[n].seconds if minutes else runs[n].iterations)
         runs[n].turn(goals[n])
 
 
 def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
-    """Dotted names of the fields in which two configurations differ, the run folder and the iterations aside."""
-    a, b = (dict(flat(values)) for values in (one, other))
-    return {name for name in a | b if a.get(name) != b.get(name)} - {"run", "iterations"}
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested dictionaries -> their values by dotted name."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    """Dotted names of the fields in which two configurations differ, the run folder aside."""
+    a, b = (dict(leaves(values)) for values in (one, other))
+    return {name for name in a | b if a.get(name) != b.get(name)} - {"run"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,4 @@ def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:
     chosen = [n for n, name in enumerate(dataset.story_ids) if name.startswith(only)][: stories or None]
     if not chosen:
         raise UsageError(f"no story's id begins with {only!r}; the first is {dataset.story_ids[0]}")
-    return replace(
-        dataset,
-        frames=dataset.frames[chosen],
-        sentences=[dataset.sentences[n] for n in chosen],
-        labels=None if dataset.labels is None else dataset.labels[chosen],
-        story_ids=[dataset.story_ids[n] for n in chosen],
-    )
+    return dataset.subset(chosen)

@@ -59,9 +59,9 @@ def make_card(
     trained = "It is not known how this model was trained.\n"
     if training is not None:
         dump = yaml.safe_dump(_without_folders(training), sort_keys=False)
-        trained = f"{iterations:,} iterations, each on {training.batch_size} of {stories:,} stories, in {time}.\n"
-        if training.start:
-            trained += f"It began with the weights of `{_name(training.start)}`, whose training comes on top.\n"
+        trained = f"{iterations:,} iterations on {stories:,} stories, in {time}.\n"
+        if training.init_from:
+            trained += f"It began with the weights of `{_name(training.init_from)}`, whose training comes on top.\n"
         trained += f"\n```yaml\n{dump}```\n"
     return f"""---
 {data.to_yaml()}
@@ -94,10 +94,16 @@ discriminators are not part of it.
 
 
 def _without_folders(training: TrainConfig) -> dict[str, Any]:
-    """The configuration with the last part of each path alone: where somebody keeps his files is not for the hub."""
-    fields = training.to_dict()
+    """Return the configuration with the last part of each path alone: where somebody keeps files is not for the hub.
+    Networks that do not learn and terms without a weight are left out."""
+
+    def named(values: dict[str, Any], part: str = "") -> dict[str, Any]:
+        kept = {name: value for name, value in values.items() if value is not None and (part != "loss" or value)}
+        return {name: named(value, name) if isinstance(value, dict) else value for name, value in kept.items()}
+
+    fields = named(training.to_dict())
     fields["data"]["path"] = _name(training.data.path)
-    for name in ("run", "start", "teacher"):
+    for name in ("run", "init_from", "aux_classifier"):
         if fields[name]:
             fields[name] = _name(fields[name])
     return fields

@@ -45,6 +45,33 @@ def ladder() -> nn.Sequential:
     )
 
 
+def remove_batch_norm(network: nn.Module) -> None:
+    """Put the identity in place of every batch norm of `network`."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                setattr(module, name, nn.Identity())
+
+
+@torch.no_grad()
+def he_initialize(network: nn.Module) -> None:
+    """He initialization (He et al., 2015), in place: without norm layers, nothing else keeps the scale of the features.
+    Layers that no LeakyReLU follows have a gain of 1."""
+    followed = {
+        layer
+        for module in network.modules()
+        if isinstance(module, nn.Sequential)
+        for layer, later in zip(module, [*module][2:], strict=False)
+        if isinstance(later, nn.LeakyReLU)
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            gain = nn.init.calculate_gain("leaky_relu", SLOPE) if module in followed else 1.0
+            module.weight.normal_(0.0, gain / module.weight[0].numel() ** 0.5)
+            if module.bias is not None:
+                module.bias.zero_()
+
+
 def add_spectral_norm(network: nn.Module) -> None:
     """Put spectral norm on every convolution and linear map of `network`, in place."""
     for module in network.modules():
@@ -97,6 +124,9 @@ class ImageDiscriminator(nn.Module):
         )
         self.out = nn.Conv2d(512, 1, 4)
         self.label_head = nn.Conv2d(512, n_labels, 4) if n_labels else None
+        if config.norm == "none":
+            remove_batch_norm(self)
+            he_initialize(self)
         if config.spectral_norm:
             add_spectral_norm(self)
 
@@ -138,6 +168,9 @@ class StoryDiscriminator(nn.Module):
             nn.Flatten(), nn.Linear(D * T, STORY_FEATURES * T, bias=False), nn.BatchNorm1d(STORY_FEATURES * T)
         )
         self.w = nn.Linear(STORY_FEATURES * T, 1)  # with b
+        if config.norm == "none":
+            remove_batch_norm(self)
+            he_initialize(self)
         if config.spectral_norm:
             add_spectral_norm(self)
 

@@ -28,7 +28,7 @@ def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
 
 
 @torch.no_grad()
-def layers_own_weights(network: nn.Module) -> None:
+def pytorch_weights(network: nn.Module) -> None:
     """Each layer's own start, as PyTorch has it: uniform, the wider the fewer its inputs. In place.
 
     A weight under spectral norm stays: it has had that start from its making.
@@ -46,5 +46,5 @@ def _own_parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
     return own
 
 
-STARTS = {"dcgan": initialize_weights, "layers": layers_own_weights}
+INITIALIZERS = {"dcgan": initialize_weights, "pytorch": pytorch_weights}
 """By the name in the configuration."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from storygan.config import ModelConfig
+from storygan.config import ModelConfig, NoiseDistribution
 from storygan.models.story_encoder import D
 from storygan.types import require_seed
 
 
 @dataclass
 class Noise:
-    """Noise for B stories: standard normal, but for an `eps` that lies on circles where `ModelConfig.noise` says so."""
+    """Noise for B stories: standard normal, but for an `eps` on circles where `ModelConfig.noise` says so."""
 
     eps_0: Tensor
     """(B, 128): `eps` of `h_0 = mu(S) + sigma(S) * eps`."""
@@ -37,15 +36,7 @@ class Noise:
             for _ in range(B)
         ]
         noise = cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
-        return replace(noise, eps=on_circles(noise.eps)) if config.noise == "circles" else noise
-
-    @classmethod
-    def pick(cls, draws: Sequence[Noise], chosen: Tensor) -> Noise:
-        """Of several draws for the same B stories, each story's from the one that `chosen` (B,) int64 names."""
-        rows = torch.arange(len(chosen), device=chosen.device)
-        return cls(
-            *(torch.stack(parts)[chosen, rows] for parts in zip(*(vars(d).values() for d in draws), strict=True))
-        )
+        return replace(noise, eps=on_circle(noise.eps)) if config.noise == "circle" else noise
 
     def to(self, device: torch.device) -> Noise:
         """The same noise on another device."""
@@ -55,16 +46,38 @@ class Noise:
         """The noise of some of the stories."""
         return Noise(self.eps_0[rows], self.eps[rows], self.g_0[rows])
 
-    def told_in(self, order: Tensor) -> Noise:
-        """With each sentence's `eps_t` where `order` (B, T) int64 puts the sentence."""
+    def permute(self, order: Tensor) -> Noise:
+        """Return the noise of the same stories with their sentences in `order` (B, T) int64."""
         rows = torch.arange(len(order), device=order.device)[:, None]
         return Noise(self.eps_0, self.eps[rows, order], self.g_0)
 
+    def couple(
+        self, story_nuisance: Tensor | None, frame_nuisance: Tensor | None, distribution: NoiseDistribution
+    ) -> Noise:
+        """Put nuisance values in place of the first values of `eps_0` and `eps_t`.
 
-def on_circles(eps: Tensor) -> Tensor:
-    """Standard normal (..., 2k) -> the same directions two by two, each at a distance of sqrt(2)."""
-    pairs = eps.unflatten(-1, (-1, 2))
-    return (2**0.5 * F.normalize(pairs, dim=-1)).flatten(-2)
+        The values are standard normal over the data set, so the distribution of the noise stays what it is.
+
+        Args:
+            story_nuisance: (B, K), K <= 128.
+            frame_nuisance: (B, T, K), K <= noise_dim; where it is NaN, the sampled value stays.
+            distribution: of `eps_t`; on `circle`, a pair of values keeps its direction alone.
+        """
+        eps_0, eps = self.eps_0, self.eps
+        if story_nuisance is not None:
+            eps_0 = torch.cat([story_nuisance, eps_0[:, story_nuisance.shape[1] :]], 1)
+        if frame_nuisance is not None:
+            K = frame_nuisance.shape[2]
+            eps = torch.cat([torch.where(frame_nuisance.isnan(), eps[..., :K], frame_nuisance), eps[..., K:]], -1)
+        return Noise(eps_0, on_circle(eps) if distribution == "circle" else eps, self.g_0)
+
+
+def on_circle(eps: Tensor) -> Tensor:
+    """Standard normal (..., K) -> each consecutive pair of values in the same direction, at a distance of sqrt(2). An
+    odd last value stays."""
+    even = eps.shape[-1] // 2 * 2
+    pairs = (2**0.5 * F.normalize(eps[..., :even].unflatten(-1, (-1, 2)), dim=-1)).flatten(-2)
+    return pairs if even == eps.shape[-1] else torch.cat([pairs, eps[..., even:]], -1)
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -50,6 +50,14 @@ def to_uint8(X: Tensor) -> np.ndarray:
     return to_frames(X).cpu().numpy()
 
 
+def read_model_config(path: Path) -> ModelConfig:
+    """Read `config.json`. Version 0.1 called the noise distribution `circle` by another name."""
+    values = parse_json(read_text(path))
+    if values.get("noise") == "circles":
+        values["noise"] = "circle"
+    return ModelConfig(**values)
+
+
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """No gradients, batch norm by its running statistics; the model's own mode comes back afterwards."""
@@ -75,6 +83,14 @@ def require_fit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> 
             raise ValueError(f"it has a {name!r}, which its config.json does not know")
 
 
+def encode_stories(encoder: SentenceEncoder, stories: Sequence[Story]) -> np.ndarray:
+    """B stories of T sentences -> float32 sentence vectors (B, T, 128). UsageError where one is empty or unreadable."""
+    flat = [sentence for story in stories for sentence in story]
+    if not all(sentence.strip() for sentence in flat):
+        raise UsageError("a sentence is empty: say what its frame shows")
+    return encoder.encode(flat).reshape(len(stories), -1, D)
+
+
 class StoryGAN(nn.Module):
     """The generator of the paper (Li et al., CVPR 2019) or of one of its baselines (`config.variant`).
 
@@ -95,21 +111,23 @@ class StoryGAN(nn.Module):
         self.image_generator = ImageGenerator()
         initialize_weights(self)
 
-    def forward(self, S: Tensor, noise: Noise, drawn: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(
+        self, S: Tensor, noise: Noise, frame_idx: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw stories.
 
         Args:
             S: (B, T, 128) sentence vectors.
             noise: for B stories.
-            drawn: (B, n) int64, from 0, which n frames of each story are drawn; None: all T.
+            frame_idx: (B, n) int64, from 0, which n frames of each story to generate; None: all T.
 
         Returns:
             `X_hat` (B, n, 3, 64, 64) in [-1, 1], and `h_0`, `mu`, `log_sigma2`, each (B, 128).
         """
         h_0, mu, log_sigma2 = self.story_encoder(S, noise.eps_0)
         o = self.context_encoder(S, noise.eps, h_0, noise.g_0)  # (B, T, 128, 4, 4)
-        if drawn is not None:
-            o = o[torch.arange(len(o), device=o.device)[:, None], drawn]
+        if frame_idx is not None:
+            o = o[torch.arange(len(o), device=o.device)[:, None], frame_idx]
         return self.frames(o), h_0, mu, log_sigma2
 
     def frames(self, o: Tensor) -> Tensor:
@@ -165,10 +183,7 @@ class StoryGAN(nn.Module):
         read."""
         if self.sentence_encoder is None:
             raise StoryganError("this model has no sentence encoder: give it one, or use forward with sentence vectors")
-        flat = [sentence for story in stories for sentence in story]
-        if not all(sentence.strip() for sentence in flat):
-            raise UsageError("a sentence is empty: say what its frame shows")
-        return self.sentence_encoder.encode(flat).reshape(len(stories), -1, D)
+        return encode_stories(self.sentence_encoder, stories)
 
     # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----
 
@@ -238,7 +253,7 @@ class StoryGAN(nn.Module):
         """
         folder = resolve_model(name, **hub_options)
         try:
-            config = ModelConfig(**parse_json(read_text(folder / CONFIG)))
+            config = read_model_config(folder / CONFIG)
             state = load(checked(read_file(folder / WEIGHTS, MOST_WEIGHTS)))
             encoder = load_sentence_encoder(folder)
             with torch.device("meta"):  # shapes without memory: a lying config must not take any

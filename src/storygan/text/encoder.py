@@ -94,12 +94,19 @@ def _class_of(kind: str) -> type[SentenceEncoder]:
     return getattr(importlib.import_module(module), name)
 
 
-def fit_sentence_encoder(kind: str, stories: Sequence[Sequence[str]], saved: str | Path) -> SentenceEncoder:
+def has_sentence_encoder(folder: str | Path) -> bool:
+    """Return whether a folder holds a saved encoder."""
+    return (Path(folder) / SETTINGS_FILE).exists()
+
+
+def fit_sentence_encoder(
+    kind: str, stories: Sequence[Sequence[str]], saved: str | Path | None = None
+) -> SentenceEncoder:
     """The encoder of this kind for the stories that are trained on; the one in the folder `saved`, where one is there.
 
     A run that goes on with its own encoder sees the same vectors, whatever has become of MiniLM or of the data since.
     """
-    if (Path(saved) / SETTINGS_FILE).exists():
+    if saved is not None and has_sentence_encoder(saved):
         return _class_of(kind).load(saved)
     return _class_of(kind).fit([sentence for story in stories for sentence in story])
 

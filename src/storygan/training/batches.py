@@ -1,61 +1,181 @@
-"""Which stories an iteration sees: a function of the seed and the iteration, so that a resumed run sees the same."""
+"""Which stories, frames and noise an iteration sees: a function of (seed, stage, k) alone, so that a resumed run, and
+every process of several, sees the same."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from storygan.config import StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
-from storygan.training.steps import Batch
+from storygan.evaluation.frame_content import FrameContent, augment, to_images
+from storygan.models.noise import Noise
 
 
 def iterations_per_epoch(stories: int, batch_size: int) -> int:
-    """Whole batches in one pass over the stories; the rest sits this epoch out."""
+    """Return the whole batches in one pass over the stories; the rest sits this epoch out."""
     return stories // batch_size
 
 
-def indices(stories: int, batch_size: int, seed: int, k: int) -> np.ndarray:
-    """The stories of iteration `k`: every epoch is a fresh permutation, seeded by (seed, epoch)."""
+def indices(stories: int, batch_size: int, seed: int, stage: int, k: int) -> np.ndarray:
+    """Return the stories of iteration k: every epoch is a fresh permutation, seeded by (seed, stage, epoch)."""
     epoch, position = divmod(k, iterations_per_epoch(stories, batch_size))
-    return _permutation(stories, seed, epoch)[position * batch_size : (position + 1) * batch_size]
+    return _permutation(stories, seed, stage, epoch)[position * batch_size : (position + 1) * batch_size]
 
 
 @lru_cache(maxsize=1)
-def _permutation(stories: int, seed: int, epoch: int) -> np.ndarray:
-    """Of the epoch, kept: that of ten million stories is no matter of an iteration."""
-    return np.random.default_rng((seed, epoch)).permutation(stories)
+def _permutation(stories: int, seed: int, stage: int, epoch: int) -> np.ndarray:
+    """The epoch's, kept: that of ten million stories takes seconds."""
+    return np.random.default_rng((seed, stage, epoch)).permutation(stories)
 
 
-def judged_frames(batch_size: int, T: int, n: int, seed: int, k: int) -> np.ndarray:
-    """Which n of the T frames of each story D_I judges in iteration `k`: (B, n), no frame twice."""
-    rng = np.random.default_rng((seed, k, n))
-    return rng.permuted(np.tile(np.arange(T), (batch_size, 1)), axis=1)[:, :n]
-
-
-def drawn_frames(batch_size: int, T: int, n: int, seed: int, k: int) -> np.ndarray:
-    """Which n of the T frames of each story the warm-up draws in iteration `k`: (B, n), no frame twice, in order.
-    They are drawn one by one, frame t with weight t (Efraimidis and Spirakis, 2006: the n largest u^(1/t))."""
-    u = np.random.default_rng((seed, k, n, T)).random((batch_size, T))
+def sample_frames(batch_size: int, T: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample n of the T frames of each story, one by one, frame t with weight t: (B, n), in order, no frame twice
+    (Efraimidis and Spirakis, 2006: the n largest u^(1/t))."""
+    u = rng.random((batch_size, T))
     return np.sort(np.argsort(u ** (1 / np.arange(1, T + 1)), axis=1)[:, T - n :], axis=1)
 
 
-def orders(shown: np.ndarray, T: int, seed: int, k: int) -> np.ndarray:
-    """In which order the sentences of each story are told in iteration `k`: (B, T), chosen so that each of the frames
-    `shown` (B, n), in order, shows what it did. What is told between two of them comes in any order."""
-    after = (shown[:, None] < np.arange(T)[:, None]).sum(2)  # (B, T): how many of them come before a sentence
-    return np.argsort(after + np.random.default_rng((seed, k, T, 0)).random(after.shape), axis=1)
+def sample_disc_frames(batch_size: int, n: int, m: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample m of n frames of each story, all as likely: (B, m), no frame twice."""
+    return rng.permuted(np.tile(np.arange(n), (batch_size, 1)), axis=1)[:, :m]
 
 
-def to_images(frames: np.ndarray) -> torch.Tensor:
-    """uint8 (B, T, H, W, 3) -> float32 (B, T, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(frames).movedim(-1, 2).float().div_(127.5).sub_(1)
+def sample_orders(frame_idx: np.ndarray, T: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample an order of each story's sentences, (B, T), in which the frames `frame_idx` (B, n), in order, of a
+    cumulative story show what they did: sentences between two of them come in any order."""
+    after = (frame_idx[:, None] < np.arange(T)[:, None]).sum(2)  # (B, T): how many of the frames precede a sentence
+    return np.argsort(after + rng.random(after.shape), axis=1)
 
 
-def load_batch(dataset: StoryDataset, S: torch.Tensor, chosen: np.ndarray, with_labels: bool) -> Batch:
-    """Read stories from the memory map; `S` holds the sentence vectors of the whole data set, (N, T, 128)."""
-    labels = None
-    if with_labels and dataset.labels is not None:
-        labels = torch.from_numpy(dataset.labels[chosen]).float()
-    return Batch(X=to_images(dataset.batch(chosen)), S=S[torch.from_numpy(chosen)], labels=labels)
+def derive_seed(*entropy: int) -> int:
+    """Return a seed of its own for each tuple of numbers: 0 to 2^63 - 1."""
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@dataclass
+class Batch:
+    """B stories, of which n frames each are generated."""
+
+    X: Tensor
+    """(B, n, 3, 64, 64) real frames in [-1, 1]."""
+    S: Tensor
+    """(B, T, 128) sentence vectors."""
+    story_idx: Tensor
+    """(B,) int64, which of the data set's stories they are."""
+    frame_idx: Tensor
+    """(B, n) int64, which of the T frames they are."""
+    disc_frame_idx: Tensor | None = None
+    """(B, m) int64, which of the n frames D_I sees; None: all."""
+    labels: Any = None
+    """(B, n, K) in {0, 1}, with a label head."""
+    pixel_weight: Tensor | None = None
+    """(B, n, 1, 64, 64), of the squared error; None: 1."""
+    order: Tensor | None = None
+    """(B, T) int64, where the sentences are shuffled: what S is in terms of the data set's."""
+    targets: Any = None
+    """`Targets` of the B*n frames, for the auxiliary classifier loss."""
+    augmented: Any = None
+    """Augmented real frames (B*n, 3, 64, 64) and their `Targets`, where the auxiliary classifier learns."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the same batch on another device."""
+        moved: dict[str, Any] = {name: part.to(device) for name, part in vars(self).items() if hasattr(part, "to")}
+        if self.augmented is not None:
+            moved["augmented"] = tuple(part.to(device) for part in self.augmented)
+        return replace(self, **moved)
+
+    def select(self, parts: Tensor) -> Tensor:
+        """Return what belongs to the frames that D_I sees: (B, n, ...) -> (B, m, ...)."""
+        return parts if self.disc_frame_idx is None else take(parts, self.disc_frame_idx)
+
+
+def take(parts: Tensor, idx: Tensor) -> Tensor:
+    """(B, T, ...) and (B, n) int64 -> (B, n, ...)."""
+    return parts[torch.arange(len(idx), device=idx.device)[:, None], idx]
+
+
+@dataclass
+class BatchLoader:
+    """Loads the batches of one stage.
+
+    Args:
+        S: (N, T, 128), the sentence vectors of the whole data set.
+        number: of the stage, from 0.
+        content: for a stage with an auxiliary classifier.
+    """
+
+    config: TrainConfig
+    stage: StageConfig
+    number: int
+    dataset: StoryDataset
+    S: Tensor
+    content: FrameContent | None = None
+
+    def __post_init__(self) -> None:
+        every = np.arange(len(self.dataset))
+        wanted = self.stage.shards
+        self.stories = every[np.isin(self.dataset.shards, wanted)] if wanted else every  # type: ignore[arg-type]
+        """The stories that the stage uses."""
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Iterations of one pass over the stage's stories."""
+        return iterations_per_epoch(len(self.stories), self.stage.batch_size)
+
+    def load(self, k: int, part: slice) -> Batch:
+        """Return `part` of the batch of iteration k. What is random is sampled for the whole batch."""
+        config, stage, dataset, T = self.config, self.stage, self.dataset, self.dataset.T
+        rng = np.random.default_rng((config.seed, self.number, k))
+        whole = self.stories[indices(len(self.stories), stage.batch_size, config.seed, self.number, k)]
+        all_frames = np.tile(np.arange(T), (stage.batch_size, 1))
+        whole_idx = sample_frames(stage.batch_size, T, stage.frames, rng) if stage.frames else all_frames
+        n = whole_idx.shape[1]
+        story_idx, frame_idx = whole[part], whole_idx[part]
+        rows = np.arange(len(story_idx))[:, None]
+        batch = Batch(
+            X=to_images(dataset.batch(story_idx)[rows, frame_idx]),
+            S=self.S[torch.from_numpy(story_idx)],
+            story_idx=torch.from_numpy(story_idx),
+            frame_idx=torch.from_numpy(frame_idx),
+        )
+        if stage.disc_frames:
+            disc_idx = sample_disc_frames(stage.batch_size, n, stage.disc_frames, rng)[part]
+            batch.disc_frame_idx = torch.from_numpy(disc_idx)
+        if stage.foreground_weight != 1:
+            foreground = torch.from_numpy(dataset.foreground(story_idx)[rows, frame_idx])
+            batch.pixel_weight = 1 + (stage.foreground_weight - 1) * foreground[:, :, None].float()
+        if config.discriminator.label_head and dataset.labels is not None:
+            batch.labels = torch.from_numpy(dataset.labels[story_idx[:, None], frame_idx]).float()
+        if self.content is not None:
+            targets = self.content.targets(whole, whole_idx, rng)
+            flat = slice((part.start or 0) * n, (part.stop or stage.batch_size) * n)
+            batch.targets = targets[flat]
+            if stage.C is not None:
+                X, targets = augment(
+                    to_images(dataset.batch(whole)[np.arange(len(whole))[:, None], whole_idx]), targets, rng
+                )
+                batch.augmented = X[part].flatten(0, 1), targets[flat]
+        if stage.shuffle_sentences:
+            batch.order = torch.from_numpy(sample_orders(whole_idx, T, rng)[part])
+            batch.S = take(batch.S, batch.order)
+        return batch
+
+    def noise(self, batch: Batch, k: int, part: slice, step: int = 0) -> Noise:
+        """Sample the noise of `part` of a batch, for one of the steps of iteration k."""
+        config, dataset = self.config, self.dataset
+        seed = np.random.SeedSequence((config.seed, self.number, k, 1, step)).generate_state(1, np.uint64)[0]
+        noise = Noise.draw(self.stage.batch_size, config.model, torch.Generator().manual_seed(int(seed >> 1)))[part]
+        if self.stage.couple_nuisance:
+            idx = batch.story_idx.cpu().numpy()
+            story, frame = (
+                None if column is None else torch.from_numpy(column[idx])
+                for column in (dataset.story_nuisance, dataset.frame_nuisance)
+            )
+            noise = noise.couple(story, frame, config.model.noise)
+        return noise if batch.order is None else noise.permute(batch.order.cpu())

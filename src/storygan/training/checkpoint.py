@@ -6,6 +6,7 @@ look at it; `load_checkpoint` does, so that a checkpoint of any age is checked.
 
 from __future__ import annotations
 
+import math
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +21,15 @@ from storygan.types import StoryganError, reason
 PATTERN = "step-*.pt"
 MOST_STEPS = 10**9
 """Iterations of a run: 30 years."""
+PROGRESS = {
+    "step": (int,),
+    "stage": (str,),
+    "k": (int,),
+    "data": (str,),
+    "seconds": (float,),
+    "best": (float, type(None)),
+}
+"""The types of what a checkpoint holds besides the states of networks and optimizers."""
 
 
 def step_of(path: Path) -> int:
@@ -93,15 +103,20 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{damaged} does not fit its checksum")
             file.seek(0)
             state = torch.load(file, map_location="cpu", weights_only=True)
-            if not isinstance(state, dict) or type(state.get("step")) is not int:
-                raise ValueError("it is no checkpoint of storygan")
-            if not 0 <= state["step"] <= MOST_STEPS:
-                raise ValueError("it is of no iteration")
+            _require_progress(state)
             return state
     except (MemoryError, PermissionError):
         raise
     except Exception as error:  # zipfile and torch raise many kinds on a torn or foreign file
         raise StoryganError(f"the checkpoint {path} cannot be read: {reason(error)}") from error
+
+
+def _require_progress(state: Any) -> None:
+    """Raise ValueError where a state does not say how far which run is."""
+    if not isinstance(state, dict) or any(type(state.get(name)) not in kinds for name, kinds in PROGRESS.items()):
+        raise ValueError("it is no checkpoint of this version of storygan")
+    if not 0 <= state["k"] <= state["step"] <= MOST_STEPS or not 0 <= state["seconds"] < math.inf:
+        raise ValueError("it is of no iteration")
 
 
 def _require_stored(archive: zipfile.ZipFile, size: int) -> None:

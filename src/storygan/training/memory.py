@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from storygan.config import TrainConfig
 from storygan.types import StoryganError, out_of_memory
 
 
 @contextmanager
-def told_when_out_of_memory(batch_size: int) -> Iterator[None]:
+def told_when_out_of_memory(config: TrainConfig) -> Iterator[None]:
     """Turn whatever the block raises for want of memory into one line that says what to lower.
 
     Raises:
@@ -19,5 +20,6 @@ def told_when_out_of_memory(batch_size: int) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
         if out_of_memory(error):
-            raise StoryganError(f"out of memory: lower batch_size, it is {batch_size}; the checkpoints stay") from error
+            largest = max(stage.batch_size for stage in config.stages.values())
+            raise StoryganError(f"out of memory: lower batch_size, it is {largest}; the checkpoints stay") from error
         raise

@@ -27,6 +27,8 @@ from storygan.types import StoryganError, ToldElsewhere, UsageError
 Value = TypeVar("Value")
 OWN = ("run", "data", "threads", "timeout")
 """Fields of the configuration that may be other ones on another machine; the stories are compared themselves."""
+PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+"""What Fabric calls them."""
 COMPARED = 64
 """Stories whose sentence vectors are compared."""
 
@@ -114,9 +116,14 @@ class Processes:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the processes in five lines
         try:
             self.fabric = (
-                Fabric(accelerator="auto", devices=1)
+                Fabric(accelerator="auto", devices=1, precision=PRECISIONS[config.precision])
                 if self.number == 1
-                else Fabric(strategy=AveragedGradients(config), devices=here, num_nodes=self.number // here)
+                else Fabric(
+                    strategy=AveragedGradients(config),
+                    devices=here,
+                    num_nodes=self.number // here,
+                    precision=PRECISIONS[config.precision],
+                )
             )
         except ValueError as error:
             raise UsageError(" ".join(str(error).split())) from error

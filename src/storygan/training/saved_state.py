@@ -5,7 +5,6 @@ Each function raises ValueError unless the saved state could be the part's own; 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,12 +60,3 @@ def adam_like(adam: Any, saved: Any, name: str) -> dict[str, Any]:
         if state[n]["step"] < 1 or (state[n]["exp_avg_sq"] < 0).any():
             raise ValueError(f"{name}.{n} is no mean of past gradients")
     return {"state": state, "param_groups": groups}
-
-
-def rng_like(rng: torch.Generator, saved: Any, name: str) -> Tensor:
-    """The saved state of a generator of random numbers."""
-    state = tensors_like({"state": rng.get_state()}, {"state": saved}, name)["state"]
-    _, left, _, place = struct.unpack_from("=QiiQ", state.numpy().tobytes())  # of the Mersenne Twister's 624 numbers
-    if left < 1 or left + place > 625:  # torch would read on behind them
-        raise ValueError(f"{name} is no state of random numbers")
-    return state

@@ -1,0 +1,336 @@
+"""Check that the tests notice wrong code: python scripts/mutants.py [NAME ...]
+
+Each mutant is one wrong change of src/storygan. It is made in a temporary copy of src, and the tests nearest to it are
+run on the copy. They must pass without a change, and one of them must fail with it: then the mutant is killed.
+
+Prints a table. Ends with 1 where a mutant survives or is broken: where the text that it replaces is not found exactly
+once, or pytest ends otherwise than with a failed test. An import error or a name that is not defined is no kill.
+
+NAME: run only the mutants whose names contain it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+AT_A_TIME = 2
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["torch", "lightning_fabric", "pyarrow.parquet", "torch.utils.tensorboard"])
+"""Imports the libraries once, which takes longer than most tests."""
+FAILED = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
+NO_KILL = re.compile(
+    r"^(?:E\s+)?(?:ImportError|ModuleNotFoundError|SyntaxError|IndentationError|NameError|UnboundLocalError)\b.*",
+    re.MULTILINE,
+)
+"""What a test, or a program that it runs, says about code that is not whole."""
+
+
+class Mutant(NamedTuple):
+    """One wrong change."""
+
+    name: str
+    file: str
+    """Under src/storygan."""
+    old: str
+    """Occurs once in the file."""
+    new: str
+    tests: tuple[str, ...]
+    """Files, or tests in them, as pytest takes them."""
+
+
+class Result(NamedTuple):
+    """What became of a mutant."""
+
+    verdict: str
+    """`killed`, `SURVIVED` or `BROKEN`."""
+    by: str
+    """The test that failed; of a broken mutant, what is wrong."""
+    seconds: float = 0.0
+
+
+Change = tuple[str, str, str]
+"""Name, old text, new text."""
+
+
+def group(file: str, tests: str | tuple[str, ...], *changes: Change) -> list[Mutant]:
+    """Make the mutants of one file that the same tests are nearest to."""
+    tests = (tests,) if isinstance(tests, str) else tests
+    return [Mutant(name, file, old, new, tests) for name, old, new in changes]
+
+
+REFERENCE = "tests/models/test_reference.py::test_"
+INPUTS = "self.layer(torch.cat([S, eps], dim=2).flatten(0, 1))"
+LADDER = "nn.BatchNorm2d(outputs),\n                nn.LeakyReLU(SLOPE, inplace=True),"
+JOIN = "nn.BatchNorm2d(512),\n            nn.LeakyReLU(SLOPE, inplace=True),"
+PAIR, TEXT = "torch.cat(pair, dim=1)", "self.text_encoder(S))"
+STEPS = "tests/training/test_steps.py::test_"
+NAIVE_D_I, NAIVE_D_S, NAIVE_G = (
+    STEPS + name
+    for name in (
+        "L_image_of_D_I_is_that_of_a_naive_sum_over_frames",
+        "L_story_of_D_S_is_that_of_a_naive_mean_over_stories",
+        "the_generators_terms_are_those_of_a_naive_sum",
+    )
+)
+WEIGHTED = STEPS + "the_step_follows_the_weighted_sum_of_the_terms"
+R1 = STEPS + "R1_of_D_I_is_a_sum_over_frames_and_of_D_S_over_the_sequence"
+LOGITS_I = "*(one.view(-1, m) for one in (real, fake_logits, *wrong))"
+LOGITS_S = "*(one[:, None] for one in (real, fake_logits, *wrong))"
+SHARED = "[fake_loss(one) for one in fake]).mean()"
+SWAP = ("(real, fake_logits", "(fake_logits, real")
+SUM = "weights[term] * value for term, value"
+
+
+def ignored(term: str) -> str:
+    """Return the weighted sum in which a term has the weight 1."""
+    return SUM.replace("weights[term]", f'(1 if term == "{term}" else weights[term])')
+
+
+MUTANTS = [
+    *group(
+        "models/story_encoder.py",
+        REFERENCE + "story_encoder",
+        ("story encoder: no ReLU", "self.layer(S.flatten(1))", "self.layer[:2](S.flatten(1))"),
+        ("story encoder: no BN", "self.layer(S.flatten(1))", "self.layer[2](self.layer[0](S.flatten(1)))"),
+        ("story encoder: log_sigma2 without the 0.5", "(0.5 * log_sigma2).exp()", "log_sigma2.exp()"),
+        ("story encoder: eps ignored", ".exp() * eps, mu", ".exp() * eps * 0, mu"),
+    ),
+    *group(
+        "models/context_encoder.py",
+        REFERENCE + "context_encoder",
+        ("GRU: no ReLU of its input", INPUTS, INPUTS.replace("layer", "layer[:2]")),
+        ("GRU: no BN of its input", INPUTS, INPUTS.replace("layer(", "layer[2](self.layer[0](") + ")"),
+        ("GRU: eps_t ignored", "[S, eps]", "[S, torch.zeros_like(eps)]"),
+        ("GRU: g_0 = 0", "g_t, i = g_0, []", "g_t, i = torch.zeros_like(g_0), []"),
+        ("Text2Gist: h_0 = 0", "h_t, h = h_0, []", "h_t, h = torch.zeros_like(h_0), []"),
+        ("Text2Gist: z and 1 - z swapped", "(1 - z_t) * h + z_t * torch.tanh", "z_t * h + (1 - z_t) * torch.tanh"),
+        ("Text2Gist: no r_t", "self.U_h(r_t * h)", "self.U_h(h)"),
+        ("filter network: no Tanh", "return self.layer(i).unflatten", "return self.layer[:2](i).unflatten"),
+        ("gist: filter turned round", "(windows @ filters.mT)", "(windows @ filters.flip(2).mT)"),
+        ("gist: windows one to the left", "left = (FILTER_LENGTH - 1) // 2", "left = FILTER_LENGTH // 2"),
+    ),
+    *group(
+        "models/image_generator.py",
+        REFERENCE + "image_generator",
+        ("image generator: no 1st ReLU", "nn.BatchNorm2d(512), nn.ReLU(inplace=True)", "nn.BatchNorm2d(512)"),
+        ("image generator: no 2nd ReLU", "upsample_conv_bn_relu(512, 256),", "upsample_conv_bn_relu(512, 256)[:2],"),
+        ("image generator: no 3rd ReLU", "upsample_conv_bn_relu(256, 128),", "upsample_conv_bn_relu(256, 128)[:2],"),
+        ("image generator: no 4th ReLU", "upsample_conv_bn_relu(128, 64),", "upsample_conv_bn_relu(128, 64)[:2],"),
+        ("image generator: Hardtanh for Tanh", "nn.Tanh(),", "nn.Hardtanh(),"),
+    ),
+    *group(
+        "models/storygan.py",
+        REFERENCE + "storygan",
+        ("StoryGAN: h_0 detached", "noise.eps, h_0, noise.g_0", "noise.eps, h_0.detach(), noise.g_0"),
+        ("StoryGAN: mu for h_0", "noise.eps, h_0, noise.g_0", "noise.eps, mu, noise.g_0"),
+        ("StoryGAN: another frame's eps_t", "S, noise.eps, h", "S, noise.eps.roll(1, 1), h"),
+    ),
+    *group(
+        "models/discriminators.py",
+        REFERENCE + "image_discriminator",
+        ("D_I: zeros for s_t", PAIR, "torch.cat((0 * pair[0], pair[1]), dim=1)"),
+        ("D_I: zeros for h_0", PAIR, "torch.cat((pair[0], 0 * pair[1]), dim=1)"),
+        ("D_I: s_t and h_0 swapped", PAIR, "torch.cat(pair[::-1], dim=1)"),
+        ("D_I: another frame's sentence", PAIR, "torch.cat((pair[0].roll(1, 0), pair[1]), dim=1)"),
+        ("D_I: BN and LeakyReLU swapped", JOIN, "nn.LeakyReLU(SLOPE), nn.BatchNorm2d(512),"),
+        ("D_I, D_S: BN and LeakyReLU swapped", LADDER, "nn.LeakyReLU(SLOPE), nn.BatchNorm2d(outputs),"),
+        ("D_I, D_S: slope of LeakyReLU 0.9", "SLOPE = 0.2", "SLOPE = 0.9"),
+    ),
+    *group(
+        "models/discriminators.py",
+        REFERENCE + "story_discriminator",
+        ("D_S: another story's text", TEXT, "self.text_encoder(S.roll(1, 0)))"),
+        ("D_S: the first story for all", TEXT, "self.text_encoder(stories[0]))"),
+        ("D_S: sum for product", "images * self.text_encoder(S)", "images + self.text_encoder(S)"),
+        ("D_S: no BN of the text", TEXT, "self.text_encoder[:2](S))"),
+        ("D_S: zeros for the text", TEXT, "0 * self.text_encoder(S))"),
+    ),
+    *group(
+        "losses.py",
+        NAIVE_G,
+        ("L_KL: sign", "return 0.5 * (mu.square()", "return -0.5 * (mu.square()"),
+        ("G: saturating for non-saturating", 'if gan_loss == "saturating" else', 'if gan_loss != "saturating" else'),
+        ("G: relativistic, real and fake swapped", "real_loss(fake - real)", "real_loss(real - fake)"),
+    ),
+    *group(
+        "losses.py",
+        "tests/test_losses.py",
+        (
+            "mismatched pairs at full weight",
+            "[fake_loss(one) for one in fake]).mean()",
+            "[fake_loss(one) for one in fake]).sum()",
+        ),
+        ("D: relativistic, real and fake swapped", "real_loss(real - one)", "real_loss(one - real)"),
+    ),
+    *group(
+        "training/adversarial_ratio.py",
+        STEPS + "the_adversarial_ratio_balances_the_gradients_by_the_frames",
+        ("adversarial ratio turned round", "self.norms[0] / self.norms[1]", "self.norms[1] / self.norms[0]"),
+    ),
+    *group(
+        "training/steps.py",
+        NAIVE_D_I,
+        ("D_I: real and fake swapped", LOGITS_I, LOGITS_I.replace(*SWAP)),
+        ("D_I: frames of a story averaged", '{"L_image": L_image * (T / m)', '{"L_image": L_image / m'),
+        ("D_I: the story's first sentence", "take(batch.S, batch.frame_idx)", "batch.S[:, :1].expand_as(batch.S)"),
+    ),
+    *group(
+        "training/steps.py",
+        NAIVE_D_S,
+        ("D_S: real and fake swapped", LOGITS_S, LOGITS_S.replace(*SWAP)),
+        ("D_S: another story's text in training", "stories = [batch.S,", "stories = [batch.S.roll(1, 0),"),
+    ),
+    *group(
+        "training/steps.py",
+        NAIVE_G,
+        ("G: sign of L_image", 'terms["L_image"] = L_image', 'terms["L_image"] = -L_image'),
+        ("G: sign of L_story", 'terms["L_story"] = losses', 'terms["L_story"] = -losses'),
+    ),
+    *group(
+        "training/steps.py",
+        R1,
+        ("D_I: R1 weighted 0", '["r1"] = stage.r1_every * T', '["r1"] = 0 * stage.r1_every * T'),
+        ("D_I: R1 a mean over frames", '["r1"] = stage.r1_every * T', '["r1"] = stage.r1_every'),
+        ("D_I: R2 of the real frames", "penalty(fake_logits, x_hat)", "penalty(real, x)"),
+        ("D_S: R1 weighted 0", '["r1"] = stage.r1_every * 0.5', '["r1"] = 0 * stage.r1_every * 0.5'),
+        ("R1 in every iteration", "due = k % stage.r1_every == 0", "due = True"),
+    ),
+    *group(
+        "training/steps.py",
+        STEPS + "the_condition_h_0_is_detached_and_each_frame_has_its_sentence",
+        ("D_I: h_0 not detached", "fake.h_0.detach()", "fake.h_0"),
+    ),
+    *group(
+        "training/loop.py",
+        WEIGHTED + "[G]",
+        ("alpha ignored", SUM, ignored("L_image")),
+        ("beta ignored", SUM, ignored("L_story")),
+        ("KL weight ignored", SUM, ignored("L_KL")),
+    ),
+    *group("training/loop.py", WEIGHTED + "[D_S]", ("R1's gamma ignored", SUM, ignored("r1"))),
+    *group(
+        "training/trainer.py",
+        STEPS + "adam_has_the_betas_and_the_rate_of_its_network",
+        ("Adam's betas", "betas=learning[name].betas", "betas=(0.9, 0.999)"),
+    ),
+    *group(
+        "training/loop.py",
+        STEPS + "adam_has_the_betas_and_the_rate_of_its_network",
+        ("Adam's learning rate", '["lr"] = trainer.lr(network)', '["lr"] = 2e-4'),
+    ),
+    *group(
+        "training/loop.py",
+        STEPS + "each_network_changes_in_its_own_step_alone",
+        ("other networks not frozen", "with frozen(*nets.others(name)):", "with frozen():"),
+    ),
+    *group(
+        "training/trainer.py",
+        STEPS + "ema_follows_the_generator",
+        ("EMA weights not used", "self.model if self.ema is None else", "self.model if True else"),
+    ),
+    *group(
+        "training/trainer.py",
+        STEPS + "frozen_batch_norm_keeps_its_statistics",
+        ("batch norm not frozen", "if self.stage.freeze_batch_norm:", "if False:"),
+    ),
+    *group(
+        "training/batches.py",
+        "tests/training/test_batches.py",
+        ("nuisance not coupled", "if self.stage.couple_nuisance:", "if False:"),
+        ("noise stays where its sentence was", "noise if batch.order is None else", "noise if True else"),
+    ),
+]
+
+
+def mutate(src: Path, mutant: Mutant) -> None:
+    """Make the change in a copy of src. ValueError where the old text is not there exactly once, or nothing changes."""
+    path = src / "storygan" / mutant.file
+    text = path.read_text()
+    if (found := text.count(mutant.old)) != 1 or mutant.old == mutant.new:
+        raise ValueError(f"the old text occurs {found} times in {mutant.file}")
+    path.write_text(text.replace(mutant.old, mutant.new))
+
+
+def copied(folder: str) -> Path:
+    """Copy src, and give the copy."""
+    return Path(shutil.copytree(ROOT / "src", Path(folder) / "src", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def run_tests(src: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+    """Run tests on the package in src: pytest's exit code, and what it printed."""
+    log = src / "log.txt"
+    process = SERVER.Process(target=_pytest, args=(ROOT, src, tests, log))
+    process.start()
+    process.join()
+    return process.exitcode or 0, log.read_text()
+
+
+def _pytest(root: Path, src: Path, tests: tuple[str, ...], log: Path) -> None:
+    """In a process of its own, which has the libraries already, and the package of src alone."""
+    import pytest
+
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.chdir(root)
+    os.environ |= {"PYTHONPATH": str(src), "OMP_NUM_THREADS": "1"}  # of the processes that a test starts, too
+    sys.path.insert(0, str(src))
+    preloaded = "ignore::pytest.PytestAssertRewriteWarning"  # plugins that the libraries import
+    sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", preloaded, *tests]))
+
+
+def judge(code: int, output: str) -> Result:
+    """Say what pytest's exit code and output mean."""
+    if code == 0:
+        return Result("SURVIVED", "")
+    failed, not_whole = FAILED.search(output), NO_KILL.search(output)
+    if code != 1 or failed is None or not_whole:
+        lines = output.strip().splitlines()[-1:]
+        return Result("BROKEN", f"pytest ended with {code}: {not_whole[0] if not_whole else ''.join(lines)}")
+    return Result("killed", failed[1])
+
+
+def try_mutant(mutant: Mutant) -> Result:
+    """Make the mutant and run its tests."""
+    start = time.monotonic()
+    with TemporaryDirectory() as folder:
+        src = copied(folder)
+        try:
+            mutate(src, mutant)
+        except ValueError as error:
+            return Result("BROKEN", str(error))
+        result = judge(*run_tests(src, mutant.tests))
+    return result._replace(seconds=time.monotonic() - start)
+
+
+def main(mutants: list[Mutant]) -> int:
+    """Run the tests without a change, then every mutant, and print a line for each."""
+    start = time.monotonic()
+    with TemporaryDirectory() as folder:
+        code, output = run_tests(copied(folder), tuple(sorted({test for mutant in mutants for test in mutant.tests})))
+    if code != 0:
+        print(output, "mutants: the tests do not pass without a change", sep="\n")
+        return 1
+    width, verdicts = max(len(mutant.name) for mutant in mutants), []
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for mutant, result in zip(mutants, pool.map(try_mutant, mutants), strict=True):
+            verdicts.append(result.verdict)
+            print(f"{mutant.name:{width}}  {result.verdict:8}  {result.seconds:5.1f} s  {result.by}", flush=True)
+    killed = verdicts.count("killed")
+    print(f"mutants: {killed} of {len(verdicts)} killed, in {time.monotonic() - start:.0f} s")
+    return 0 if killed == len(verdicts) else 1
+
+
+if __name__ == "__main__":
+    chosen = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(name in mutant.name for name in sys.argv[1:])]
+    sys.exit(main(chosen) if chosen else "mutants: there is none of that name")

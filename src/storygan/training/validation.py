@@ -1,0 +1,70 @@
+"""Validation metrics of a model in training, on held-out stories."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from storygan.config import TrainConfig
+from storygan.data.dataset import open_split
+from storygan.evaluation.features import installed
+from storygan.evaluation.lessons import find_judge, lessons_if_any
+from storygan.evaluation.lines import distance_stories, distances, label_metrics, object_metrics
+from storygan.evaluation.measure import draw
+from storygan.evaluation.metrics import Seen
+from storygan.evaluation.rows import Pool
+from storygan.evaluation.seeing import look
+from storygan.models.folding import fold
+from storygan.models.storygan import StoryGAN
+from storygan.types import StoryganError, UsageError
+
+LOWER_IS_BETTER = ("kid", "fid")
+
+
+class Validation:
+    """Measures a model on the first stories of a split, with the evaluation classifier that ships.
+
+    Raises:
+        UsageError: the stories have no such metric.
+        StoryganError: the data set has no such split, or its stories are of another length.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.settings, self.seed = config.validation, config.seed
+        dataset = open_split(config.data.path, self.settings.split)
+        if dataset.T != config.model.T:
+            raise StoryganError(f"validation: the stories of {self.settings.split} have {dataset.T} frames")
+        N = min(self.settings.stories, len(dataset))
+        self.real, self.sentences = dataset.batch(np.arange(N)), dataset.sentences[:N]
+        self.known = lessons_if_any(dataset)
+        self.labels = None if self.known is None else self.known.labels[:N].astype(bool)
+        self.classifier = find_judge(self.known)
+        self.locations, self.labelled = self.known.read_by(self.classifier) if self.known else (False, False)
+        if self.settings.metric not in (names := self._names(N, dataset.T)):
+            known = ", ".join(names) or "none: there are too few"
+            raise UsageError(f"validation.metric is {self.settings.metric}: for these stories there is {known}")
+
+    def _names(self, N: int, T: int) -> list[str]:
+        """Return the metrics that these stories have."""
+        names: list[str] = []
+        if self.locations:
+            nothing = np.zeros((1, T, T, 4), bool)
+            names += object_metrics(Seen(nothing[..., 0], nothing, nothing, nothing[:, :, 0, 0]))
+        if self.labelled and self.known is not None and self.labels is not None:
+            names += label_metrics(self.labels, self.labels, self.known.label_names)
+        return names + [
+            f"{name}_{network}" for name in LOWER_IS_BETTER for network in installed() if distance_stories(N)
+        ]
+
+    def __call__(self, model: StoryGAN) -> dict[str, float]:
+        """Return the metrics by name, as `storygan evaluate` calls them: what the classifier reads, and KID."""
+        N, T = self.real.shape[:2]
+        generated = draw(fold(model), self.sentences, self.seed)
+        rows = np.arange(2 * N * T).reshape(2, N, T)
+        frames = np.concatenate([self.real, generated]).reshape(-1, *self.real.shape[2:])
+        pool = Pool(frames, {"real_frames": rows[0], "model": rows[1]})
+        looked = look(self.classifier, pool, self.sentences if self.locations else None)
+        found = object_metrics(looked.seen["model"]) if self.locations else {}
+        if self.labelled and self.known is not None and self.labels is not None:
+            found |= label_metrics(looked.labels[rows[1]], self.labels, self.known.label_names)
+        values = {name: float(value.total.sum() / value.weight.sum()) for name, value in found.items()}
+        return values | {name: value.mean for name, value in distances(pool, None, self.seed)["model"].items()}
