@@ -196,7 +196,7 @@ class Bench:
             "part_update_D_I": (lambda: self.update("D_I", fake), 9, "step 2"),
             "part_update_D_S": (lambda: self.update("D_S", fake), 9, "step 2"),
             "part_generate_update_G": (lambda: self.update("G", self.fake()), 9, "steps 1 and 3"),
-            "reconstruction_iteration": (self.reconstruction.iteration, 9, f"{B} stories, the generator alone"),
+            "reconstruction_iteration": (partial(iteration, self.reconstruction), 9, f"{B} stories, G alone"),
             "load_batch": (self.load, 50, f"{B} stories from the memory map"),
             "draw_1": (lambda: self.draw(1), 20, "one story, 4 frames"),
             "draw_64": (lambda: self.draw(64), 9, "64 stories, 256 frames"),
