@@ -285,6 +285,8 @@ def _pytest(root: Path, src: Path, tests: tuple[str, ...], log: Path) -> None:
     os.chdir(root)
     os.environ |= {"PYTHONPATH": str(src), "OMP_NUM_THREADS": "1"}  # of the processes that a test starts, too
     sys.path.insert(0, str(src))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "storygan"]:
+        del sys.modules[name]  # where another user of the fork server has loaded it
     preloaded = "ignore::pytest.PytestAssertRewriteWarning"  # plugins that the libraries import
     sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", preloaded, *tests]))
 

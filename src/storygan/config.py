@@ -357,11 +357,13 @@ def _require_choices(config: Any) -> None:
 
 def _build(kind: Any, values: Any) -> Any:
     """Build a dataclass, and those nested in it, from plain dictionaries."""
+    if not isinstance(values, dict):
+        raise TypeError(f"{values!r} stands where {kind.__name__} has fields")
     hints, nested = typing.get_type_hints(kind), dict(values)
     for name, value in nested.items():
         arguments = [hints.get(name), *get_args(hints.get(name))]
         inner = next((one for one in arguments if is_dataclass(one)), None)
-        if inner is None or value is None or is_dataclass(value):
+        if inner is None or is_dataclass(value) or (value is None and type(None) in arguments):
             continue
         if typing.get_origin(hints[name]) is dict:
             nested[name] = {key: _build(inner, one) for key, one in value.items()}

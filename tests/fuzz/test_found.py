@@ -169,6 +169,8 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "contenders likewise": ("contenders.yaml", lambda: f"{LAUGHS}x: {{run: *a39}}\n".encode()),
     "a NUL where a file's name may stand": ("config.yaml", lambda: b'data: "\\0"\n'),
     "a number of 5,000 digits": ("config.yaml", lambda: b"data: " + b"1" * 5000 + b"\n"),
+    "a configuration without data": ("config.yaml", lambda: b"run: r\ndata: null\n"),
+    "a loss that is a list": ("config.yaml", lambda: b"run: r\nstages: {a: {G: {loss: [x]}}}\n"),
     "a configuration that is no text": ("config.yaml", lambda: b"\xff\xfe\x00"),
     "a checkpoint that unpacks to a thousand times its size": ("checkpoint", lambda: next(iter(zip_bombs()))),
     "a pickle that runs a command": ("pickle", lambda: EXPLOIT),
