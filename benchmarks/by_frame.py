@@ -1,7 +1,7 @@
 """What a model remembers, frame by frame: python benchmarks/by_frame.py --data DATA [--model M] [--stories N]
 
 Rows are the frames, columns the objects in the order in which they are told: the share of the stories in which the
-recognizer that ships finds the object in that frame, with all four attributes right. One drawing a story, seed 0.
+classifier that ships finds the object in that frame, with all four attributes right. One drawing a story, seed 0.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import argparse
 import numpy as np
 
 from storygan.data.dataset import open_split
+from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.measure import draw
-from storygan.evaluation.rows import Pool
-from storygan.evaluation.seeing import look
-from storygan.models.folding import fold
-from storygan.models.recognizer import Recognizer
+from storygan.evaluation.predictions import look
+from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
 
 def right(model: StoryGAN, stories: list[list[str]]) -> np.ndarray:
     """(T, T): the share of stories in which object n is right in frame t."""
-    frames = draw(fold(model), stories, seed=0)
+    frames = draw(fuse_batch_norm(model), stories, seed=0)
     N, T = frames.shape[:2]
-    pool = Pool(frames.reshape(N * T, *frames.shape[2:]), {"model": np.arange(N * T).reshape(N, T)})
-    seen = look(Recognizer.load(), pool, stories).seen["model"]
+    pool = FramePool(frames.reshape(N * T, *frames.shape[2:]), {"model": np.arange(N * T).reshape(N, T)})
+    seen = look(AttributeClassifier.load(), pool, stories).seen["model"]
     return (seen.there & seen.right.all(-1)).mean(0)
 
 

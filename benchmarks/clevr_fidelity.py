@@ -32,12 +32,12 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from tqdm import tqdm
 
 from storygan.data.clevr.blender import Blender
-from storygan.data.clevr.camera import Camera
+from storygan.data.clevr.geometry import Camera
 from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.schema import read_stories, splits
+from storygan.errors import StoryganError
 from storygan.text.clevr import parse_sentence
-from storygan.types import StoryganError
 
 ROTATION = 0.4  # radians: of every object where the true one is not fitted
 FIT_SAMPLES = 3  # while searching; the fitted story is scored at the default quality

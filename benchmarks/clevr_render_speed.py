@@ -25,7 +25,7 @@ from tqdm import tqdm
 from storygan.data.clevr.blender import Blender
 from storygan.data.clevr.render import noise_seed
 from storygan.data.clevr.scene import sample_scene
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 SEED = 1_000_000  # of the scenes measured, of no data set
 NONE = {"denoise": ""}
@@ -61,7 +61,7 @@ def main() -> None:
         results.append({"setting": name, "psnr": psnr.mean(), "worst": psnr.min(), "cpu": cpu, "rate": 1 / wall})
         print(f"{name:40}{psnr.mean():10.2f}{psnr.min():8.2f}{cpu:13.3f}{1 / wall:10.1f}", flush=True)
     for workers in arguments.workers:
-        rate = together(scenes, workers)
+        rate = sync_errors(scenes, workers)
         results.append({"setting": f"default, {workers} workers", "rate": rate})
         print(f"{f'default, {workers} workers':40}{'':31}{rate:10.1f}", flush=True)
     if arguments.json:
@@ -89,7 +89,7 @@ def measure(scenes: list, settings: dict[str, Any]) -> tuple[np.ndarray, float, 
     return frames, cpu / len(frames), wall / len(frames)
 
 
-def together(scenes: list, workers: int) -> float:
+def sync_errors(scenes: list, workers: int) -> float:
     """Frames a second of several warm workers that each render every scene."""
     blenders = [Blender() for _ in range(workers)]
     for blender in blenders:

@@ -1,8 +1,8 @@
 """The networks' convolutions, direct and with fewer products: python benchmarks/convolutions.py [--repeats 9]
 
 For each shape, milliseconds of processor time of one thread for 64 frames (medians, the two ways in turns): forward,
-the gradient of the input, the gradient of the weight. `products` is how many `storygan.models.winograd` makes for those
-of the direct convolution; where it is in brackets, `winograd.pays` says that the direct way is taken.
+the gradient of the input, the gradient of the weight. `products` is how many `storygan.models.accelerate` makes for
+those of the direct convolution; where it is in brackets, `winograd.pays` says that the direct way is taken.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from storygan.models import winograd
+from storygan.models import accelerate as winograd
 
 FRAMES = 64
 LAYERS: dict[str, tuple[str, int, int, int]] = {  # kind, inputs, outputs, size of the smaller map
@@ -72,7 +72,7 @@ def main() -> None:
     for name, (kind, inputs, outputs, size) in LAYERS.items():
         direct, other, x, weight = layer(kind, inputs, outputs, size)
         x = x.contiguous(memory_format=torch.channels_last)
-        taken = winograd.pays(x, size)
+        taken = winograd.is_faster(x, size)
         with patch.object(winograd, "pays", lambda x, outputs: True):
             times: dict[Convolution, list[list[float]]] = {direct: [], other: []}
             for _ in range(repeats + 1):  # the first warms up

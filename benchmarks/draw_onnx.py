@@ -28,7 +28,7 @@ import onnxruntime
 import torch
 
 from storygan.export import INPUTS, export_onnx, random_inputs
-from storygan.models.folding import fold
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 
@@ -46,7 +46,7 @@ def drawers(model: StoryGAN, graph: Path, stories: int, threads: int) -> dict[st
     """Row -> a call that draws `stories` stories as uint8 frames."""
     inputs = random_inputs(model, stories)
     S, eps_0, eps, g_0 = (torch.from_numpy(inputs[name]) for name in INPUTS)
-    noise, folded = Noise(eps_0, eps, g_0), fold(model)
+    noise, folded = Noise(eps_0, eps, g_0), fuse_batch_norm(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

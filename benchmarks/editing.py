@@ -18,7 +18,7 @@ from tqdm import tqdm
 from storygan import StoryGAN, editing
 from storygan.data.clevr.scene import sample_scene
 from storygan.editing import Drawing
-from storygan.models.folding import fold
+from storygan.models.folding import fuse_batch_norm
 from storygan.text.clevr import COLOURS, format_sentence, parse_sentence
 
 Numbers = dict[str, list[float]]
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=30)
     parser.add_argument("--seed", type=int, default=2026, help="of the stories")
     arguments = parser.parse_args()
-    model = fold(StoryGAN.from_pretrained(arguments.model))
+    model = fuse_batch_norm(StoryGAN.from_pretrained(arguments.model))
     changes: dict[str, Numbers] = defaultdict(lambda: defaultdict(list))
     owed: Numbers = defaultdict(list)
     for k in tqdm(range(arguments.stories), desc="stories"):

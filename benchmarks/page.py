@@ -21,10 +21,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from storygan.demo.checking import sentences_of
-from storygan.demo.drawing import draw
-from storygan.demo.models import load_models
-from storygan.demo.server import running
+from storygan.demo.history import draw
+from storygan.demo.server import load_models, running
+from storygan.demo.story_input import sentences_of
 
 PATIENCE = 120_000  # milliseconds
 # Notes the moment of the next click on Draw!, and when its pictures are painted: window.timing = {first, last}.

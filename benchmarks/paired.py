@@ -26,9 +26,9 @@ try:
 except ImportError:  # drawing had no form of its own yet
     fold = lambda model: model
 try:
-    from storygan.models.memory import keep_memory
+    from storygan.models.accelerate import tune_malloc
 except ImportError:
-    keep_memory = lambda: None
+    tune_malloc = lambda: None
 data, dataset = DataConfig(sys.argv[1]), open_split(sys.argv[1], "train")
 try:
     from storygan.training.trainer import Experiment, StageTrainer
@@ -39,7 +39,7 @@ except ImportError:  # version 0.1 had no stages
     S, iteration = trainer.S, Trainer.iteration
 else:
     from storygan.training.loop import iteration
-    from storygan.training.processes import Processes
+    from storygan.training.distributed import Processes
     from storygan.training.stage_folder import first_start
     stage = StageConfig(
         mismatched=True,
@@ -53,7 +53,7 @@ else:
 drawing = fold(trainer.model)
 def draw(n):
     if keeps:
-        keep_memory()
+        tune_malloc()
     noise = Noise.draw(n, config.model, torch.Generator().manual_seed(0))
     return drawing.draw(S[:1].expand(n, -1, -1), noise)
 def iterate():

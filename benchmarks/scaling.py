@@ -42,8 +42,8 @@ from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_shard, shard_name, write_shard
 from storygan.text.encoder import fit_sentence_encoder
+from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
-from storygan.training.processes import Processes
 from storygan.training.stage_folder import first_start
 from storygan.training.trainer import Experiment, StageTrainer
 

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from storygan.text.embedding_cache import EmbeddingCache
-from storygan.text.minilm import embed
-from storygan.text.minilm_encoder import MiniLMEncoder
+from storygan.text.minilm_encoder import MiniLMEncoder, embed
 
 COMPARED = 2000  # random captions whose neighbours in 128 and in 384 dimensions are compared
 

@@ -50,15 +50,15 @@ from storygan.config import (
 )
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
-from storygan.models import winograd
-from storygan.models.folding import fold
-from storygan.models.memory import keep_memory
+from storygan.models import accelerate as winograd
+from storygan.models.accelerate import tune_malloc
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.noise import Noise
 from storygan.training import steps
 from storygan.training.batches import Batch
+from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
 from storygan.training.networks import frozen
-from storygan.training.processes import Processes
 from storygan.training.stage_folder import first_start
 from storygan.training.trainer import Experiment, StageTrainer
 
@@ -161,7 +161,7 @@ class Bench:
         start = first_start(self.config)
         self.reconstruction, self.trainer = (StageTrainer(self.experiment, n, start) for n in range(len(STAGES)))
         self.batch = self.load()
-        self.drawing = fold(self.trainer.model)
+        self.drawing = fuse_batch_norm(self.trainer.model)
         self.noise = Noise.draw(B, self.config.model, torch.Generator().manual_seed(0))
 
     def load(self) -> Batch:
@@ -182,7 +182,7 @@ class Bench:
             t.optimizers[name].step()
 
     def draw(self, n: int) -> object:
-        keep_memory()  # as `storygan generate` does; no row of training comes after these
+        tune_malloc()  # as `storygan generate` does; no row of training comes after these
         S = self.experiment.S[:1].expand(n, -1, -1)
         noise = Noise.draw(n, self.config.model, torch.Generator().manual_seed(0))
         return self.drawing.draw(S, noise)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = (("constraints-hashed.txt", "constraints-cuda-hashed.txt"), ("constraints-render-hashed.txt",))
 """Files of one environment: pip-audit takes no two versions of a package at once."""
 SERVICES = ("pypi", "osv")  # `pip-audit --vulnerability-service`
-MOST = 300  # seconds for each call of a program
+MAX = 300  # seconds for each call of a program
 
 
 def main() -> int:
@@ -51,7 +51,7 @@ def looked_up(python: str, service: str) -> list[dict[str, Any]]:
 def said(python: str, *module: str) -> str:
     """What a module says on stdout; nothing where it takes too long. Of why it fails, the last line is shown."""
     try:
-        done = subprocess.run([python, "-m", *module], capture_output=True, text=True, timeout=MOST, check=False)
+        done = subprocess.run([python, "-m", *module], capture_output=True, text=True, timeout=MAX, check=False)
         if done.returncode and done.stderr.strip():
             print(f"audit: {done.stderr.strip().splitlines()[-1][:200]}")
         return done.stdout

@@ -16,7 +16,7 @@ OUTSIDE = re.compile(r"\[([^]]+)\]\(\.\./([^)#]+)[^)]*\)")
 
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
-    """Add `cards/NAME.md` for every model and recognizer that ships, and their pictures."""
+    """Add `cards/NAME.md` for every model and classifier that ships, and their pictures."""
     for card in sorted(WEIGHTS.glob("*/README.md")):
         text = FRONT_MATTER.sub("", card.read_text())
         files.append(File.generated(config, f"cards/{card.parent.name}.md", content=text))

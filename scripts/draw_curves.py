@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from storygan.compare.curves import draw_curves, read_curves
-from storygan.training.metrics_file import METRICS
+from storygan.compare.page import draw_curves, read_curves
+from storygan.training.run_folder import METRICS
 
 
 def main(out: str, *runs: str) -> None:

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 MEMORY = 8 * 2**30  # bytes of address space; PyTorch and PyArrow take 3 of them
 FORK = multiprocessing.get_context("fork")
 SLOWEST = 30  # seconds a content may take
-MOST_EXAMPLES, MOST_BYTES = 50, 20_000  # to start from, and of each but the first: all are read before the clock
+MAX_EXAMPLES, MAX_BYTES = 50, 20_000  # to start from, and of each but the first: all are read before the clock
 PACKAGES = ["storygan", "yaml"]  # whose branches guide, and those of
 MODULES = ["json.decoder", "numpy.lib._format_impl", "pickle", "torch._weights_only_unpickler", "zipfile", "PIL.Image"]
 MODULES += [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")]
@@ -157,8 +157,8 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
             (folder / "last").unlink()
             return
         sound = next(examples)
-        small = [content for content in examples if len(content) <= MOST_BYTES]
-        for n, content in enumerate([sound, *small[:: len(small) // MOST_EXAMPLES + 1]]):
+        small = [content for content in examples if len(content) <= MAX_BYTES]
+        for n, content in enumerate([sound, *small[:: len(small) // MAX_EXAMPLES + 1]]):
             (Path(corpus) / f"{n:05d}").write_bytes(content)
         options = [f"-max_total_time={seconds}", "-rss_limit_mb=0", "-max_len=40000000", f"-timeout={4 * SLOWEST}"]
         options += [f"-artifact_prefix={folder}/", "-print_final_stats=1", corpus]

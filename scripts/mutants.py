@@ -173,7 +173,7 @@ MUTANTS = [
         ("D: relativistic, real and fake swapped", "real_loss(real - one)", "real_loss(one - real)"),
     ),
     *group(
-        "training/adversarial_ratio.py",
+        "training/networks.py",
         STEPS + "the_adversarial_ratio_balances_the_gradients_by_the_frames",
         ("adversarial ratio turned round", "self.norms[0] / self.norms[1]", "self.norms[1] / self.norms[0]"),
     ),

@@ -8,8 +8,8 @@ import json
 import re
 from pathlib import Path
 
-from storygan.evaluation.rows import ROWS
-from storygan.models.card import results_table
+from storygan.evaluation.baselines import ROWS
+from storygan.models.model_card import results_table
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLE = re.compile(r"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?")

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from storygan.models.card import add_metadata
+from storygan.models.model_card import add_metadata
 from storygan.models.model_folder import SHIPPED
 from storygan.models.storygan import StoryGAN
 

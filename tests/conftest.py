@@ -17,8 +17,8 @@ from tests.faults.tally import pytest_sessionfinish, pytest_terminal_summary  # 
 from storygan.data.clevr.blender import render_python
 from storygan.data.images import encode_png
 from storygan.data.schema import Story, shard_name, write_shard
+from storygan.errors import StoryganError
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
-from storygan.types import StoryganError
 
 settings.register_profile("storygan", deadline=None)  # a machine at work is not a failure
 settings.load_profile("storygan")

@@ -19,7 +19,7 @@ from storygan.config import (
     StageConfig,
     TrainConfig,
 )
-from storygan.types import UsageError
+from storygan.errors import UsageError
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 QUICKSTART = next(path for path in CONFIGS if path.stem == "quickstart")

@@ -51,8 +51,8 @@ COMMANDS = [
     ["generate", *STORY, "--model", "one/model", "--threads", "2", "--out", "trained.gif"],
     ["edit", "sentence", *STORY, "--at", "2", "--to", STORY[0], "--out", "edited.png", "--json"],
     ["evaluate", "--model", "two/model", "--data", "sample", "--stories", "8", "--seed", "3", "--json"],
-    ["train-recognizer", "--data", "sample", "--out", "recognizer", "--epochs", "1"],
-    ["check-recognizer", "--recognizer", "recognizer", "--data", "sample", "--json"],
+    ["train-classifier", "--data", "sample", "--out", "classifier", "--epochs", "1"],
+    ["check-classifier", "--classifier", "classifier", "--data", "sample", "--json"],
     [*COMPARE, "--out", "compared"],
     ["export", "one/model", "--onnx", "--out", "story.onnx"],
 ]

@@ -18,13 +18,13 @@ from torch import nn
 from storygan import export
 from storygan.cli import main
 from storygan.config import VARIANTS, ModelConfig, NoiseDistribution, Variant
+from storygan.errors import StoryganError, UsageError
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import LABELS
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import DIM
 from storygan.text.minilm_encoder import MiniLMEncoder
-from storygan.types import StoryganError, UsageError
 
 EXAMPLE = Path(__file__).parents[1] / "examples/draw_onnx.py"
 STORY = [

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from storygan.files import whole_file, write_whole
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
+from storygan.files import atomic_open, atomic_write
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    write_whole(path, "old")
-    with whole_file(path) as file:
+    atomic_write(path, "old")
+    with atomic_open(path) as file:
         file.write(b"new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -22,10 +22,10 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    write_whole(path, b"old")
+    atomic_write(path, b"old")
 
     def fill() -> None:
-        with whole_file(path) as file:
+        with atomic_open(path) as file:
             file.write(b"half of the n")
             raise KeyboardInterrupt
 
@@ -37,4 +37,4 @@ def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
 
 def test_what_the_system_says_is_one_line_with_the_name(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match=r"nowhere/x cannot be written: No such file or directory"):
-        write_whole(tmp_path / "nowhere" / "x", "")
+        atomic_write(tmp_path / "nowhere" / "x", "")

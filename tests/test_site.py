@@ -19,7 +19,7 @@ from tests.demo.browser import CHROMIUM
 from tests.test_readme import README, ROOT, parse
 
 from storygan.cli import commands as cli
-from storygan.models.card import add_metadata
+from storygan.models.model_card import add_metadata
 from storygan.models.model_folder import shipped_models
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))

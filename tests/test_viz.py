@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from storygan import viz
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
 

@@ -8,8 +8,8 @@ __version__ = "0.1.0"
 __all__ = ["StoryGAN", "StoryganError", "__version__"]
 
 if TYPE_CHECKING:
+    from storygan.errors import StoryganError
     from storygan.models.storygan import StoryGAN
-    from storygan.types import StoryganError
 
 
 def __getattr__(name: str) -> object:
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> object:
 
         return StoryGAN
     if name == "StoryganError":
-        from storygan.types import StoryganError
+        from storygan.errors import StoryganError
 
         return StoryganError
     raise AttributeError(f"module 'storygan' has no attribute {name!r}")

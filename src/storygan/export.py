@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from storygan.models.folding import fold
+from storygan.errors import StoryganError, UsageError
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.noise import Noise, on_circle
 from storygan.models.storygan import StoryGAN, to_frames
 from storygan.text.clevr import LABELS, LIMIT
 from storygan.text.encoder import DIM
-from storygan.types import StoryganError, UsageError
 
 INPUTS, OUTPUTS = ("S", "eps_0", "eps", "g_0"), ("X_hat", "frames")
 TOLERANCE = 1e-4
@@ -93,7 +93,7 @@ def write_graph(model: StoryGAN, path: Path) -> None:
     B = torch.export.Dim("B")
     with quiet():
         program = torch.onnx.export(
-            Graph(fold(model)),
+            Graph(fuse_batch_norm(model)),
             tuple(map(torch.from_numpy, random_inputs(model, 2).values())),
             input_names=INPUTS,
             output_names=OUTPUTS,

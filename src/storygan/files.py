@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import yaml
 
-from storygan.types import StoryganError, reason
+from storygan.errors import StoryganError, reason
 
-MOST_TEXT = 16 * 2**20
+MAX_TEXT = 16 * 2**20
 """Bytes of a settings file, which has some hundred; of a story, some thousand."""
-MOST_YAML, DEEPEST = 1_000_000, 20
+MAX_YAML, DEEPEST = 1_000_000, 20
 """Characters of a configuration, and how deep its parts may be nested: ours have 2,000 and 2."""
 
 
 @contextmanager
-def whole_file(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
     """A file to fill. It gets the name `path` when the block ends well, synced to the disk; else nothing of it stays.
 
     Args:
@@ -49,9 +50,9 @@ def whole_file(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
         raise cannot_write(path, error) from error
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def atomic_write(path: Path, content: str | bytes) -> None:
     """Replace a file: the old one or the new one is there at any moment. StoryganError where it cannot be written."""
-    with whole_file(path) as file:
+    with atomic_open(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
@@ -85,7 +86,7 @@ def read_file(path: Path, most: int) -> bytes:
         return file.read()
 
 
-def read_text(path: Path, most: int = MOST_TEXT) -> str:
+def read_text(path: Path, most: int = MAX_TEXT) -> str:
     """The text of a UTF-8 file. OSError and ValueError as `read_file`; ValueError also where it is not UTF-8."""
     return read_file(path, most).decode("utf-8-sig")
 
@@ -105,8 +106,8 @@ def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
         yaml.YAMLError: it is no YAML, or holds what a configuration does not need and a few lines of which can stand
             for terabytes: names for parts (`&x`, `*x`) and deep nesting.
     """
-    if len(text) > MOST_YAML:
-        raise yaml.YAMLError(f"it has {len(text):,} characters: at most {MOST_YAML:,} are read")
+    if len(text) > MAX_YAML:
+        raise yaml.YAMLError(f"it has {len(text):,} characters: at most {MAX_YAML:,} are read")
     depth = 0
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
@@ -132,3 +133,29 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def atomic_folder(out: str | Path) -> Iterator[Path]:
+    """A folder to fill, which gets the name `out` when the block ends well and is removed when it does not,
+    with the parents that it needed.
+
+    StoryganError where `out` exists and is not an empty folder.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoryganError(f"{out} already exists: name a new folder")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    made = [parent for parent in partial.parents if not parent.exists()]
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.replace(out)
+    except OSError as error:
+        raise StoryganError(f"{out} was not written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):  # it has something in it
+                parent.rmdir()

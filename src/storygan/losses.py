@@ -14,19 +14,19 @@ from torch.nn import functional as F
 from storygan.config import GANLoss
 
 
-def _over_story(terms: Tensor) -> Tensor:
+def sum_over_frames(terms: Tensor) -> Tensor:
     """(B, T) or (B, 1) terms -> scalar: summed over the frames, averaged over the stories."""
     return terms.sum(1).mean()
 
 
 def real_loss(logits: Tensor) -> Tensor:
     """`-log D(x)`, for what the discriminator should take for real: (B, T) -> scalar >= 0."""
-    return _over_story(F.softplus(-logits))
+    return sum_over_frames(F.softplus(-logits))
 
 
 def fake_loss(logits: Tensor) -> Tensor:
     """`-log(1 - D(x^))`, for what the discriminator should take for fake: (B, T) -> scalar >= 0."""
-    return _over_story(F.softplus(logits))
+    return sum_over_frames(F.softplus(logits))
 
 
 def discriminator_loss(gan_loss: GANLoss, real: Tensor, *fake: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 from storygan.files import parse_json
 
 KEY = "sha256"
-MOST_HEADER = 10_000_000
+MAX_HEADER = 10_000_000
 """Bytes: a hundred thousand tensors. JSON takes up to thirty times as much memory as text."""
 
 
@@ -43,8 +43,8 @@ def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
     start = 8 + int.from_bytes(content[:8], "little")
     if not 8 < start <= len(content):
         raise ValueError("the file is cut short, or no safetensors file")
-    if start > MOST_HEADER:
-        raise ValueError(f"its header has {start - 8:,} bytes: at most {MOST_HEADER:,} are read")
+    if start > MAX_HEADER:
+        raise ValueError(f"its header has {start - 8:,} bytes: at most {MAX_HEADER:,} are read")
     header = parse_json(content[8:start])
     if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
         raise ValueError("the header is not that of a safetensors file")

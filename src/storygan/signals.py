@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from signal import SIGINT, Signals
 from types import FrameType
-from typing import Any
+from typing import Any, Self
+
+from storygan.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -35,3 +39,54 @@ def first_signal(answer: Callable[[signal.Signals], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class SignalExit(KeyboardInterrupt):
+    """A signal came: that it is. Whatever lets Ctrl-C pass lets it pass."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.name = Signals(number).name
+        self.exit_code = 128 + number
+
+
+def exit_on_signal() -> AbstractContextManager[None]:
+    """Within the block a first signal raises `Ended`, a second one ends the process. Training has its own way
+    (`training.stop`)."""
+    return first_signal(_end)
+
+
+def _end(number: Signals) -> None:
+    raise SignalExit(number)
+
+
+class GracefulShutdown:
+    """Within `with Stop() as stop`, a first signal only sets `stop.signal`; a second one ends the process at once.
+
+    Args:
+        spoken: whether Ctrl-C is answered on stderr.
+    """
+
+    signal: int = 0
+    """Its number; 0: none came."""
+
+    def __init__(self, spoken: bool = True) -> None:
+        self._spoken, self._asked = spoken, first_signal(self._ask)
+
+    def __enter__(self) -> Self:
+        self._asked.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asked.__exit__(None, None, None)
+
+    def _ask(self, number: Signals) -> None:
+        self.signal = number
+        if number == SIGINT and self._spoken:  # not print(): the signal may have come within one
+            os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
+
+
+def shutdown_error(number: int, saved: object, run: object) -> Stopped:
+    """The error that ends the run: by which signal, what is saved, how to go on."""
+    name = Signals(number).name
+    return Stopped(f"stopped by {name}, saved {saved}: go on with --resume {run}", 128 + number)

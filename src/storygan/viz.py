@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from storygan.files import write_whole
-from storygan.types import StoryganError, UsageError, require_whole
+from storygan.errors import StoryganError, UsageError, require_whole
+from storygan.files import atomic_write
 
-MOST_SCALE = 64
-MOST_PIXELS = 2**27
+MAX_SCALE = 64
+MAX_PIXELS = 2**27
 """Of a picture, which takes ten bytes of memory for each while it is drawn and written."""
 GAP = 2
 """White pixels between frames."""
@@ -27,7 +27,7 @@ FONT, LINE, LINES = 12, 15, 4
 def strips(frames: np.ndarray, scale: int = 1) -> np.ndarray:
     """N stories under one another, T frames side by side: (N, T, H, W, 3) -> (h, w, 3), each pixel `scale` large.
 
-    UsageError where that is more than MOST_PIXELS.
+    UsageError where that is more than MAX_PIXELS.
     """
     N, T, H, W, _ = frames.shape
     _require_room(scale * (T * (W + GAP) - GAP), scale * (N * (H + GAP) - GAP))
@@ -53,7 +53,7 @@ class Row:
 def sheet(rows: Sequence[Row], scale: int = 2) -> np.ndarray:
     """Rows of frames of one size under one another, with their words: (h, w, 3). Rows may differ in length.
 
-    UsageError where that is more than MOST_PIXELS.
+    UsageError where that is more than MAX_PIXELS.
     """
     H, W = (scale * size for size in rows[0].frames.shape[1:3])
     font, cell = ImageFont.load_default(FONT), W + FONT
@@ -82,7 +82,7 @@ def lines(text: str, width: int) -> list[str]:
 
 
 def _require_room(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         size = f"{width:,} x {height:,}"
         raise UsageError(f"a picture of {size} pixels: lower --scale, draw fewer, or give --out a folder")
 
@@ -107,7 +107,7 @@ MILLISECONDS = 800
 
 def check_out(out: Path, scale: int = 1) -> None:
     """Raise UsageError where `save_story` would not know what to write, before anything is drawn."""
-    require_whole("--scale", scale, 1, MOST_SCALE)
+    require_whole("--scale", scale, 1, MAX_SCALE)
     if out.suffix.lower() not in KINDS:
         raise UsageError(f"{out}: give a name that ends in .png, .jpg, .webp or .gif, or a folder without an ending")
     if not out.parent.is_dir():
@@ -120,7 +120,7 @@ def save_story(frames: np.ndarray, out: Path, scale: int = 2) -> None:
     one is whole.
 
     Raises:
-        UsageError: on another ending, or a picture of more than MOST_PIXELS.
+        UsageError: on another ending, or a picture of more than MAX_PIXELS.
         StoryganError: where `out` cannot be written.
     """
     _save(lambda: frames, lambda: strips(frames, scale), out, scale)
@@ -141,11 +141,11 @@ def _save(stories: Callable[[], np.ndarray], picture: Callable[[], np.ndarray], 
             out.mkdir(parents=True, exist_ok=True)
             for n, story in enumerate(stories(), 1):
                 for t, frame in enumerate(story, 1):
-                    write_whole(out / f"story-{n}-frame-{t}.png", encode([frame], ".png"))
+                    atomic_write(out / f"story-{n}-frame-{t}.png", encode([frame], ".png"))
         elif out.suffix.lower() == ".gif":
             moments = [strips(frames[:, None], scale) for frames in stories().swapaxes(0, 1)]
-            write_whole(out, encode(moments, ".gif", duration=MILLISECONDS, loop=0))
+            atomic_write(out, encode(moments, ".gif", duration=MILLISECONDS, loop=0))
         else:
-            write_whole(out, encode([picture()], out.suffix))
+            atomic_write(out, encode([picture()], out.suffix))
     except (OSError, ValueError) as error:  # the second: more pixels than the format has numbers for
         raise StoryganError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error

@@ -13,15 +13,15 @@ from filelock import FileLock
 from tests.tiny_run import ITERATIONS, TINY
 
 from storygan.cli import main
-from storygan.cli.signals import Ended
-from storygan.cli.training import read_contenders
-from storygan.compare import turns
-from storygan.compare.differences import differences
+from storygan.cli.train import read_contenders
+from storygan.compare import round_robin as turns
+from storygan.compare.result import differences
 from storygan.config import DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
-from storygan.evaluation import lines
+from storygan.evaluation import measure as lines
 from storygan.evaluation.measure import measure
+from storygan.signals import SignalExit
 from storygan.training.loop import train
 
 Output = pytest.CaptureFixture[str]
@@ -51,7 +51,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     def killed_in_the_third_turn(config: TrainConfig, resume: bool, until: int) -> Path | None:
         folder = train(config, resume, until=until)
         if calls.append(until) or len(calls) == 3:
-            raise Ended(signal.SIGINT)
+            raise SignalExit(signal.SIGINT)
         return folder
 
     monkeypatch.setattr(lines, "installed", dict)  # the networks of KID and FID have tests of their own
@@ -95,7 +95,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
         (("--shown", "0"), 2, "1 story or more"),
         (("--model.T", "5"), 2, "model.T is 5"),
         (("--split", "validation"), 1, "validation"),
-        (("--recognizer", "nowhere"), 1, "nowhere"),
+        (("--classifier", "nowhere"), 1, "nowhere"),
     ],
 )
 def test_what_cannot_end_well_is_refused_before_it_trains(
@@ -171,11 +171,11 @@ def test_differences_are_paired(sample: Path) -> None:
     drawn = {"storygan": real, "svc": worse, "svfn": real}
     read = measure(six, sample, drawn, seed=0).read
     found = differences({name: read[name] for name in drawn}, seed=0)
-    difference = found["svc"]["object_there"]
+    difference = found["svc"]["object_recall"]
     assert difference is not None
     assert difference.mean == pytest.approx(3 / 24)
     assert 0 < difference.low <= difference.mean <= difference.high < 1
     assert (found["svc"]["label_micro_f1"] or difference).mean > 0
-    same = found["svfn"]["object_there"]
+    same = found["svfn"]["object_recall"]
     assert same is not None
     assert np.allclose([same.low, same.mean, same.high], 0)

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storygan.compare.curves import POINTS, draw_curves, read_curves, thin
-from storygan.compare.differences import verdict
-from storygan.compare.page import make_page
-from storygan.compare.result import Comparison, Trained
+from storygan.compare.page import POINTS, draw_curves, make_page, read_curves, thin
+from storygan.compare.result import Comparison, Trained, verdict
 from storygan.evaluation.bootstrap import Estimate
 
 STORIES = [[f"sentence {t} of <story> {n}" for t in range(4)] for n in range(3)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from storygan.compare import turns
-from storygan.compare.turns import Run, Turn, train_in_turns
+from storygan.compare import round_robin as turns
+from storygan.compare.round_robin import Round, Run, train_round_robin
 from storygan.config import (
     GeneratorConfig,
     GeneratorLoss,
@@ -18,7 +18,7 @@ from storygan.config import (
     TrainConfig,
     Variant,
 )
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 
 class FakeTraining:
@@ -78,16 +78,16 @@ def two_runs(out: Path, iterations: int = 25) -> list[Run]:
 
 def test_an_iteration_budget_is_trained_in_turns(training: FakeTraining, tmp_path: Path) -> None:
     runs = two_runs(tmp_path)
-    train_in_turns(runs, minutes=0)
+    train_round_robin(runs, minutes=0)
     assert training.calls == [(v, k) for k in (10, 15, 20, 25) for v in ("storygan", "imagegan")]
     assert [run.seconds for run in runs] == [50, 25]
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     assert len(training.calls) == 8
 
 
 def test_a_minutes_budget_is_the_same_time_for_all(training: FakeTraining, tmp_path: Path) -> None:
     runs = two_runs(tmp_path, iterations=1000)
-    train_in_turns(runs, minutes=1)
+    train_round_robin(runs, minutes=1)
     assert [run.seconds for run in runs] == [60, 60]
     assert [run.iterations for run in runs] == [30, 60]
     ends = [run.turns[0] for run in runs]
@@ -97,7 +97,7 @@ def test_a_minutes_budget_is_the_same_time_for_all(training: FakeTraining, tmp_p
 
 def test_the_last_turn_ends_with_the_budget(training: FakeTraining, tmp_path: Path) -> None:
     runs = two_runs(tmp_path, iterations=1000)
-    train_in_turns(runs, minutes=0.75)
+    train_round_robin(runs, minutes=0.75)
     assert [run.seconds for run in runs] == [44, 45]  # 45 s are 22.5 iterations of 2 s
     assert [run.iterations for run in runs] == [22, 45]
 
@@ -107,16 +107,16 @@ def test_what_a_killed_turn_did_does_not_count(training: FakeTraining, tmp_path:
     training.killed_at = 3  # after its checkpoint, before its time was written down
     iterations = 1000 if minutes else 25
     with pytest.raises(KeyboardInterrupt):
-        train_in_turns(two_runs(tmp_path, iterations), minutes)
+        train_round_robin(two_runs(tmp_path, iterations), minutes)
     runs = two_runs(tmp_path, iterations)
     assert [run.iterations for run in runs] == [10, 10]
-    train_in_turns(runs, minutes)
+    train_round_robin(runs, minutes)
     assert [run.seconds for run in runs] == ([60, 60] if minutes else [50, 25])
     assert [run.iterations for run in runs] == ([30, 60] if minutes else [25, 25])
 
 
 def test_a_stage_that_a_killed_turn_finished_is_done_again(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path)[:1], minutes=0)
+    train_round_robin(two_runs(tmp_path)[:1], minutes=0)
     folders = [tmp_path / "storygan/stages" / name for name in ("1-one", "2-two")]
     for folder in folders:
         folder.mkdir(parents=True)
@@ -129,16 +129,16 @@ def test_a_stage_that_a_killed_turn_finished_is_done_again(training: FakeTrainin
 
 
 def test_a_larger_budget_goes_on(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path, iterations=1000), minutes=0.75)
+    train_round_robin(two_runs(tmp_path, iterations=1000), minutes=0.75)
     runs = two_runs(tmp_path, iterations=1000)
-    train_in_turns(runs, minutes=2)
+    train_round_robin(runs, minutes=2)
     assert [run.seconds for run in runs] == [120, 120]
 
 
 def test_a_run_never_goes_past_its_iterations(training: FakeTraining, tmp_path: Path) -> None:
     """However many minutes there are: a learning rate falls over as many iterations as a stage has."""
     runs = two_runs(tmp_path, iterations=45)
-    train_in_turns(runs, minutes=2)
+    train_round_robin(runs, minutes=2)
     assert [run.iterations for run in runs] == [45, 45]
     assert [run.seconds for run in runs] == [90, 45]
     assert [run.goal(2) for run in runs] == [45, 45]
@@ -146,10 +146,10 @@ def test_a_run_never_goes_past_its_iterations(training: FakeTraining, tmp_path: 
 
 def test_a_budget_that_was_used_up_before_is_an_excess(training: FakeTraining, tmp_path: Path) -> None:
     runs = two_runs(tmp_path, iterations=1000)
-    train_in_turns(runs, minutes=0.75)
+    train_round_robin(runs, minutes=0.75)
     assert not any(run.exceeds(0.75) for run in runs)
     training.rates["storygan"] = 20.0  # the last turn takes longer than foretold
-    train_in_turns(two_runs(tmp_path, iterations=1000), minutes=1)
+    train_round_robin(two_runs(tmp_path, iterations=1000), minutes=1)
     again = two_runs(tmp_path, iterations=1000)
     assert again[0].seconds > 60
     assert [run.exceeds(1) for run in again] == [False, False]
@@ -160,7 +160,7 @@ def test_a_budget_that_was_used_up_before_is_an_excess(training: FakeTraining, t
 def test_the_pace_is_the_median_turns(tmp_path: Path) -> None:
     (run, _) = two_runs(tmp_path)
     assert run.pace == 0
-    run.turns = [Turn(10, 10.0), Turn(20, 30.0), Turn(25, 10.0)]
+    run.turns = [Round(10, 10.0), Round(20, 30.0), Round(25, 10.0)]
     assert run.pace == 2.0
 
 
@@ -169,13 +169,13 @@ def test_an_adversarial_iteration_has_a_generator_that_learns_from_a_discriminat
     run = Run(TrainConfig(run=str(tmp_path / "a"), stages=stages))
     found = {0: 0}
     for done in (10, 15, 18, 25, 30):
-        run.turns = [Turn(done, 10.0)]
+        run.turns = [Round(done, 10.0)]
         found[done] = run.adversarial
     assert found == {0: 0, 10: 0, 15: 0, 18: 3, 25: 10, 30: 10}
 
 
 def test_another_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     (run, _) = two_runs(tmp_path)
     G = GeneratorConfig(betas=(0.9, 0.999), loss=GeneratorLoss(mse=1))
     stages = {**run.config.stages, "one": replace(RECONSTRUCTION, iterations=15, G=G)}
@@ -184,7 +184,7 @@ def test_another_configuration_is_refused(training: FakeTraining, tmp_path: Path
 
 
 def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     (tmp_path / "imagegan/checkpoints/step-00000025.pt").unlink()
     with pytest.raises(StoryganError, match="imagegan has no checkpoint of iteration 25"):
         two_runs(tmp_path)
@@ -194,14 +194,14 @@ def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> N
     "content", ["5", "[", "\xff", "a: &a [*a]", "stages: 5", "iterations: x", "unknown: 1", "[" * 3000]
 )
 def test_a_configuration_that_is_none_is_named(training: FakeTraining, tmp_path: Path, content: str) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     (tmp_path / "storygan/config.yaml").write_bytes(content.encode("latin-1"))
     with pytest.raises(StoryganError, match=r"storygan/config\.yaml is no configuration .* remove .*storygan to begin"):
         two_runs(tmp_path)
 
 
 def test_another_part_of_the_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     (tmp_path / "storygan/config.yaml").write_text("init_from: {x: 1}")
     with pytest.raises(UsageError, match=r"begun with another .*init_from, init_from\.x"):
         two_runs(tmp_path)
@@ -211,7 +211,7 @@ def test_another_part_of_the_configuration_is_refused(training: FakeTraining, tm
     "content", ["5", "[[1]]", "[[25, 0]]", "[[-1, 5]]", '[["a", "b"]]', "[[25, NaN]]", "\xff", "[" * 10**5]
 )
 def test_turns_that_are_none_are_named(training: FakeTraining, tmp_path: Path, content: str) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     (tmp_path / "storygan/turns.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(
         StoryganError, match=r"storygan/turns\.json is no list of turns .* remove .*storygan to begin anew"
@@ -220,6 +220,6 @@ def test_turns_that_are_none_are_named(training: FakeTraining, tmp_path: Path, c
 
 
 def test_a_file_that_is_no_checkpoint_is_passed_over(training: FakeTraining, tmp_path: Path) -> None:
-    train_in_turns(two_runs(tmp_path), minutes=0)
+    train_round_robin(two_runs(tmp_path), minutes=0)
     (tmp_path / "storygan/checkpoints/step-x.pt").touch()
     assert two_runs(tmp_path)[0].iterations == 25

@@ -12,11 +12,11 @@ from storygan.cli import main
 from storygan.data.add_nuisance import add_nuisance
 from storygan.data.clevr.card import write_card
 from storygan.data.clevr.render import ClevrPlan
-from storygan.data.plan import FILE
+from storygan.data.render_config import FILE
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, label_names, read_shard, write_shard
 from storygan.data.toon.render import render_toon
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 
 def strip(folder: Path, change: Callable[[Story], Story] = lambda story: story) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from storygan.data.check import check_dataset
 from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, shard_name, story_schema, write_shard
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 NAMES = ("cube", "red")
 T = 3

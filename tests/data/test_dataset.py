@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from storygan.data import dataset as dataset_module
-from storygan.data import frame_map
+from storygan.data import dataset as frame_map
 from storygan.data.dataset import open_split
 from storygan.data.schema import NuisanceColumns, Story, shard_name, write_shard
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 NAMES = ("cube", "red")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from storygan.data.folders import new_folder
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
+from storygan.files import atomic_folder
 
 
 def test_it_appears_when_the_block_ends(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "a" / "out") as folder:
+    with atomic_folder(tmp_path / "a" / "out") as folder:
         (folder / "x").write_text("1")
         assert not (tmp_path / "a" / "out").exists()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
@@ -22,14 +22,14 @@ def test_an_empty_folder_may_be_there_and_what_a_killed_process_left(tmp_path: P
     (tmp_path / "out").mkdir()
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "old").touch()
-    with new_folder(tmp_path / "out") as folder:
+    with atomic_folder(tmp_path / "out") as folder:
         (folder / "x").touch()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
 
 
 def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
     def fill() -> None:
-        with new_folder(tmp_path / "a" / "b" / "out") as folder:
+        with atomic_folder(tmp_path / "a" / "b" / "out") as folder:
             (folder / "x").touch()
             raise KeyboardInterrupt
 
@@ -39,7 +39,7 @@ def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_disk_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(StoryganError, match=r"out was not written: .*No space left"), new_folder(tmp_path / "out"):
+    with pytest.raises(StoryganError, match=r"out was not written: .*No space left"), atomic_folder(tmp_path / "out"):
         raise OSError(28, "No space left on device")
 
 
@@ -48,6 +48,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("mine")
     for name in ("file", "full"):
-        with pytest.raises(StoryganError, match="already exists"), new_folder(tmp_path / name):
+        with pytest.raises(StoryganError, match="already exists"), atomic_folder(tmp_path / name):
             pass
     assert (tmp_path / "full" / "x").read_text() == "mine"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storygan.data.restricted_pickle import load_npy, load_pickle
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 
 def reload(value: Any, protocol: int) -> Any:

@@ -10,8 +10,8 @@ from storygan.data.check import check_dataset
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import read_stories
+from storygan.errors import StoryganError
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
-from storygan.types import StoryganError
 
 
 def test_it_is_small_and_sound(tmp_path: Path) -> None:

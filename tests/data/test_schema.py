@@ -25,7 +25,7 @@ from storygan.data.schema import (
     splits,
     write_shard,
 )
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 NAMES = ("cube", "red", "metal")
 

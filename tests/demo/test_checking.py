@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.demo.conftest import STORY
 
-from storygan.demo.checking import MAX_CHARACTERS, MAX_SHOWN, check_story, grammar_of, text_of_file, whole_number
+from storygan.demo.story_input import MAX_CHARACTERS, MAX_SHOWN, check_story, grammar_of, text_of_file, whole_number
+from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import parse_sentence
-from storygan.types import UsageError
 
 
 def test_a_good_story_has_no_problem() -> None:

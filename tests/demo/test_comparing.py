@@ -7,7 +7,7 @@ import pytest
 from tests.demo.conftest import STORY
 
 from storygan import editing
-from storygan.demo.comparing import compare, in_words, numbered
+from storygan.demo.html import compare, in_words, numbered
 from storygan.models.storygan import StoryGAN
 
 NEW = "large purple metal cube at (-0.4, 0.9)"

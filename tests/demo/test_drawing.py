@@ -5,9 +5,9 @@ import pytest
 from tests.demo.conftest import STORY
 
 from storygan import editing
-from storygan.demo.drawing import UNDOS, draw
+from storygan.demo.history import UNDOS, draw
+from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError
 
 
 def test_drawings_are_those_of_generate(model: StoryGAN) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from storygan.demo.checking import check_story
 from storygan.demo.examples import EXAMPLES, example, one_more, surprise
-from storygan.demo.floor import in_the_way, things_of
+from storygan.demo.floor_plan import in_the_way, things_of
+from storygan.demo.story_input import check_story
 from storygan.text.clevr import parse_sentence
 
 GRAMMARS = {"clevr": parse_sentence, "sentence": None}

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from tests.demo.conftest import STORY
 
-from storygan.demo.comic import BOX, PAGE, comic_page
-from storygan.demo.files import SCALE, keep_newest, write_files
+from storygan.demo.downloads import BOX, PAGE, SCALE, comic_page, keep_newest, write_files
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.demo.conftest import STORY
 
-from storygan.data.clevr.camera import Camera
-from storygan.demo.floor import UNIT, draw_plan, from_plan, place, take_back, things_of, to_plan
+from storygan.data.clevr.geometry import Camera
+from storygan.demo.floor_plan import UNIT, draw_plan, from_plan, place, take_back, things_of, to_plan
 from storygan.text.clevr import ClevrObject, parse_sentence
 
 CUBE = ClevrObject("cube", "red", "rubber", "large", 0.0, 0.0)

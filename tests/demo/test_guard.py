@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from storygan.demo.checking import sentences_of
-from storygan.demo.floor import draw_plan
-from storygan.demo.guard import HEADERS, UNREADABLE, Guard, Message, Send, blame
-from storygan.demo.models import Models
+from storygan.demo.floor_plan import draw_plan
+from storygan.demo.security import HEADERS, UNREADABLE, Guard, Message, Send, blame
+from storygan.demo.server import Models
+from storygan.demo.story_input import sentences_of
 
 POST = {"type": "http", "method": "POST", "path": "/x\n\ud800", "headers": []}
 START = {"type": "http.response.start", "status": 500}

@@ -111,11 +111,11 @@ def test_no_hostile_request_fails_the_server(client: httpx.Client, address: str)
         suppress_health_check=list(HealthCheck),
     )
     @given(requests(routes, client.get("/config").json()))
-    def ask(asked: Hostile) -> None:
+    def sample_locations(asked: Hostile) -> None:
         statuses[judged(client, asked)[0]] += 1
 
     start = time.monotonic()
-    ask()
+    sample_locations()
     print(f"{statuses.total()} requests of {len(routes)} routes in {time.monotonic() - start:.0f} s: {dict(statuses)}")
     assert statuses[200] > REQUESTS / 20, "hardly any was understood"
     assert statuses[400] + statuses[422] > REQUESTS / 20, "hardly any was hostile"

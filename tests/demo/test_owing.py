@@ -9,8 +9,8 @@ from tests.demo.conftest import STORY
 
 from storygan import editing
 from storygan.config import VARIANTS, ModelConfig, Variant
-from storygan.demo.owing import owing_html, shares
-from storygan.editing.influences import NO_STORY, OTHER_NOISE
+from storygan.demo.html import owing_html, shares
+from storygan.editing.attribution import NO_STORY, OTHER_NOISE
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 
@@ -20,7 +20,7 @@ def explained(variant: Variant) -> tuple[editing.Drawing, editing.Influence, np.
     model = StoryGAN(ModelConfig(variant, noise_dim=10), ClevrEncoder()).eval()
     drawing = editing.draw(model, STORY, seed=7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("storygan.editing.influences.DRAWS", 1)
+        patch.setattr("storygan.editing.attribution.DRAWS", 1)
         return drawing, editing.influence(model, drawing), editing.gist_grid(model, drawing)
 
 

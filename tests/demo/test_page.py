@@ -15,7 +15,7 @@ from tests.demo.browser import CHROMIUM, SCREENSHOTS, chromium, illegible, is_lo
 from tests.demo.conftest import STORY
 
 from storygan.config import ModelConfig
-from storygan.demo.comic import PAGE
+from storygan.demo.downloads import PAGE
 from storygan.demo.server import running
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
@@ -405,7 +405,7 @@ def test_each_file_is_saved_and_the_story_given_back(visit: Callable[..., Any], 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_progress_is_seen(visit: Callable[..., Any], width: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from storygan.demo.page import starting
+    from storygan.demo.page import generate as starting
 
     go_on, plain = threading.Event(), starting.draw
 
@@ -432,7 +432,7 @@ def test_progress_is_seen(visit: Callable[..., Any], width: str, monkeypatch: py
 
 
 def test_typing_does_not_wait_for_anyones_drawing(visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from storygan.demo.page import starting
+    from storygan.demo.page import generate as starting
 
     go_on, plain = threading.Event(), starting.draw
 

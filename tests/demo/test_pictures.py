@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 from tests.demo.conftest import STORY
 
-from storygan.demo.checking import check_story
-from storygan.demo.drawing import draw
-from storygan.demo.pictures import check_html, problem_html, rows_html, sheet_html
+from storygan.demo.history import draw
+from storygan.demo.html import check_html, problem_html, rows_html, sheet_html
+from storygan.demo.story_input import check_story
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import parse_sentence
 from storygan.viz import Row

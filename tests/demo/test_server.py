@@ -8,12 +8,11 @@ import pytest
 from tests.demo.serving import OPEN, serving
 
 from storygan.cli import main
-from storygan.demo.models import load_models
-from storygan.demo.server import MOST_EMBEDDINGS, free_port, running
+from storygan.demo.server import MAX_EMBEDDINGS, free_port, load_models, running
+from storygan.errors import StoryganError, UsageError
 from storygan.models.storygan import StoryGAN
 from storygan.text import embedding_cache
 from storygan.text.minilm_encoder import MiniLMEncoder
-from storygan.types import StoryganError, UsageError
 
 
 def test_shipped_models_are_offered_by_name() -> None:
@@ -47,9 +46,9 @@ def test_no_sentence_of_a_visitor_is_written_to_the_disk(tmp_path: Path, monkeyp
     with pytest.raises(StoryganError), running(["nothing"], "127.0.0.1", 0):
         pass
     cache = embedding_cache.EmbeddingCache("one")
-    for n in range(MOST_EMBEDDINGS + 9):
+    for n in range(MAX_EMBEDDINGS + 9):
         cache.put({str(n): np.ones(384, np.float16)})
-    assert len(embedding_cache.MEMORY) == MOST_EMBEDDINGS
+    assert len(embedding_cache.MEMORY) == MAX_EMBEDDINGS
     assert list(tmp_path.iterdir()) == []
 
 

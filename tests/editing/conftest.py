@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from storygan.config import VARIANTS, ModelConfig, Variant
-from storygan.models.folding import fold
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 
@@ -26,7 +26,9 @@ def random_model(variant: Variant) -> StoryGAN:
     return model
 
 
-MODELS = {variant: fold(random_model(variant)) for variant in VARIANTS}  # as the command line draws, and faster
+MODELS = {
+    variant: fuse_batch_norm(random_model(variant)) for variant in VARIANTS
+}  # as the command line draws, and faster
 
 
 @pytest.fixture(params=VARIANTS)
@@ -49,4 +51,4 @@ def story() -> list[str]:
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of other noise in `influence`, for speed."""
-    monkeypatch.setattr("storygan.editing.influences.DRAWS", 2)
+    monkeypatch.setattr("storygan.editing.attribution.DRAWS", 2)

@@ -7,9 +7,9 @@ from tests.editing.conftest import random_model
 
 from storygan import editing
 from storygan.config import VARIANTS, Variant
-from storygan.editing.drawing import draw_anew
+from storygan.editing.output import draw_anew
+from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError
 
 
 def test_it_is_what_generate_draws(model: StoryGAN, story: list[str]) -> None:
@@ -40,7 +40,7 @@ def test_one_of_several(model: StoryGAN, story: list[str]) -> None:
 
 
 def test_more_than_a_batch(storygan: StoryGAN, story: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storygan.models.batches.FRAMES", 8)
+    monkeypatch.setattr("storygan.models.storygan.FRAMES", 8)
     drawing = editing.draw(storygan, story, samples=3)
     assert len(drawing) == 3
     last = editing.redraw(storygan, drawing, keep=[1, 2, 3], seed=1)

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from storygan import editing
-from storygan.editing.drawing import tell
 from storygan.editing.edits import slerp
+from storygan.editing.output import tell
+from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN, to_uint8
-from storygan.types import UsageError
 
 NEW = "large purple metal cube at (-0.4, 0.9)"
 

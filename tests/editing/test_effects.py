@@ -8,7 +8,7 @@ import pytest
 from storygan import editing
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.sample import write_sample
-from storygan.types import UsageError
+from storygan.errors import UsageError
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_maps_say_where(storygan: StoryGAN, story: list[str]) -> None:
     drawing = editing.draw(storygan, story, seed=7)
     S = drawing.S.clone()
     S[:, 1] = 0
-    silent = editing.drawing.tell(storygan, drawing.story, S, drawing.S_0, drawing.noise)
+    silent = editing.output.tell(storygan, drawing.story, S, drawing.S_0, drawing.noise)
     expected = np.abs(silent.frames.astype(int) - drawing.frames).mean((0, 4))
     assert np.abs(found_in("storygan").maps[1] - expected).max() <= 1  # rounding may differ by a level
 

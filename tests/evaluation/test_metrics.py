@@ -6,14 +6,14 @@ import numpy as np
 
 from storygan.evaluation import metrics
 from storygan.evaluation.bootstrap import PerStory
-from storygan.evaluation.lines import label_metrics
-from storygan.evaluation.metrics import Seen
+from storygan.evaluation.measure import label_metrics
+from storygan.evaluation.metrics import ObjectPredictions
 
 
-def perfect(N: int = 2, T: int = 3) -> Seen:
+def perfect(N: int = 2, T: int = 3) -> ObjectPredictions:
     """Every object there and right, in all frames; nothing extra."""
     told = np.zeros((N, T, T, 4), np.int8)
-    return Seen(np.ones((N, T, T), bool), told, np.ones((N, T, T, 4), bool), np.zeros((N, T), int))
+    return ObjectPredictions(np.ones((N, T, T), bool), told, np.ones((N, T, T, 4), bool), np.zeros((N, T), int))
 
 
 def value(metric: PerStory) -> list[float]:
@@ -22,7 +22,12 @@ def value(metric: PerStory) -> list[float]:
 
 def test_perfect_readings_score_one() -> None:
     seen = perfect()
-    for metric in (metrics.object_accuracy, metrics.story_consistency, metrics.nothing_extra, metrics.object_there):
+    for metric in (
+        metrics.object_accuracy,
+        metrics.story_consistency,
+        metrics.no_false_positives,
+        metrics.object_recall,
+    ):
         assert value(metric(seen)) == [1, 1]
 
 
@@ -33,7 +38,7 @@ def test_object_accuracy_is_of_each_frames_own_object() -> None:
     assert value(metrics.story_consistency(seen)) == [2 / 3, 1]
     seen.right[1, 1, 1, 2] = False  # the new object of frame 2 has another material
     assert value(metrics.object_accuracy(seen)) == [1, 2 / 3]
-    assert value(metrics.object_there(seen)) == [1, 1]
+    assert value(metrics.object_recall(seen)) == [1, 1]
     attributes = {name: value(metric) for name, metric in metrics.attribute_accuracy(seen).items()}
     assert attributes.pop("material_accuracy") == [1, 2 / 3]
     assert set(map(tuple, attributes.values())) == {(1, 1)}
@@ -68,7 +73,7 @@ def test_an_object_that_is_not_there_has_no_right_attribute() -> None:
 def test_nothing_extra_counts_frames() -> None:
     seen = perfect()
     seen.extra[1, :2] = 1
-    assert value(metrics.nothing_extra(seen)) == [1, 1 / 3]
+    assert value(metrics.no_false_positives(seen)) == [1, 1 / 3]
 
 
 def test_labels() -> None:
@@ -76,7 +81,7 @@ def test_labels() -> None:
     found = np.array([[[1, 0, 1], [1, 0, 0]]], bool)
     assert value(metrics.label_exact_match(found, labels)) == [0.5]
     assert value(metrics.label_micro_f1(found, labels)) == [2 * 2 / (3 + 3)]
-    assert value(metrics.label_kept(found, labels)) == [0]
+    assert value(metrics.label_consistency(found, labels)) == [0]
 
 
 def test_groups_of_labels_are_measured_on_their_own() -> None:
@@ -87,11 +92,11 @@ def test_groups_of_labels_are_measured_on_their_own() -> None:
     assert values == {
         "label_exact_match": 0,
         "label_micro_f1": 2 * 4 / (5 + 5),
-        "label_kept": 0,
+        "label_consistency": 0,
         "label_exact_match_who": 0.5,
         "label_micro_f1_who": 2 * 1 / (1 + 2),
-        "label_kept_who": 0,
+        "label_consistency_who": 0,
         "label_exact_match_place": 1,
         "label_micro_f1_place": 1,
-        "label_kept_place": 1,
+        "label_consistency_place": 1,
     }

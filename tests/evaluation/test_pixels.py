@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from storygan.evaluation.pixels import pixel_metrics
+from storygan.evaluation.metrics import pixel_metrics
 
 
 @pytest.fixture(scope="module")

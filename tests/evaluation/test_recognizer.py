@@ -1,4 +1,4 @@
-"""The recognizer: saved and loaded, asked about places, trained."""
+"""The classifier: saved and loaded, asked about places, trained."""
 
 from __future__ import annotations
 
@@ -11,35 +11,49 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, StageConfig, TrainConfig
-from storygan.data.clevr.places import in_picture
+from storygan.data.clevr.locations import in_picture
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.data.toon.render import render_toon
-from storygan.evaluation.accuracy import check_recognizer
-from storygan.evaluation.frame_content import FrameContent, Targets, augment, blemish, move
-from storygan.evaluation.lessons import find_judge, lessons
-from storygan.evaluation.train_recognizer import train_recognizer
+from storygan.errors import StoryganError, UsageError
+from storygan.evaluation.labelled_frames import (
+    FrameContent,
+    Targets,
+    augment,
+    blemish,
+    find_classifier,
+    labelled_frames,
+    move,
+)
+from storygan.evaluation.train_classifier import check_classifier, train_classifier
+from storygan.models.attribute_classifier import (
+    FEATURES,
+    SHIPPED,
+    WEIGHTS,
+    AttributeClassifier,
+    at_places,
+    read,
+    turn_loss,
+)
 from storygan.models.model_folder import shipped_models
-from storygan.models.recognizer import FEATURES, SHIPPED, WEIGHTS, Recognizer, at_places, read, turn_loss
 from storygan.text.clevr import LABELS
 from storygan.training.loop import train
-from storygan.types import StoryganError, UsageError
 
 
-def test_what_it_says_of_frames(recognizer: Recognizer, stories: StoryDataset) -> None:
+def test_what_it_says_of_frames(classifier: AttributeClassifier, stories: StoryDataset) -> None:
     frames = stories.batch([0]).reshape(-1, 64, 64, 3)
-    maps, labels, features = recognizer.look(frames)
+    maps, labels, features = classifier.look(frames)
     assert maps.shape == (4, 16, 32, 32)
     assert labels.shape == (4, len(LABELS))
     assert features.shape == (4, FEATURES)
     larger = frames.repeat(2, 1).repeat(2, 2)
-    assert np.abs(recognizer.look(larger)[1] - labels).mean() < 0.1, "frames of another size are brought to 64"
+    assert np.abs(classifier.look(larger)[1] - labels).mean() < 0.1, "frames of another size are brought to 64"
 
 
-def test_a_frame_is_read_alike_in_any_batch(recognizer: Recognizer, stories: StoryDataset) -> None:
+def test_a_frame_is_read_alike_in_any_batch(classifier: AttributeClassifier, stories: StoryDataset) -> None:
     frames = stories.batch(range(3)).reshape(-1, 64, 64, 3)
-    together, alone = recognizer.look(frames)[0], recognizer.look(frames[5:6])[0]
-    assert torch.allclose(together[5:6], alone, atol=1e-4)
+    sync_errors, alone = classifier.look(frames)[0], classifier.look(frames[5:6])[0]
+    assert torch.allclose(sync_errors[5:6], alone, atol=1e-4)
 
 
 def test_logits_at_places_are_those_of_the_map_there() -> None:
@@ -49,54 +63,54 @@ def test_logits_at_places_are_those_of_the_map_there() -> None:
     assert at_places(maps, places)[0].tolist() == pytest.approx(np.array([[15.5, 7.5], [3, 7]]))
 
 
-def test_saved_and_loaded(recognizer: Recognizer, stories: StoryDataset, tmp_path: Path) -> None:
-    again = Recognizer.load(recognizer.save(tmp_path / "again"))
-    assert (again.labels, again.about) == (recognizer.labels, recognizer.about)
+def test_saved_and_loaded(classifier: AttributeClassifier, stories: StoryDataset, tmp_path: Path) -> None:
+    again = AttributeClassifier.load(classifier.save(tmp_path / "again"))
+    assert (again.labels, again.about) == (classifier.labels, classifier.about)
     frames = stories.batch([1])[0]
-    assert torch.equal(again.look(frames)[0], recognizer.look(frames)[0])
+    assert torch.equal(again.look(frames)[0], classifier.look(frames)[0])
 
 
-def test_broken_folders_are_named(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_broken_folders_are_named(classifier: AttributeClassifier, tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="nothing-here"):
-        Recognizer.load(tmp_path / "nothing-here")
-    folder = recognizer.save(tmp_path / "torn")
+        AttributeClassifier.load(tmp_path / "nothing-here")
+    folder = classifier.save(tmp_path / "torn")
     whole = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StoryganError, match="torn"):
-        Recognizer.load(folder)
+        AttributeClassifier.load(folder)
     (folder / WEIGHTS).write_bytes(whole)
     state = load_file(folder / WEIGHTS)
     state.pop("label_head.weight")
     save_file(state, folder / WEIGHTS)
     with pytest.raises(StoryganError, match=r"label_head\.weight"):
-        Recognizer.load(folder)
+        AttributeClassifier.load(folder)
 
 
-@pytest.mark.parametrize("folder", sorted(SHIPPED.parent.glob("recognizer-*")), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", sorted(SHIPPED.parent.glob("classifier-*")), ids=lambda folder: folder.name)
 def test_shipped_ones_are_small_and_are_no_models_to_draw_with(folder: Path) -> None:
     assert folder.name not in shipped_models()
     files = {file.name: file.stat().st_size for file in folder.iterdir()}
-    assert set(files) == {"README.md", "recognizer.json", "recognizer.safetensors"}
+    assert set(files) == {"README.md", "classifier.json", "classifier.safetensors"}
     assert sum(files.values()) < 1_000_000
-    assert json.loads((folder / "recognizer.json").read_text())["about"]["split"] == "train"
+    assert json.loads((folder / "classifier.json").read_text())["about"]["split"] == "train"
 
 
 def test_the_judge_is_the_shipped_one_that_knows_the_stories(tiny_dataset: Path, tmp_path: Path) -> None:
     render_toon(tmp_path, train=1, test=4, workers=1)
     data = {"clevr-sv": tiny_dataset, "toon": tmp_path}
-    known = {name: lessons(open_split(folder, "train")) for name, folder in data.items()}
-    assert {name: find_judge(known[name]).about["data"] for name in data} == {name: name for name in data}
-    with pytest.raises(UsageError, match="recognizer-clevr-sv is a recognizer of neither the places nor the labels"):
-        find_judge(known["toon"], SHIPPED)
-    assert find_judge(None).about["data"] == "clevr-sv"
-    accuracy = check_recognizer(None, tmp_path)
+    known = {name: labelled_frames(open_split(folder, "train")) for name, folder in data.items()}
+    assert {name: find_classifier(known[name]).about["data"] for name in data} == {name: name for name in data}
+    with pytest.raises(UsageError, match="classifier-clevr-sv is a classifier of neither the places nor the labels"):
+        find_classifier(known["toon"], SHIPPED)
+    assert find_classifier(None).about["data"] == "clevr-sv"
+    accuracy = check_classifier(None, tmp_path)
     assert accuracy.values["label_micro_f1_place"] > 0.9
     assert accuracy.values["label_micro_f1_character"] > 0.9
 
 
-def test_the_shipped_one_reads_real_frames(recognizer: Recognizer, sample: Path) -> None:
+def test_the_shipped_one_reads_real_frames(classifier: AttributeClassifier, sample: Path) -> None:
     """Of 16 test stories; those of 300 validation stories and of the official sample are in its card."""
-    accuracy = check_recognizer(recognizer, sample)
+    accuracy = check_classifier(classifier, sample)
     for name in ("there", "size", "colour", "material", "empty_place"):
         assert accuracy.values[name] > 0.95, name
     assert accuracy.values["shape"] > 0.88
@@ -133,10 +147,10 @@ def test_augmentation_follows_from_its_seed_alone() -> None:
 
 
 def test_a_little_training_learns(sample: Path) -> None:
-    recognizer = train_recognizer(sample, epochs=4, batch_size=8)
-    assert check_recognizer(recognizer, sample, "train").values["empty_place"] > 0.8
+    classifier = train_classifier(sample, epochs=4, batch_size=8)
+    assert check_classifier(classifier, sample, "train").values["empty_place"] > 0.8
     about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "places": True}
-    assert recognizer.about == about
+    assert classifier.about == about
 
 
 def write(folder: Path, sentences: list[str], labels: list[str] | None, source: Path) -> Path:
@@ -151,28 +165,28 @@ def write(folder: Path, sentences: list[str], labels: list[str] | None, source: 
 
 def test_any_labelled_data_set_has_a_label_classifier(sample: Path, tmp_path: Path) -> None:
     data = write(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo", "Loopy", "Crong"], sample)
-    classifier = train_recognizer(data, epochs=2)
+    classifier = train_classifier(data, epochs=2)
     assert classifier.labels == ("Pororo", "Loopy", "Crong")
     assert not classifier.knows_places
-    values = check_recognizer(classifier, data, "train").values
-    assert set(values) == {"label_exact_match", "label_micro_f1", "label_kept"}
+    values = check_classifier(classifier, data, "train").values
+    assert set(values) == {"label_exact_match", "label_micro_f1", "label_consistency"}
 
 
-def test_what_cannot_be_learned_is_refused(recognizer: Recognizer, sample: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_learned_is_refused(classifier: AttributeClassifier, sample: Path, tmp_path: Path) -> None:
     mute = write(tmp_path / "mute", ["Pororo sings."] * 4, None, sample)
     with pytest.raises(UsageError, match="no labels"):
-        train_recognizer(mute)
+        train_classifier(mute)
     with pytest.raises(UsageError, match="nothing to recognize"):
-        check_recognizer(recognizer, mute, "train")
+        check_classifier(classifier, mute, "train")
     cartoon = write(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo"], sample)
     with pytest.raises(UsageError, match="neither the labels"):
-        check_recognizer(recognizer, cartoon, "train")
+        check_classifier(classifier, cartoon, "train")
     with pytest.raises(UsageError, match="more stories"):
-        train_recognizer(cartoon, batch_size=17)
+        train_classifier(cartoon, batch_size=17)
 
 
-def test_reading_gives_probabilities_and_words(recognizer: Recognizer, stories: StoryDataset) -> None:
-    maps, _, _ = recognizer.look(stories.batch([0])[0])
+def test_reading_gives_probabilities_and_words(classifier: AttributeClassifier, stories: StoryDataset) -> None:
+    maps, _, _ = classifier.look(stories.batch([0])[0])
     reading = read(maps, np.full((4, 3, 2), 0.5, np.float32))
     assert reading.there.shape == (4, 3)
     assert ((reading.there >= 0) & (reading.there <= 1)).all()
@@ -190,8 +204,8 @@ def test_an_auxiliary_classifier_learns_directions(sample: Path, tmp_path: Path)
     story_idx, last = np.arange(len(dataset)), np.full((len(dataset), 1), dataset.T - 1)
     truth = FrameContent(dataset).targets(story_idx, last, np.random.default_rng(0))
     T, losses = dataset.T, {}
-    trained = Recognizer.load(tmp_path / "stages/1-only/aux_classifier")
-    for name, one in {"trained": trained, "new": Recognizer(LABELS, turns=True).eval()}.items():
+    trained = AttributeClassifier.load(tmp_path / "stages/1-only/aux_classifier")
+    for name, one in {"trained": trained, "new": AttributeClassifier(LABELS, turns=True).eval()}.items():
         maps, *_ = one.look(dataset.frames[:, dataset.T - 1])
         assert maps.shape[1] == 18
         losses[name] = turn_loss(maps, truth.locations[:, :T], truth.direction, truth.has_direction).item()

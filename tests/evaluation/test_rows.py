@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from storygan.data.dataset import StoryDataset
-from storygan.evaluation.rows import MODEL, ROWS, make_pool, mean_image, trivial_row
-from storygan.types import UsageError
+from storygan.errors import UsageError
+from storygan.evaluation.baselines import MODEL, ROWS, make_pool, mean_image, trivial_row
 
 
 def test_what_each_row_shows(stories: StoryDataset) -> None:

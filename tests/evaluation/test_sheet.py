@@ -3,12 +3,16 @@
 import numpy as np
 
 from storygan.evaluation.bootstrap import PerStory
-from storygan.evaluation.sheet import RANKS, ranked, ranked_rows
+from storygan.evaluation.sample_grid import RANKS, ranked, ranked_rows
 
 
 def metrics(accuracy: list[float], consistency: list[float]) -> dict[str, PerStory]:
     weight = np.ones(len(accuracy))
-    values = {"story_consistency": consistency, "object_accuracy": accuracy, "nothing_extra": [9.0] * len(accuracy)}
+    values = {
+        "story_consistency": consistency,
+        "object_accuracy": accuracy,
+        "no_false_positives": [9.0] * len(accuracy),
+    }
     return {name: PerStory(np.array(value), weight) for name, value in values.items()}
 
 

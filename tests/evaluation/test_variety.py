@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from storygan.config import ModelConfig
-from storygan.evaluation import variety
+from storygan.evaluation import metrics as variety
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN
 

@@ -21,6 +21,7 @@ from storygan import seal
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
 from storygan.data.schema import label_names, read_shard, shard_name, write_shard
+from storygan.errors import StoryganError
 from storygan.models.model_folder import SHIPPED, shipped_models
 from storygan.models.storygan import StoryGAN
 from storygan.text import embedding_cache
@@ -29,7 +30,6 @@ from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.text.encoder import load_sentence_encoder
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, newest_checkpoint, save_checkpoint
-from storygan.types import StoryganError
 
 FLIPS, CUTS = 150, 25
 """Random ones, of each kind of file."""

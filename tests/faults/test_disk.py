@@ -16,10 +16,10 @@ from tests.tiny_run import new_run, one_stage
 
 from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
+from storygan.errors import StoryganError
 from storygan.text import embedding_cache
 from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.training.checkpoint import newest_checkpoint
-from storygan.types import StoryganError
 from storygan.viz import save_story
 
 

@@ -36,11 +36,11 @@ from tests.fuzz.mutate import grafted, nested
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from storygan.cli.drawing import read_story
+from storygan.cli.generate import read_story
 from storygan.cli.parser import Parser
-from storygan.cli.training import read_contenders, require_stages, train_options, training_config
-from storygan.compare.curves import draw_curves, read_curves
-from storygan.compare.turns import Run
+from storygan.cli.train import read_contenders, require_stages, train_options, training_config
+from storygan.compare.page import draw_curves, read_curves
+from storygan.compare.round_robin import Run
 from storygan.config import GeneratorConfig, GeneratorLoss, ModelConfig, StageConfig, TrainConfig
 from storygan.data.check import check_dataset
 from storygan.data.dataset import open_split
@@ -49,22 +49,21 @@ from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
 from storygan.data.importers.own_stories import import_own_stories
 from storygan.data.importers.pororo_sv import import_pororo_sv
-from storygan.data.plan import read_plan
+from storygan.data.render_config import read_plan
 from storygan.data.restricted_pickle import load_pickle
 from storygan.data.schema import NuisanceColumns, Story, write_shard
 from storygan.data.toon.render import ToonPlan
-from storygan.models.card import add_results, make_card, read_card
-from storygan.models.recognizer import Recognizer
+from storygan.errors import StoryganError
+from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.models.model_card import add_results, make_card, read_card
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import load_sentence_encoder
-from storygan.training.adversarial_ratio import AdversarialRatio
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from storygan.training.networks import Networks
-from storygan.training.processes import Processes
+from storygan.training.distributed import Processes
+from storygan.training.networks import AdversarialRatio, Networks
 from storygan.training.run_folder import RunFolder
 from storygan.training.trainer import StageTrainer
-from storygan.types import StoryganError
 
 PLANTED = Path(tempfile.gettempdir()) / f"fuzz-was-here-{os.getpid()}"
 """What hostile contents would write if something in them were run, or a name led out of its folder."""
@@ -676,26 +675,28 @@ def _(folder: Path, content: bytes) -> None:
     add_results(read_card(folder / "README.md"), RESULTS)
 
 
-def recognizer_file(name: str, contents: Callable[[Path], Iterator[bytes]]) -> None:
-    """One file of a recognizer's folder."""
+def classifier_file(name: str, contents: Callable[[Path], Iterator[bytes]]) -> None:
+    """One file of a classifier's folder."""
 
     def prepare(folder: Path) -> Iterator[bytes]:
-        Recognizer(["p", "q"], {"places": True, "epochs": 1}).save(folder)
+        AttributeClassifier(["p", "q"], {"places": True, "epochs": 1}).save(folder)
         yield from contents(folder)
 
-    @target(f"recognizer {name}", prepare)
+    @target(f"classifier {name}", prepare)
     def _(folder: Path, content: bytes) -> None:
         write(folder / name, content)
-        recognizer = Recognizer.load(folder)
-        recognizer.look(np.zeros((1, 64, 64, 3), np.uint8))
-        assert recognizer.about.get("epochs", 0) + 1
-        recognizer.save(folder / "again")
+        classifier = AttributeClassifier.load(folder)
+        classifier.look(np.zeros((1, 64, 64, 3), np.uint8))
+        assert classifier.about.get("epochs", 0) + 1
+        classifier.save(folder / "again")
 
 
-recognizer_file("recognizer.json", lambda folder: jsons({"labels": ["p", "q"], "about": {"places": True, "epochs": 1}}))
-recognizer_file(
-    "recognizer.safetensors",
-    lambda folder: tensors({n: t.half().numpy() for n, t in Recognizer(["p", "q"]).state_dict().items() if t.dim()}),
+classifier_file("classifier.json", lambda folder: jsons({"labels": ["p", "q"], "about": {"places": True, "epochs": 1}}))
+classifier_file(
+    "classifier.safetensors",
+    lambda folder: tensors(
+        {n: t.half().numpy() for n, t in AttributeClassifier(["p", "q"]).state_dict().items() if t.dim()}
+    ),
 )
 
 

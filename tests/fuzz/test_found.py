@@ -42,11 +42,11 @@ from tests.fuzz.targets import (
 )
 
 from storygan.data.dataset import open_split
+from storygan.data.images import IMPORT_FORMATS, frame_from_file
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
-from storygan.data.importers.pictures import FORMATS, frame_from_file
-from storygan.files import read_file, write_whole
+from storygan.errors import StoryganError
+from storygan.files import atomic_write, read_file
 from storygan.text.clevr_encoder import ClevrEncoder
-from storygan.types import StoryganError
 
 OBJECT = "{'descr': '|O', 'fortran_order': False, 'shape': ()}"
 LABELS = {name: [0, 1, 0, 0, 0, 0, 0] for name in FLINTSTONES}
@@ -158,8 +158,8 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
         "model sentence_encoder.safetensors",
         lambda: save_tensors({**ClevrEncoder().tensors(), "mean": np.full(17, 1e38, np.float32)}),
     ),
-    "a recognizer that learned for 'x' epochs": (
-        "recognizer recognizer.json",
+    "a classifier that learned for 'x' epochs": (
+        "classifier classifier.json",
         lambda: b'{"labels": ["p", "q"], "about": {"epochs": "x"}}',
     ),
     "YAML whose parts stand for 3**39 others": ("config.yaml", lambda: f"{LAUGHS}run: *a39\n".encode()),
@@ -265,7 +265,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / ".file.tmp").symlink_to(precious)
-    write_whole(tmp_path / "file", "new")
+    atomic_write(tmp_path / "file", "new")
     assert (precious.read_text(), (tmp_path / "file").read_text()) == ("mine", "new")
 
 
@@ -300,7 +300,7 @@ def test_pictures_come_in_these_formats(tmp_path: Path) -> None:
     """All of the list are known to Pillow; none of them runs another program."""
     from PIL import Image
 
-    for format in sorted(set(FORMATS) - {"AVIF"}):
+    for format in sorted(set(IMPORT_FORMATS) - {"AVIF"}):
         Image.new("RGB", (32, 32)).save(tmp_path / "x", format)
         assert frame_from_file(tmp_path / "x").startswith(b"\x89PNG")
-    assert "EPS" not in FORMATS
+    assert "EPS" not in IMPORT_FORMATS

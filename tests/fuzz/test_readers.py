@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import TARGETS, judge
 
-EXAMPLES, MOST_SEEDS = 8, 40
+EXAMPLES, MAX_SEEDS = 8, 40
 HEAVY = {"model model.safetensors", "model README.md"}  # ten megabytes each time
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if name not in HEAVY])
 def test_a_reader_reads_or_refuses_in_one_line(name: str, tmp_path: Path) -> None:
     target = TARGETS[name]
-    contents = list(itertools.islice(target.prepare(tmp_path), MOST_SEEDS))
+    contents = list(itertools.islice(target.prepare(tmp_path), MAX_SEEDS))
     assert judge(target, tmp_path, contents[0]), "the sound content is not read"
 
     @settings(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from storygan.models.batches import batches, with_bar
+from storygan.models.storygan import batches, with_bar
 
 
 class Terminal(io.StringIO):

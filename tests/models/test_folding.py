@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from storygan.config import VARIANTS, ModelConfig, Variant
-from storygan.models.folding import fold
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.image_generator import UpsampleConv
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
@@ -32,7 +32,7 @@ def test_the_same_function_without_batch_norm(variant: Variant, stories: int) ->
     G = trained(variant)
     S, noise = torch.randn(stories, 4, 128), Noise.draw(stories, G.config, torch.Generator().manual_seed(1))
     before = {name: value.clone() for name, value in G.state_dict().items()}
-    F = fold(G)
+    F = fuse_batch_norm(G)
     with torch.no_grad():
         found, again, expected = F(S, noise), F(S, noise), G.eval()(S, noise)
     for a, remembered, b in zip(found, again, expected, strict=True):
@@ -47,7 +47,7 @@ def test_of_the_type_that_the_weights_have() -> None:
     G = trained("storygan").double()
     S = torch.randn(1, 4, 128, dtype=torch.float64)
     noise = Noise(*(torch.randn(shape, dtype=torch.float64) for shape in ((1, 128), (1, 4, 5), (1, 128))))
-    drawn = fold(G)(S, noise)
+    drawn = fuse_batch_norm(G)(S, noise)
     assert drawn[0].dtype == torch.float64
 
 
@@ -60,4 +60,4 @@ def test_the_original_stays_in_its_mode() -> None:
 
 def test_the_sentence_encoder_is_shared() -> None:
     G = StoryGAN.from_pretrained("clevr-sv")
-    assert fold(G).sentence_encoder is G.sentence_encoder
+    assert fuse_batch_norm(G).sentence_encoder is G.sentence_encoder

@@ -8,7 +8,7 @@ from torch import nn
 
 from storygan.config import DiscriminatorConfig
 from storygan.models.discriminators import ImageDiscriminator
-from storygan.models.initialize import INITIALIZERS
+from storygan.models.initialization import INITIALIZERS
 
 
 @pytest.fixture

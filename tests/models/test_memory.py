@@ -9,19 +9,19 @@ import sys
 
 import pytest
 
-from storygan.models import memory
-from storygan.models.memory import SETTINGS
+from storygan.models import accelerate as memory
+from storygan.models.accelerate import SETTINGS
 
 CODE = """
 import resource, sys, torch
 from storygan.config import ModelConfig
-from storygan.models.folding import fold
-from storygan.models.memory import keep_memory
+from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import tune_malloc
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 
-print(keep_memory() if sys.argv[1] == "keep" else None)
-model = fold(StoryGAN(ModelConfig(noise_dim=5)))
+print(tune_malloc() if sys.argv[1] == "keep" else None)
+model = fuse_batch_norm(StoryGAN(ModelConfig(noise_dim=5)))
 S, noise = torch.zeros(32, 4, 128), Noise.draw(32, model.config, torch.Generator())
 counts = []
 for _ in range(8):
@@ -33,7 +33,7 @@ print(min(counts[1:]))
 
 
 def drawn(how: str) -> tuple[str, int]:
-    """What `keep_memory` said, and the least page faults of a drawing after the first: now and then one still grows."""
+    """What `tune_malloc` said, and the least page faults of a drawing after the first: now and then one still grows."""
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     call = [sys.executable, "-c", CODE, how]
     said, faults = subprocess.run(call, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
@@ -51,4 +51,4 @@ def test_the_kernel_is_not_asked_for_the_same_memory_again() -> None:
 def test_settings_of_the_environment_are_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "")
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("no setting is to be made"))
-    assert not memory.keep_memory()
+    assert not memory.tune_malloc()

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from storygan.config import ModelConfig
+from storygan.errors import UsageError
 from storygan.models.noise import Noise, on_circle, seeded
-from storygan.types import UsageError
 
 CIRCLE = ModelConfig(noise_dim=4, noise="circle")
 

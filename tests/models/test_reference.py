@@ -117,7 +117,7 @@ def storygan(network: nn.Module, S: Tensor, eps_0: Tensor, eps: Tensor, g_0: Ten
 # ---- the discriminators ----
 
 
-def ladder(network: nn.Module, x: Tensor) -> Tensor:
+def downsample_trunk(network: nn.Module, x: Tensor) -> Tensor:
     """Four times Conv4x4 with stride 2, BN, LeakyReLU."""
     for conv, norm in zip(only(network, nn.Conv2d)[:4], only(network, nn.BatchNorm2d)[:4], strict=True):
         x = leaky_relu(batch_norm(norm, F.conv2d(x, conv.weight, stride=2, padding=1)))
@@ -128,7 +128,7 @@ def image_discriminator(network: nn.Module, x: Tensor, *conditions: tuple[Tensor
     """s_t and h_0, repeated over the 4x4 map, join the image's features. The label head sees these features alone."""
     join, out, labels = only(network, nn.Conv2d)[4:]
     (norm,) = only(network, nn.BatchNorm2d)[4:]
-    maps, logits = ladder(network, x), []
+    maps, logits = downsample_trunk(network, x), []
     for s, h_0 in conditions:
         repeated = torch.cat([s, h_0], dim=1)[:, :, None, None].repeat(1, 1, 4, 4)
         joined = leaky_relu(batch_norm(norm, F.conv2d(torch.cat([maps, repeated], dim=1), join.weight, padding=1)))
@@ -139,7 +139,7 @@ def image_discriminator(network: nn.Module, x: Tensor, *conditions: tuple[Tensor
 def story_discriminator(network: nn.Module, X: Tensor, *stories: Tensor) -> list[Tensor]:
     """Equation 6: w^T (E_img(X) . E_text(S)) + b."""
     (conv,), (norm,) = only(network, nn.Conv2d)[4:], only(network, nn.BatchNorm2d)[4:]
-    images = batch_norm(norm, F.conv2d(ladder(network, X.flatten(0, 1)), conv.weight, stride=2, padding=1))
+    images = batch_norm(norm, F.conv2d(downsample_trunk(network, X.flatten(0, 1)), conv.weight, stride=2, padding=1))
     images = images.reshape(len(X), -1)  # the frames' features one after another
     texts = [linear_bn(network.text_encoder, S.reshape(len(S), -1)) for S in stories]
     return [(images * text) @ network.w.weight[0] + network.w.bias for text in texts]

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from storygan.config import ModelConfig
+from storygan.errors import StoryganError, UsageError
 from storygan.models.model_folder import shipped_models
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
-from storygan.types import StoryganError, UsageError
 
 STORY = [
     "large red rubber cube at (-1.8, 1.5)",
@@ -56,7 +56,7 @@ def test_several_stories_and_batches(model: StoryGAN, monkeypatch: pytest.Monkey
     assert frames.shape == (4, 4, 64, 64, 3)
     S = torch.from_numpy(model.encode(stories)).repeat_interleave(2, dim=0)
     noise = Noise.draw(4, model.config, torch.Generator().manual_seed(0))
-    monkeypatch.setattr("storygan.models.batches.FRAMES", 12)  # three stories
+    monkeypatch.setattr("storygan.models.storygan.FRAMES", 12)  # three stories
     in_parts = model.draw(S, noise)
     assert np.abs(in_parts.astype(int) - frames).max() <= 1  # rounding may differ by a level
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from storygan.config import VARIANTS, ModelConfig
 from storygan.models.context_encoder import ContextEncoder
-from storygan.models.discriminators import ImageDiscriminator, JoinConv, StoryDiscriminator
+from storygan.models.discriminators import ConditionalConv, ImageDiscriminator, StoryDiscriminator
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.noise import Noise
 from storygan.models.story_encoder import StoryEncoder
@@ -111,7 +111,7 @@ def test_join_equals_the_convolution_of_the_repeated_condition(
     sizes: tuple[int, int, int], N: int, dtype: torch.dtype
 ) -> None:
     """Values and gradients: the shared and the plain form are the same function."""
-    join = JoinConv(*sizes).to(dtype)
+    join = ConditionalConv(*sizes).to(dtype)
     x = torch.randn(N, sizes[0], 4, 4, dtype=dtype, requires_grad=True)
     conditions = tuple(torch.randn(N, sizes[1], dtype=dtype, requires_grad=True) for _ in range(2))
     plain = [

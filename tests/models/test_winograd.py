@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from storygan.models import winograd
+from storygan.models import accelerate as winograd
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.image_generator import ImageGenerator
 
@@ -40,12 +40,12 @@ def plain_transposed(x: Tensor, w: Tensor) -> Tensor:
 
 def remembered_conv3x3(x: Tensor, w: Tensor) -> Tensor:
     """Twice as many maps are enough for the larger tiles."""
-    return winograd.conv2d(torch.cat([x, -x]), w, stride=1, values=winograd.at_points)[: len(x)]
+    return winograd.conv2d(torch.cat([x, -x]), w, stride=1, values=winograd.transform_kernel)[: len(x)]
 
 
 def remembered_transposed(x: Tensor, w: Tensor) -> Tensor:
     """Likewise."""
-    return winograd.conv_transpose2d(torch.cat([x, -x]), w, values=winograd.at_points)[: len(x)]
+    return winograd.conv_transpose2d(torch.cat([x, -x]), w, values=winograd.transform_kernel)[: len(x)]
 
 
 # fast, plain, taps, sides of the input: those of the networks, and others
@@ -116,7 +116,7 @@ def test_whole_networks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.no_grad():
         fast = call(network, x)
     fast_gradients = gradients()
-    monkeypatch.setattr(winograd, "pays", lambda *_: False)
+    monkeypatch.setattr(winograd, "is_faster", lambda *_: False)
     with torch.no_grad():
         direct = call(network, x)
     assert (fast - direct).norm() < 1e-5 * direct.norm()
@@ -130,8 +130,8 @@ def test_fewer_products(taps: int, stride: int, side: int) -> None:
     tiling = winograd.tiling(side // stride, stride, torch.float32)
     assert len(tiling.A) / (tiling.m * taps / stride) ** 2 < 0.6
     x, _ = inputs(taps, side, 3, torch.float32)
-    assert winograd.pays(x, side // stride)
-    assert not winograd.pays(x[:8], side // stride)
+    assert winograd.is_faster(x, side // stride)
+    assert not winograd.is_faster(x[:8], side // stride)
 
 
 @pytest.mark.parametrize(("stride", "products"), [(1, 36), (2, 25)])

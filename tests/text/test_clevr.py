@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storygan.errors import UsageError
 from storygan.text.clevr import (
     ATTRIBUTES,
     COLOURS,
@@ -21,7 +22,6 @@ from storygan.text.clevr import (
     parse_sentence,
     presence_labels,
 )
-from storygan.types import UsageError
 
 CUBE = ClevrObject("cube", "red", "rubber", "large", 2.18, -2.85)
 cents = st.integers(-300, 300).map(lambda n: n / 100)

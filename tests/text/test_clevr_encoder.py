@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from storygan.errors import StoryganError, UsageError
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence
 from storygan.text.clevr_encoder import FACTS, ClevrEncoder, _facts
 from storygan.text.encoder import SETTINGS_FILE, TENSORS_FILE, load_sentence_encoder
-from storygan.types import StoryganError, UsageError
 
 SENTENCE = "large red rubber cube at (2.18, -2.85)"
 

@@ -121,8 +121,8 @@ def iterate(config: TrainConfig, iterations: int, out: Path, exact: bool = False
 def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> None:
     from storygan.data.dataset import open_split
     from storygan.training.batches import Batch, BatchLoader
+    from storygan.training.distributed import Processes
     from storygan.training.loop import StageTrainer, iteration
-    from storygan.training.processes import Processes
     from storygan.training.stage_folder import first_start
     from storygan.training.trainer import Experiment
 

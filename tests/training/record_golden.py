@@ -22,8 +22,8 @@ from storygan.config import AdamConfig, DataConfig, DiscriminatorConfig, LossCon
 from storygan.config import WarmUpConfig as WarmUp
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
+from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.noise import Noise
-from storygan.models.recognizer import SHIPPED
 from storygan.training import loop
 
 LABELS = DiscriminatorConfig(label_head=True)

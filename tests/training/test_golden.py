@@ -33,11 +33,11 @@ from storygan.config import (
 from storygan.data.clevr.render import scene_of
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
+from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.noise import Noise
-from storygan.models.recognizer import SHIPPED
 from storygan.training import batches
+from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
-from storygan.training.processes import Processes
 from storygan.training.stage_folder import first_start
 from storygan.training.trainer import Experiment, StageTrainer
 

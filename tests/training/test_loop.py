@@ -19,16 +19,16 @@ from storygan.config import DataConfig, ModelConfig, StageConfig, TrainConfig, V
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
+from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.measure import draw, measure
-from storygan.models.folding import fold
-from storygan.models.recognizer import Recognizer
+from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop
 from storygan.training.check_fit import check_fit
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
 from storygan.training.loop import iteration, train
 from storygan.training.stage_folder import load_stage, resized_to
-from storygan.types import StoryganError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +329,7 @@ def test_validation_measures_what_evaluate_measures(tmp_path: Path) -> None:
     )
     model, dataset = StoryGAN.from_pretrained("clevr-sv"), open_split(tmp_path / "sample", "test")
     found = loop.Validation(config)(model)
-    generated = draw(fold(model), dataset.sentences, 0)
+    generated = draw(fuse_batch_norm(model), dataset.sentences, 0)
     expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).lines["model"]
     for name in ("object_accuracy", "story_consistency", "label_micro_f1"):
         estimate = expected[name]
@@ -400,7 +400,7 @@ def test_an_aux_loss_needs_a_classifier_of_these_stories(tiny_dataset: Path, tmp
     stage = StageConfig(iterations=1, batch_size=2, G=G(loss={"aux": 1}))
     with pytest.raises(UsageError, match="there is no auxiliary classifier: name one with --aux_classifier"):
         one_stage(tiny_dataset, stage)
-    Recognizer(["dog"]).save(tmp_path / "dogs")
+    AttributeClassifier(["dog"]).save(tmp_path / "dogs")
     with pytest.raises(UsageError, match="other labels than these stories"):
         one_stage(tiny_dataset, stage, aux_classifier=str(tmp_path / "dogs"))
 

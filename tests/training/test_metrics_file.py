@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from storygan.training.metrics_file import metrics_line, read_metrics
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
+from storygan.training.run_folder import metrics_line, read_metrics
 
 
 def test_what_was_logged_is_read(tmp_path: Path) -> None:

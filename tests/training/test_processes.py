@@ -16,12 +16,12 @@ from tests.training.tiny import D_I, D_S, G, paper_stage
 
 from storygan.config import DataConfig, DiscriminatorConfig, ModelConfig, TrainConfig
 from storygan.data.dataset import open_split
+from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
 from storygan.training.batches import indices
 from storygan.training.check_fit import check_fit
 from storygan.training.checkpoint import checkpoint_paths
-from storygan.training.processes import Processes
-from storygan.types import UsageError
+from storygan.training.distributed import Processes
 
 pytestmark = pytest.mark.distributed
 SLOW = (pytest.mark.slow, pytest.mark.timeout(1800))
@@ -221,7 +221,7 @@ def test_one_process_alone_speaks_with_none(data: Path, monkeypatch: pytest.Monk
         assert processes.part(B) == slice(0, B)
         monkeypatch.setattr(processes.fabric.strategy, "all_gather", None)
         assert processes.most(7) == 7
-        with pytest.raises(UsageError, match="mine"), processes.together():
+        with pytest.raises(UsageError, match="mine"), processes.sync_errors():
             raise UsageError("mine")
         one = torch.tensor(3.0)
         processes.average([one])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from storygan.training.saved_state import adam_like, fitting
+from storygan.training.checkpoint import adam_like, validate_state
 
 
 def stepped() -> tuple[nn.Module, torch.optim.Adam]:
@@ -23,7 +23,7 @@ def stepped() -> tuple[nn.Module, torch.optim.Adam]:
 def test_what_was_saved_is_loaded() -> None:
     network, adam = stepped()
     for part in (network, adam):
-        part.load_state_dict(fitting(part, part.state_dict(), "x"))
+        part.load_state_dict(validate_state(part, part.state_dict(), "x"))
     assert adam.state_dict()["state"][0]["step"] == 1
 
 

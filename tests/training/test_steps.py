@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from storygan.config import VARIANTS, DiscriminatorConfig, ModelConfig, StageConfig, Variant
 from storygan.data.sample import write_sample
+from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
-from storygan.models.recognizer import SHIPPED
 from storygan.training import loop, steps
+from storygan.training.distributed import running_statistics
 from storygan.training.loop import iteration
 from storygan.training.networks import frozen
-from storygan.training.processes import running_statistics
 from storygan.training.stage_folder import StageStart
 from storygan.training.trainer import StageTrainer
 
@@ -188,9 +188,9 @@ def test_the_condition_h_0_is_detached_and_each_frame_has_its_sentence(data: Pat
 def test_mismatched_pairs_are_another_storys(data: Path) -> None:
     nets = one_stage(data, paper_stage()).nets
     S = torch.arange(3.0)[:, None, None].expand(3, 2, 128)
-    assert (steps.other_story(nets, S) != S).all()
+    assert (steps.mismatched_story(nets, S) != S).all()
     flat = S.flatten(0, 1)  # two frames of each story
-    assert torch.equal(steps.other_story(nets, flat, 2), steps.other_story(nets, S).flatten(0, 1))
+    assert torch.equal(steps.mismatched_story(nets, flat, 2), steps.mismatched_story(nets, S).flatten(0, 1))
 
 
 # ---- D_S ----
@@ -595,9 +595,9 @@ def test_norm_none_leaves_batch_norm_out(data: Path) -> None:
     D = trainer.nets.D_I.train()
     batch = trainer.loader.load(0, slice(None))
     x, s = steps.images(batch.X), batch.S.flatten(0, 1)
-    (together,), _ = D(x, (s, s))
+    (sync_errors,), _ = D(x, (s, s))
     (alone,), _ = D(x[:2], (s[:2], s[:2]))
-    torch.testing.assert_close(together[:2], alone)
+    torch.testing.assert_close(sync_errors[:2], alone)
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in trainer.nets.D_S.modules())
 
 

@@ -22,7 +22,7 @@ from storygan.config import (
     TrainConfig,
 )
 from storygan.data.dataset import open_split
-from storygan.training.processes import Processes
+from storygan.training.distributed import Processes
 from storygan.training.stage_folder import StageStart, first_start
 from storygan.training.trainer import Experiment, StageTrainer
 

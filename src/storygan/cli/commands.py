@@ -10,21 +10,21 @@ from typing import Any
 
 from storygan import __version__
 from storygan.cli.data import data, data_options
-from storygan.cli.drawing import demo, demo_options, export, export_options, generate, generate_options
-from storygan.cli.editing import edit, edit_options
-from storygan.cli.measuring import (
-    check_recognizer,
-    check_recognizer_options,
+from storygan.cli.edit import edit, edit_options
+from storygan.cli.evaluate import (
+    check_classifier,
+    check_classifier_options,
     evaluate,
     evaluate_options,
-    train_recognizer,
-    train_recognizer_options,
+    train_classifier,
+    train_classifier_options,
 )
+from storygan.cli.generate import demo, demo_options, export, export_options, generate, generate_options
 from storygan.cli.parser import Parser, subcommand, use_threads
-from storygan.cli.signals import Ended, ended_by_signals
-from storygan.cli.training import compare, compare_options, train, train_options
+from storygan.cli.train import compare, compare_options, train, train_options
+from storygan.errors import AlreadyReported, StoryganError, out_of_memory
 from storygan.files import is_file
-from storygan.types import StoryganError, ToldElsewhere, out_of_memory
+from storygan.signals import SignalExit, exit_on_signal
 
 EXTRAS = {
     "torchmetrics": "evaluate",
@@ -54,8 +54,8 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
     "compare": (compare_options, compare, "train StoryGAN and its baselines alike, and compare them on one page"),
     "export": (export_options, export, "carry a model away: an ONNX graph that needs no PyTorch"),
-    "train-recognizer": (train_recognizer_options, train_recognizer, "train what reads frames for `evaluate`"),
-    "check-recognizer": (check_recognizer_options, check_recognizer, "how well a recognizer reads real frames"),
+    "train-classifier": (train_classifier_options, train_classifier, "train what reads frames for `evaluate`"),
+    "check-classifier": (check_classifier_options, check_classifier, "how well a classifier reads real frames"),
     "demo": (demo_options, demo, "a web page to tell a story on and see it drawn"),
     "data": (data_options, data, "render, import and check data sets"),
 }
@@ -71,11 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_options(subcommand(commands, name, description))
     args = parser.parse_args(arguments)
     try:
-        with ended_by_signals():
+        with exit_on_signal():
             use_threads(innermost(args).get("threads", 0))
             COMMANDS[args.command][1](args[args.command])
     except StoryganError as error:
-        if not isinstance(error, ToldElsewhere):
+        if not isinstance(error, AlreadyReported):
             print(f"storygan: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             raise
         return 1
-    except Ended as error:
+    except SignalExit as error:
         print(f"storygan: stopped by {error.name}", file=sys.stderr)
         return error.exit_code
     return 0

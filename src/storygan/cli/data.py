@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.parser import named_path, subcommand
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 
 def data_set_options(parser: ArgumentParser, T: int) -> None:

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 
+from storygan.errors import UsageError, printable, reason
 from storygan.files import parse_yaml
-from storygan.types import UsageError, printable, reason
 
 _load_yaml = get_loader("yaml")
 
@@ -116,10 +116,10 @@ class NamedPath:
 named_path = NamedPath()
 
 
-def recognizer_option(parser: ArgumentParser) -> None:
+def classifier_option(parser: ArgumentParser) -> None:
     """For commands that judge frames."""
     parser.add_argument(
-        "--recognizer", type=named_path, help="folder of a recognizer; without it, a shipped one that knows the data"
+        "--classifier", type=named_path, help="folder of a classifier; without it, a shipped one that knows the data"
     )
 
 

@@ -17,22 +17,20 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from storygan.compare.curves import draw_curves, read_curves
-from storygan.compare.differences import differences
-from storygan.compare.page import make_page
-from storygan.compare.result import Comparison, Trained
-from storygan.compare.turns import Run, train_in_turns
+from storygan.compare.page import draw_curves, make_page, read_curves
+from storygan.compare.result import Comparison, Trained, differences
+from storygan.compare.round_robin import Run, train_round_robin
 from storygan.config import TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.evaluation.lessons import find_judge, lessons_if_any
+from storygan.errors import StoryganError, UsageError
+from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.measure import VARIETY_NOTE, draw, measure, noise_use
-from storygan.evaluation.rows import ROWS
-from storygan.files import parse_json, read_text, write_whole
-from storygan.models.folding import fold
+from storygan.files import atomic_write, parse_json, read_text
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
-from storygan.training.metrics_file import METRICS
-from storygan.types import StoryganError, UsageError
+from storygan.training.run_folder import METRICS
 
 NAME = "compare"
 """OUT/compare.json, .md, .html, .svg."""
@@ -41,7 +39,7 @@ NOTES = (
     "adversarial: iterations in which the discriminators teach the generator",
     "minutes: wall clock, in turns, with all else that the machine did; seconds an iteration: of the median turn",
     "each was trained once: the intervals are over stories, not over training seeds",
-    "differences, where a recognizer reads the stories: both contenders resampled together, story by story; better or "
+    "differences, where a classifier reads the stories: both contenders resampled together, story by story; better or "
     "worse where the interval is on one side of 0",
     "the config.yaml of each run is complete: storygan train makes the same model of it, with a new --run",
 )
@@ -60,7 +58,7 @@ def compare(
     minutes: float = 0.0,
     split: str = "test",
     shown: int = 8,
-    recognizer: str | Path | None = None,
+    classifier: str | Path | None = None,
     command: str = "",
 ) -> Comparison:
     """Train each contender in OUT/NAME, evaluate all, write OUT/compare.json, .md, .html and .svg.
@@ -73,7 +71,7 @@ def compare(
         minutes: of training for each contender, wall clock over all sittings; 0: `iterations` of each is the budget.
         split: what they are measured on.
         shown: stories on the page, the first ones of the split.
-        recognizer: folder of the recognizer that measures; else a shipped one that knows the data.
+        classifier: folder of the classifier that measures; else a shipped one that knows the data.
         command: how it was called, for the notes.
 
     Raises:
@@ -100,25 +98,25 @@ def compare(
     test = open_split(config.data.path, split)
     if test.T != config.model.T or len(test) < 2:
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
-    find_judge(lessons_if_any(test), recognizer)
+    find_classifier(labelled_frames_if_any(test), classifier)
     with alone(out):
         if left_out := sorted(compared(out) - set(configs)):
             raise UsageError(f"{out} has a comparison with {', '.join(left_out)} too: name all, or give another --out")
         runs = {name: Run(each) for name, each in configs.items()}
         if past := [name for name, run in runs.items() if run.exceeds(minutes)]:
             raise UsageError(f"{', '.join(past)} had more than {minutes:g} minutes already: give more")
-        train_in_turns(list(runs.values()), minutes)
+        train_round_robin(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
-        comparison, drawn = judged(runs, budget, test, split, recognizer)
+        comparison, drawn = judged(runs, budget, test, split, classifier)
         if command:
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
         drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
-        write_whole(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
-        write_whole(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
-        write_whole(out / f"{NAME}.svg", curves + "\n")
-        write_whole(out / f"{NAME}.html", page)
+        atomic_write(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
+        atomic_write(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
+        atomic_write(out / f"{NAME}.svg", curves + "\n")
+        atomic_write(out / f"{NAME}.html", page)
     return comparison
 
 
@@ -139,16 +137,16 @@ def require_name(name: str) -> None:
 
 
 def judged(
-    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, recognizer: str | Path | None
+    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, classifier: str | Path | None
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
     """Evaluate the runs' models on the split `test`: the comparison, and by contender all drawings (N, T, H, W, 3)."""
     configs = {name: run.config for name, run in runs.items()}
     config = next(iter(configs.values()))
     torch.set_flush_denormal(True)
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
-    folded = {name: fold(model) for name, model in models.items()}
+    folded = {name: fuse_batch_norm(model) for name, model in models.items()}
     drawn = {name: draw(model, test.sentences, config.seed) for name, model in folded.items()}
-    found = measure(test, config.data.path, drawn, config.seed, recognizer)
+    found = measure(test, config.data.path, drawn, config.seed, classifier)
     for name, model in folded.items():
         found.lines[name].update(noise_use(model, test.sentences, config.seed))
     read = {name: found.read[name] for name in runs}

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from storygan.compare.differences import verdict
-from storygan.evaluation.bootstrap import Estimate
+from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.bootstrap import Estimate, PerStory, paired_difference
 from storygan.evaluation.measure import Line
-from storygan.evaluation.rows import ROWS
+
+
+def differences(read: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Line]:
+    """The first contender's metrics minus each other's.
+
+    Args:
+        read: by contender, by metric, of the same N stories; all are better when larger.
+        seed: of the bootstrap.
+
+    Returns:
+        By other contender, by metric: the difference with its 95% interval.
+    """
+    first, *others = read
+    return {
+        other: {name: paired_difference(value, read[other][name], seed) for name, value in read[first].items()}
+        for other in others
+    }
+
+
+def verdict(difference: Estimate) -> str:
+    """What a difference's interval allows to say."""
+    return "better" if difference.low > 0 else "worse" if difference.high < 0 else "no difference shown"
 
 
 class Table(NamedTuple):
@@ -48,7 +69,7 @@ class Comparison:
     rows: dict[str, Line]
     """By row of the evaluation, then by contender; by metric."""
     differences: dict[str, Line]
-    """By contender but the first: how much better the first is. Empty where no recognizer reads these stories, neither
+    """By contender but the first: how much better the first is. Empty where no classifier reads these stories, neither
     their places nor their labels."""
     notes: list[str]
 

@@ -13,7 +13,7 @@ from storygan.data.clevr import card as clevr_card
 from storygan.data.clevr import render as clevr
 from storygan.data.clevr.nuisance import COLUMNS as CLEVR_COLUMNS
 from storygan.data.images import decode_frame
-from storygan.data.plan import FILE, Plan, read_plan
+from storygan.data.render_config import FILE, Plan, read_plan
 from storygan.data.schema import (
     NuisanceColumns,
     Story,
@@ -26,7 +26,7 @@ from storygan.data.schema import (
     write_shard,
 )
 from storygan.data.toon.nuisance import COLUMNS as TOON_COLUMNS
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from storygan.data.schema import (
     shard_paths,
     splits,
 )
-from storygan.types import StoryganError, printable
+from storygan.errors import StoryganError, printable
 
-MOST_PROBLEMS_SHOWN = 20
+MAX_PROBLEMS_SHOWN = 20
 _OF = re.compile(r"(\d+)-of-(\d+)$", re.ASCII)
 
 
@@ -78,9 +78,9 @@ class DatasetReport:
         lines += [f"  nuisance: {self.nuisance}"] if self.nuisance != NO_NUISANCE else []
         lines += [f"  {name}: {split}" for name, split in self.splits.items()]
         lines += [f"  {len(self.problems)} problems" if self.problems else "  no problems"]
-        lines += [f"    {printable(problem, 500)}" for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
-        if len(self.problems) > MOST_PROBLEMS_SHOWN:
-            lines.append(f"    and {len(self.problems) - MOST_PROBLEMS_SHOWN} more")
+        lines += [f"    {printable(problem, 500)}" for problem in self.problems[:MAX_PROBLEMS_SHOWN]]
+        if len(self.problems) > MAX_PROBLEMS_SHOWN:
+            lines.append(f"    and {len(self.problems) - MAX_PROBLEMS_SHOWN} more")
         return "\n".join(lines)
 
 

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from storygan.errors import reason
 from storygan.files import is_file
-from storygan.types import reason
 
 FORMATS = ("PNG", "WEBP")  # what a frame of a dataset may be
-MOST_PIXELS = 2048**2  # of a data set's frame
+MAX_PIXELS = 2048**2  # of a data set's frame
 # all that Pillow raises on bad bytes
 UNREADABLE = (
     OSError,
@@ -63,7 +63,7 @@ def decode_mask(encoded: bytes) -> np.ndarray:
 
 def _decode(encoded: bytes, formats: tuple[str, ...], modes: tuple[str, ...]) -> np.ndarray:
     try:
-        with opened(io.BytesIO(encoded), formats, MOST_PIXELS) as image:
+        with opened(io.BytesIO(encoded), formats, MAX_PIXELS) as image:
             if image.mode not in modes:
                 raise ValueError(f"the image is {image.mode}, not {' or '.join(modes)}")
             return np.array(image)
@@ -82,3 +82,32 @@ def encode_png(image: Image.Image, optimize: bool = True) -> bytes:
 def data_uri(pixels: np.ndarray) -> str:
     """uint8 (H, W, 3) -> a PNG as the text of a link."""
     return "data:image/png;base64," + b64encode(encode_png(Image.fromarray(pixels))).decode()
+
+
+SIZE = 64  # pixels of a side
+MAX_IMPORT_PIXELS = 2**26  # of a picture that is imported: 8192 x 8192, up to 800 MB while it is brought to size
+# Those in which pictures come. Pillow knows more, and runs another program for one of them (PostScript).
+IMPORT_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+
+
+def frame_from_image(image: Image.Image) -> bytes:
+    """The picture as a frame; one of UNREADABLE where it is damaged or its values have no known range."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"a picture of mode {image.mode} has no known range: save it with 8 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return encode_png(ImageOps.fit(image.convert("RGB"), (SIZE, SIZE), Image.Resampling.BILINEAR))
+
+
+def frame_from_file(path: Path) -> bytes:
+    """The picture in a file of one of IMPORT_FORMATS as a frame; ValueError (one line) where it has none."""
+    try:
+        with opened(path, IMPORT_FORMATS, MAX_IMPORT_PIXELS) as image:
+            return frame_from_image(image)
+    except UNREADABLE as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
+        raise ValueError(said.replace(str(path), path.name)) from error

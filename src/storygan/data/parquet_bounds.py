@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-MOST_ROWS = 2**24
+MAX_ROWS = 2**24
 """Of a row group; ours have 64 stories in one."""
-MOST_UNPACKED = 2**30
+MAX_UNPACKED = 2**30
 """Bytes of a row group, and of the rows that are handed out at once."""
 
 
@@ -22,7 +22,7 @@ def require_bounded(metadata: pq.FileMetaData) -> None:
     """Raise ValueError where the footer announces more than a computer should read at once."""
     for group in range(metadata.num_row_groups):
         of = metadata.row_group(group)  # not of.column(n): where that is damaged, PyArrow ends the process
-        if not 0 <= of.num_rows <= MOST_ROWS or not 0 <= of.total_byte_size <= MOST_UNPACKED:
+        if not 0 <= of.num_rows <= MAX_ROWS or not 0 <= of.total_byte_size <= MAX_UNPACKED:
             raise ValueError(f"a row group of {of.num_rows:,} rows unpacks to {of.total_byte_size:,} bytes")
 
 
@@ -33,10 +33,10 @@ def texts_and_pictures(schema: pq.ParquetSchema) -> list[str]:
 
 
 def require_small(batch: pa.RecordBatch) -> None:
-    """Raise ValueError where the rows, each value on its own, take more than MOST_UNPACKED."""
+    """Raise ValueError where the rows, each value on its own, take more than MAX_UNPACKED."""
     size = sum(_size(column) for column in batch.columns)
-    if size > MOST_UNPACKED:
-        raise ValueError(f"{batch.num_rows} of its rows unpack to {size:,} bytes, and {MOST_UNPACKED:,} is the most")
+    if size > MAX_UNPACKED:
+        raise ValueError(f"{batch.num_rows} of its rows unpack to {size:,} bytes, and {MAX_UNPACKED:,} is the most")
 
 
 def _size(array: pa.Array) -> int:

@@ -23,10 +23,10 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
+from storygan.errors import StoryganError, reason
 from storygan.files import read_file
-from storygan.types import StoryganError, reason
 
-MOST_BYTES = 2**30  # of a pickle; the largest of the public ones has 60 MB
+MAX_BYTES = 2**30  # of a pickle; the largest of the public ones has 60 MB
 _PLAIN_DTYPE = re.compile(r"[<>|=]?([biufcSU?]\d{0,6}|O8?)", re.ASCII)
 
 
@@ -34,7 +34,7 @@ def load_npy(path: str | Path) -> np.ndarray:
     """The array of a .npy file, a pickled object array too; StoryganError where it is missing, broken or hostile."""
     path = Path(path)
     try:
-        file = io.BytesIO(read_file(path, MOST_BYTES))
+        file = io.BytesIO(read_file(path, MAX_BYTES))
         shape, dtype = _read_header(file)
         if not dtype.hasobject:
             if math.prod(shape) * dtype.itemsize > len(file.getbuffer()) - file.tell():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from storygan.data.folders import new_folder
+from storygan.files import atomic_folder
 
 
 def write_sample(out: str | Path) -> list[Path]:
@@ -13,7 +13,7 @@ def write_sample(out: str | Path) -> list[Path]:
 
     48 stories to train on and 16 to test on, CLEVR-SV, 4 frames of 64x64; under 1 MB.
     """
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         for file in files("storygan.data").joinpath("sample").iterdir():
             if file.is_file():  # a cache may be beside them
                 (folder / file.name).write_bytes(file.read_bytes())

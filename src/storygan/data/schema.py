@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storygan.data.parquet_bounds import require_bounded, require_small, texts_and_pictures
-from storygan.files import parse_json, whole_file
-from storygan.types import StoryganError, reason
+from storygan.errors import StoryganError, reason
+from storygan.files import atomic_open, parse_json
 
 SPLITS = ("train", "validation", "test")  # the names that load_dataset recognises in file names
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError)  # what Arrow raises on bad bytes
@@ -136,7 +136,7 @@ def write_shard(
         columns[name] = [[{"bytes": image, "path": None} for image in images] for images in columns[name]]
     table = pa.table(columns, schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as file:
+    with atomic_open(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as file:
         pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd", write_page_checksum=True)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
 from storygan.data.toon.language import tell_story
 from storygan.data.toon.world import sample_story
-from storygan.demo.floor import in_the_way, things_of
+from storygan.demo.floor_plan import in_the_way, things_of
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import format_sentence
 

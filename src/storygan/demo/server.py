@@ -4,17 +4,56 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from storygan.demo.guard import Guard
-from storygan.demo.models import load_models
+from storygan.demo.security import Guard
+from storygan.errors import UsageError
+from storygan.models.folding import fuse_batch_norm
+from storygan.models.model_folder import shipped_models
+from storygan.models.storygan import StoryGAN
 from storygan.text import embedding_cache
-from storygan.types import UsageError
 
-MOST_EMBEDDINGS = 2000  # of sentences in plain English: those of the visitors are not written to the disk
+
+class Models(dict[str, StoryGAN]):
+    """Models by what the page calls them; UsageError for another name, which a visitor may send."""
+
+    def __missing__(self, name: object) -> StoryGAN:
+        raise UsageError("Choose who draws.")
+
+
+def load_models(names: Sequence[str]) -> Models:
+    """Load shipped models, model folders or hub ids; none named: all shipped ones whose sentences can be read here (of
+    the others stderr says what they need). By what the page calls them.
+
+    Raises:
+        StoryganError: where one does not load.
+    """
+    models = Models()
+    for name in names or shipped_models():
+        model, shown = fuse_batch_norm(StoryGAN.from_pretrained(name)), _shown(name)
+        if not names and model.sentence_encoder and (install := model.sentence_encoder.missing()):
+            print(f"storygan: the page leaves out {name}, which needs {install}", file=sys.stderr)
+            continue
+        others = [other for other in models if other.split(" (")[0] == shown]
+        models[f"{shown} ({len(others) + 1})" if others else shown] = model
+    return models
+
+
+def _shown(name: str) -> str:
+    """The last folder's name; of `runs/first/model`, what a run leaves, `first`. The path itself stays private."""
+    path = Path(name)
+    if not path.is_dir():
+        return name
+    path = path.resolve()
+    return path.parent.name if path.name == "model" else path.name
+
+
+MAX_EMBEDDINGS = 2000  # of sentences in plain English: those of the visitors are not written to the disk
 MAX_VISITORS = 100  # whose drawings are kept; the ones not seen for longest are forgotten
 
 
@@ -34,7 +73,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         UsageError: where the address cannot be served.
     """
     port = free_port(host, port)
-    embedding_cache.MEMORY.use(MOST_EMBEDDINGS)
+    embedding_cache.MEMORY.use(MAX_EMBEDDINGS)
     models = load_models(names)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder

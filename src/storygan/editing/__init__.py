@@ -10,11 +10,11 @@
 Each edit takes a `Drawing` and gives another, so that edits follow one another. Sentences and frames count from 1.
 """
 
-from storygan.editing.drawing import Drawing, draw
+from storygan.editing.attribution import Influence, gist_grid, influence
 from storygan.editing.edits import change_sentence, continue_story, interpolate, redraw
 from storygan.editing.effects import Effect, effect, place_of
-from storygan.editing.influences import Influence, gist_grid, influence
-from storygan.editing.pictures import before_and_after, between, influence_rows, told
+from storygan.editing.figures import before_and_after, between, influence_rows, told
+from storygan.editing.output import Drawing, draw
 
 __all__ = [
     "Drawing",

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storygan.editing.drawing import Drawing, draw_anew, say, tell
-from storygan.models.batches import with_bar
+from storygan.editing.output import Drawing, draw_anew, say, tell
+from storygan.errors import UsageError, require_whole
 from storygan.models.noise import Noise, seeded
-from storygan.models.storygan import MOST_SAMPLES, StoryGAN
-from storygan.types import UsageError, require_whole
+from storygan.models.storygan import MAX_SAMPLES, StoryGAN, with_bar
 
-MOST_SENTENCES = 1000
+MAX_SENTENCES = 1000
 STEPS_WITHOUT_BAR = 16
 """Of a story that is continued."""
 
@@ -109,7 +108,7 @@ def interpolate(model: StoryGAN, drawing: Drawing, seed: int, steps: int) -> Dra
     """
     if len(drawing) != 1:
         raise UsageError(f"this holds {len(drawing)} drawings: interpolate from one of them")
-    require_whole("steps", steps, 2, MOST_SAMPLES)
+    require_whole("steps", steps, 2, MAX_SAMPLES)
     end = noise_of(model, drawing, len(drawing.story), seed).eps_0
     path = [slerp(drawing.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
     stories = [
@@ -145,10 +144,10 @@ def continue_story(model: StoryGAN, drawing: Drawing, sentence: str, seed: int =
         seed: of its noise `eps_t`. With the drawing's own seed it is what that seed has in store for n + 1 sentences.
 
     Raises:
-        UsageError: where the sentence encoder does not know a word, or the story has MOST_SENTENCES already.
+        UsageError: where the sentence encoder does not know a word, or the story has MAX_SENTENCES already.
     """
     n = len(drawing.story) + 1
-    require_whole("the number of sentences", n, 1, MOST_SENTENCES)
+    require_whole("the number of sentences", n, 1, MAX_SENTENCES)
     s_t = encode(model, sentence, drawing.S).expand(len(drawing), 1, -1)
     eps = torch.cat([drawing.noise.eps, noise_of(model, drawing, n, seed).eps[:, n - 1 :]], dim=1)
     longer = replace(

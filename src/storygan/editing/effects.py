@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from storygan.data.clevr.camera import Camera
-from storygan.data.clevr.stage import RADII
-from storygan.data.clevr.visibility import object_mask
-from storygan.editing.table import frame_table
+from storygan.data.clevr.constants import RADII
+from storygan.data.clevr.geometry import Camera, object_mask
 from storygan.text.clevr import parse_sentence
+
+
+def frame_table(numbers: Mapping[str, Sequence[float | None]]) -> str:
+    """Rows of n numbers, one a frame, under a heading; `-` where there is no number."""
+    n, width = max(map(len, numbers.values())), max(map(len, numbers))
+    lines = [" " * width + "".join(f"{f'frame {t}':>10}" for t in range(1, n + 1))]
+    for name, values in numbers.items():
+        lines.append(f"{name:<{width}}" + "".join(f"{'-' if x is None else f'{x:.3f}':>10}" for x in values))
+    return "\n".join(lines)
+
 
 MARGIN = 7
 """Pixels of 64 that a place is widened by, as the side of a square: the camera's jitter moves an object by up to 3."""

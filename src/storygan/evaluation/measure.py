@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +10,94 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from storygan.data.clevr.places import SAFE, STEP
+from storygan.data.clevr.locations import SAFE, STEP
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
-from storygan.evaluation.bootstrap import RESAMPLES, Estimate, PerStory, estimate
-from storygan.evaluation.lessons import find_judge, lessons_if_any
-from storygan.evaluation.lines import FEWEST, distance_stories, distances, label_metrics, object_metrics, pixel_metrics
-from storygan.evaluation.rows import Pool, make_pool, mean_image
-from storygan.evaluation.seeing import look
-from storygan.evaluation.variety import variety
+from storygan.evaluation import metrics
+from storygan.evaluation.baselines import FramePool, make_pool, mean_image
+from storygan.evaluation.bootstrap import RESAMPLES, Estimate, PerStory, estimate, join
+from storygan.evaluation.distances import extract, fid, installed, kid
+from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.metrics import ObjectPredictions, variety
+from storygan.evaluation.predictions import look
+from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.noise import Noise, seeded
-from storygan.models.recognizer import Recognizer
 from storygan.models.storygan import StoryGAN
+
+BATCH = 16
+"""Stories at a time."""
+DISTANCE_STORIES = 250
+"""At most so many stories on each side of KID and FID: their networks are slow, their matrices large."""
+FEWEST = 10
+"""Stories that each side of KID and FID needs."""
+
+
+def object_metrics(seen: ObjectPredictions) -> dict[str, PerStory]:
+    """What the classifier saw at the places of CLEVR-SV objects."""
+    return {
+        "object_accuracy": metrics.object_accuracy(seen),
+        "story_consistency": metrics.story_consistency(seen),
+        "no_false_positives": metrics.no_false_positives(seen),
+        "object_recall": metrics.object_recall(seen),
+        **metrics.attribute_accuracy(seen),
+    }
+
+
+def label_metrics(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, PerStory]:
+    """Labels found in the frames and the right ones, (N, T, K) bool, and their K names.
+
+    Names such as `place: farm` put labels into groups; each group is measured on its own too, as in
+    `label_exact_match_place`.
+    """
+    groups: dict[str, list[int]] = {"": list(range(len(names)))}
+    for k, name in enumerate(names):
+        group, colon, _ = name.partition(":")
+        if colon:
+            groups.setdefault("_" + group.strip().replace(" ", "_"), []).append(k)
+    return {
+        f"{metric.__name__}{group}": metric(found[..., ks], labels[..., ks])
+        for group, ks in groups.items()
+        for metric in (metrics.label_exact_match, metrics.label_micro_f1, metrics.label_consistency)
+    }
+
+
+def pixel_metrics(pool: FramePool, row: str) -> dict[str, PerStory]:
+    """The row's frames against the real ones."""
+    parts = [slice(start, start + BATCH) for start in range(0, len(pool.rows[row]), BATCH)]
+    found = [metrics.pixel_metrics(pool.show(row, part), pool.show("real_frames", part)) for part in parts]
+    return {name: join([values[name] for values in found]) for name in found[0]}
+
+
+def distance_stories(N: int) -> int:
+    """Stories on each side of KID and FID, of N; 0: too few for them."""
+    side = min(N // 2, DISTANCE_STORIES)
+    return side if side >= FEWEST else 0
+
+
+def distances(pool: FramePool, recognized: np.ndarray | None, seed: int) -> dict[str, dict[str, Estimate]]:
+    """KID and FID of every row: by row, by name, which says whose features they are on.
+
+    The real frames of the first half of the stories are what the second half of each row is compared with, so that real
+    frames have a distance too: what chance alone makes of so few stories. `recognized` are the classifier's features of
+    the pool, (M, F).
+    """
+    N = len(pool.rows["real_frames"])
+    side = distance_stories(N)
+    rows: dict[str, dict[str, Estimate]] = {row: {} for row in pool.rows}
+    if not side:
+        return rows
+    reference = pool.rows["real_frames"][:side]
+    shown = {row: index[N // 2 : N // 2 + side] for row, index in pool.rows.items()}
+    needed, where = np.unique(np.stack([reference, *shown.values()]), return_inverse=True)
+    where = where.reshape(-1, *reference.shape)
+    features = {} if recognized is None else {"classifier": recognized[needed]}
+    features |= {name: extract(make(), pool.frames[needed], name) for name, make in installed().items()}
+    for name, known in features.items():
+        for row, index in zip(shown, where[1:], strict=True):
+            rows[row][f"kid_{name}"] = kid(known[index], known[where[0]], seed)
+            rows[row][f"fid_{name}"] = fid(known[index], known[where[0]], seed)
+    return rows
+
 
 VARIETY_STORIES = 50
 """At most so many stories are drawn over and over."""
@@ -33,9 +109,9 @@ Line = dict[str, Estimate | None]
 class Measured:
     """What was found in the frames of N stories, by row: real frames, the trivial rows, and what was drawn."""
 
-    pool: Pool
+    pool: FramePool
     read: dict[str, dict[str, PerStory]]
-    """What a recognizer reads, story by story, by row and metric; all are better when larger. Empty without one."""
+    """What a classifier reads, story by story, by row and metric; all are better when larger. Empty without one."""
     pixels: dict[str, dict[str, PerStory]]
     lines: dict[str, Line]
     """All metrics, by row; None where no story has a say."""
@@ -48,7 +124,7 @@ def measure(
     data: str | Path,
     drawn: Mapping[str, np.ndarray | str],
     seed: int,
-    recognizer: str | Path | None = None,
+    classifier: str | Path | None = None,
 ) -> Measured:
     """Measure drawings of a data set's N stories.
 
@@ -57,15 +133,15 @@ def measure(
         data: folder of the data set, whose training split's mean image is a row.
         drawn: by row, uint8 frames (N, T, H, W, 3), or the name of a trivial row to stand for them.
         seed: of the bootstrap.
-        recognizer: folder of one; else a shipped one that knows the stories.
+        classifier: folder of one; else a shipped one that knows the stories.
 
     Raises:
-        UsageError: the drawings do not fit the real frames, there are fewer than 2 stories, or the recognizer named
+        UsageError: the drawings do not fit the real frames, there are fewer than 2 stories, or the classifier named
             knows nothing of them.
-        StoryganError: the data or the recognizer cannot be read.
+        StoryganError: the data or the classifier cannot be read.
     """
-    known = lessons_if_any(dataset)
-    judge = find_judge(known, recognizer)
+    known = labelled_frames_if_any(dataset)
+    judge = find_classifier(known, classifier)
     places, labels = known.read_by(judge) if known else (False, False)
     averaged, whose = _averaged(data, dataset)
     pool = make_pool(dataset.frames, mean_image(averaged), drawn)
@@ -114,16 +190,18 @@ def _averaged(data: str | Path, dataset: StoryDataset) -> tuple[StoryDataset, st
     return dataset, "the very frames that it is compared with: there is no training split of this size"
 
 
-def _notes(N: int, judge: Recognizer, places: bool, labels: bool) -> list[str]:
+def _notes(N: int, judge: AttributeClassifier, places: bool, labels: bool) -> list[str]:
     about = judge.about
     notes = [f"in brackets: 95% interval over stories ({RESAMPLES} bootstrap resamples)"]
     if places or labels:
         trained = f"trained on {about.get('stories')} stories of {about.get('data')}, split {about.get('split')}"
-        notes.append(f"recognizer {trained}; the row of real frames shows where it errs")
+        notes.append(f"classifier {trained}; the row of real frames shows where it errs")
     else:
-        notes.append("no recognizer for these stories: train one (storygan train-recognizer), name it (--recognizer)")
+        notes.append("no classifier for these stories: train one (storygan train-classifier), name it (--classifier)")
     if places:
-        notes.append(f"nothing_extra: no object at floor places {STEP} apart, at least {SAFE} from what has been told")
+        notes.append(
+            f"no_false_positives: no object at floor places {STEP} apart, at least {SAFE} from what has been told"
+        )
     if side := distance_stories(N):
         notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
     else:

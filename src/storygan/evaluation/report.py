@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from storygan.data.dataset import StoryDataset, open_split
+from storygan.errors import UsageError, require_seed
+from storygan.evaluation.baselines import MODEL, ROWS, trivial_row
 from storygan.evaluation.bootstrap import Estimate
 from storygan.evaluation.measure import VARIETY_NOTE, Line, draw, measure, noise_use
-from storygan.evaluation.rows import MODEL, ROWS, trivial_row
-from storygan.evaluation.sheet import ranked_rows
-from storygan.models.folding import fold
+from storygan.evaluation.sample_grid import ranked_rows
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
-from storygan.types import UsageError, require_seed
 from storygan.viz import check_out, save_sheet
 
 
@@ -62,18 +62,18 @@ def evaluate(
     split: str = "test",
     stories: int = 0,
     seed: int = 0,
-    recognizer: str | Path | None = None,
+    classifier: str | Path | None = None,
     only: str = "",
     sheet: Path | None = None,
 ) -> Report:
     """Evaluate a model, or a trivial row under its name, on the first `stories` stories of a split (0: all).
 
     `only`: how the ids of the stories that count begin, for data sets whose parts differ in their ids. `sheet`: where
-    to save a picture of good and bad stories (`evaluation.sheet`). `recognizer`: folder of one; else a shipped one.
+    to save a picture of good and bad stories (`evaluation.sheet`). `classifier`: folder of one; else a shipped one.
 
     Raises:
         UsageError: the model does not fit the data, or there are fewer than 2 stories.
-        StoryganError: the model, the data or the recognizer cannot be read.
+        StoryganError: the model, the data or the classifier cannot be read.
     """
     if stories < 0:
         raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
@@ -84,9 +84,9 @@ def evaluate(
     dataset = _chosen(open_split(data, split), only, stories)
     told = dataset.sentences
     row = trivial_row(model)
-    network = None if row else fold(StoryGAN.from_pretrained(model))
+    network = None if row else fuse_batch_norm(StoryGAN.from_pretrained(model))
     drawn = draw(network, told, seed) if network else str(row)
-    found = measure(dataset, data, {MODEL: drawn}, seed, recognizer)
+    found = measure(dataset, data, {MODEL: drawn}, seed, classifier)
     if sheet:
         values = found.read[MODEL] | found.pixels[MODEL]
         save_sheet(ranked_rows(values, dataset.frames, found.pool.show(MODEL), told), sheet)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from storygan.config import DiscriminatorConfig
-from storygan.models import winograd
+from storygan.models import accelerate as winograd
 from storygan.models.story_encoder import D
 
 SLOPE = 0.2
@@ -19,7 +19,7 @@ STORY_FEATURES = 32 * 4
 and its features 32 x 4 a frame, which do not fit; 2x2 maps give the second."""
 
 
-class HalvingConv(nn.Conv2d):
+class DownsampleConv(nn.Conv2d):
     """Conv4x4 with stride 2: half the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -30,13 +30,13 @@ class HalvingConv(nn.Conv2d):
         return winograd.conv2d(x, self.weight, stride=2)
 
 
-def ladder() -> nn.Sequential:
+def downsample_trunk() -> nn.Sequential:
     """Four Conv4x4 stride 2 + BN + LeakyReLU: (N, 3, 64, 64) -> (N, 512, 4, 4)."""
     channels = (3, 64, 128, 256, 512)
     return nn.Sequential(
         *(
             nn.Sequential(
-                HalvingConv(inputs, outputs),
+                DownsampleConv(inputs, outputs),
                 nn.BatchNorm2d(outputs),
                 nn.LeakyReLU(SLOPE, inplace=True),
             )
@@ -79,7 +79,7 @@ def add_spectral_norm(network: nn.Module) -> None:
             spectral_norm(module)
 
 
-class JoinConv(nn.Conv2d):
+class ConditionalConv(nn.Conv2d):
     """Conv3x3 over image maps and conditions that are repeated over the map, for several conditions at once.
 
     It is linear, so the image's part is computed once, and a condition's part, constant but for the zero-padded border,
@@ -116,9 +116,9 @@ class ImageDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig | None = None, n_labels: int = 0) -> None:
         super().__init__()
         config = config or DiscriminatorConfig()
-        self.features = ladder()
+        self.features = downsample_trunk()
         self.join = nn.Sequential(
-            JoinConv(512, D + D, 512),
+            ConditionalConv(512, D + D, 512),
             nn.BatchNorm2d(512),
             nn.LeakyReLU(SLOPE, inplace=True),
         )
@@ -159,7 +159,7 @@ class StoryDiscriminator(nn.Module):
         super().__init__()
         config = config or DiscriminatorConfig()
         self.image_encoder = nn.Sequential(
-            ladder(),
+            downsample_trunk(),
             nn.Conv2d(512, 32, 4, stride=2, padding=1, bias=False),  # 32 x 2 x 2
             nn.BatchNorm2d(32),
             nn.Flatten(),

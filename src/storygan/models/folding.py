@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from storygan.models import winograd
+from storygan.models import accelerate as winograd
 from storygan.models.image_generator import ImageGenerator, UpsampleConv, doubling_kernel
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @torch.no_grad()
-def fold(network: Network) -> Network:
+def fuse_batch_norm(network: Network) -> Network:
     """A copy that only draws: without batch norm, with the kernels of `UpsampleConv` worked out. It cannot be trained.
 
     Draws what `network` draws in evaluation mode, to float32 rounding. The sentence encoder, where there is one, is
@@ -34,16 +34,16 @@ def fold(network: Network) -> Network:
                 layers[k], layers[k + 1] = fuse_linear_bn_eval(layer, norm), nn.Identity()
         for k, layer in enumerate(layers):
             if isinstance(layer, UpsampleConv):
-                layers[k] = (FoldedUpsampleConv if layer.out_channels > 3 else FoldedToColours)(layer)
+                layers[k] = (FusedUpsampleConv if layer.out_channels > 3 else FusedToRGB)(layer)
     for generator in [module for module in folded.modules() if isinstance(module, ImageGenerator)]:
         first = generator[0]
         assert isinstance(first, nn.Sequential)
         assert isinstance(first[0], nn.Conv2d)
-        first[0] = FoldedConv(first[0])
+        first[0] = FusedConv(first[0])
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
 
-class FoldedConv(nn.Conv2d):
+class FusedConv(nn.Conv2d):
     """Conv3x3 of the same size, with its kernel's values at points worked out at the first use."""
 
     def __init__(self, layer: nn.Conv2d) -> None:
@@ -51,14 +51,14 @@ class FoldedConv(nn.Conv2d):
         super().__init__(layer.in_channels, layer.out_channels, 3, padding=1, device=w.device, dtype=w.dtype)
         self.load_state_dict(layer.state_dict())
         self.requires_grad_(False)
-        self.values = lru_cache(1)(winograd.at_points)
+        self.values = lru_cache(1)(winograd.transform_kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
         return winograd.conv2d(x, self.weight, 1, self.bias, self.values)
 
 
-class FoldedUpsampleConv(nn.ConvTranspose2d):
+class FusedUpsampleConv(nn.ConvTranspose2d):
     """Upsample x2 + Conv3x3 with its 4x4 kernel worked out once, and the kernel's values likewise.
 
     `layer` has a bias: its own, or batch norm's.
@@ -69,14 +69,14 @@ class FoldedUpsampleConv(nn.ConvTranspose2d):
         super().__init__(layer.in_channels, layer.out_channels, 4, 2, 1, device=w.device, dtype=w.dtype)
         self.load_state_dict({"weight": doubling_kernel(layer.weight), "bias": layer.bias})
         self.requires_grad_(False)
-        self.values = lru_cache(2)(winograd.at_points)  # of both tilings
+        self.values = lru_cache(2)(winograd.transform_kernel)  # of both tilings
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
         return winograd.conv_transpose2d(x, self.weight, self.bias, self.values)
 
 
-class FoldedToColours(nn.Conv2d):
+class FusedToRGB(nn.Conv2d):
     """The same where the outputs are few, as colours are: one 2x2 convolution with four times as many.
 
     Odd rows and columns meet a window of 2x2 one further than even ones, so at (H + 1) x (W + 1) places all are met; an

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storygan.models import winograd
+from storygan.models import accelerate as winograd
 from storygan.models.story_encoder import D
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storygan.types import StoryganError, reason
+from storygan.errors import StoryganError, reason
 
 FILES = ["config.json", "model.safetensors", "sentence_encoder.*", "README.md"]
 """What is fetched from a hub; whatever else lies there stays there."""

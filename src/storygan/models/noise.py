@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from storygan.config import ModelConfig, NoiseDistribution
+from storygan.errors import require_seed
 from storygan.models.story_encoder import D
-from storygan.types import require_seed
 
 
 @dataclass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,27 +16,48 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from storygan.config import ModelConfig
-from storygan.files import parse_json, read_file, read_text, write_whole
+from storygan.errors import StoryganError, UsageError, reason, require_whole
+from storygan.files import atomic_write, parse_json, read_file, read_text
 from storygan.models.baselines import CONTEXTS
-from storygan.models.batches import batches, with_bar
-from storygan.models.card import make_card
 from storygan.models.image_generator import ImageGenerator
-from storygan.models.initialize import initialize_weights
+from storygan.models.initialization import initialize_weights
+from storygan.models.model_card import make_card
 from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise, seeded
 from storygan.models.story_encoder import D, StoryEncoder
 from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
-from storygan.types import StoryganError, UsageError, reason, require_whole
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
+
+FRAMES = 256
+"""Frames that are drawn at once: the same batches give the same pixels."""
+Item = TypeVar("Item")
+
+
+def batches(N: int, T: int) -> list[slice]:
+    """The rows 0 .. N - 1 of stories of T frames, `FRAMES` at a time, or a story."""
+    batch = max(1, FRAMES // T)
+    return [slice(n, n + batch) for n in range(0, N, batch)]
+
+
+def with_bar(items: Sequence[Item], unit: str, least: int = 2) -> Iterator[Item]:
+    """The items, with a bar on stderr where there are at least so many, and where somebody sees it."""
+    if len(items) < least:
+        return iter(items)
+    from tqdm import tqdm  # late: most drawings need none
+
+    shown: Iterable[Item] = tqdm(items, desc="draw", unit=unit, disable=None)
+    return iter(shown)
+
+
 Story = Sequence[str]
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-MOST_WEIGHTS = 2**31
+MAX_WEIGHTS = 2**31
 """Bytes of a file of weights; ours have 5 MB, and in fp32 10 MB."""
-MOST_SAMPLES = 10_000
+MAX_SAMPLES = 10_000
 """Drawings of one story; those of 4 frames are 500 MB."""
 
 
@@ -161,7 +182,7 @@ class StoryGAN(nn.Module):
         told: list[Story] = [stories] if one else list(stories)  # type: ignore[list-item]
         for story in told:
             self.require_story(story)
-        require_whole("samples", samples, 1, MOST_SAMPLES)
+        require_whole("samples", samples, 1, MAX_SAMPLES)
         S = torch.from_numpy(self.encode(told)).repeat_interleave(samples, dim=0)
         noise = Noise.draw(len(S), self.config, seeded(seed))
         return self.draw(S, noise)
@@ -197,10 +218,10 @@ class StoryGAN(nn.Module):
         if self.sentence_encoder is not None:
             self.sentence_encoder.save(folder)
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        write_whole(folder / WEIGHTS, seal(save(state, metadata={"format": "pt"})))
+        atomic_write(folder / WEIGHTS, seal(save(state, metadata={"format": "pt"})))
         encoder = self.sentence_encoder.kind if self.sentence_encoder else ""
-        write_whole(folder / CARD, self.card or make_card(self.config, encoder))
-        write_whole(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
+        atomic_write(folder / CARD, self.card or make_card(self.config, encoder))
+        atomic_write(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
 
     def push_to_hub(
         self,
@@ -254,7 +275,7 @@ class StoryGAN(nn.Module):
         folder = resolve_model(name, **hub_options)
         try:
             config = read_model_config(folder / CONFIG)
-            state = load(checked(read_file(folder / WEIGHTS, MOST_WEIGHTS)))
+            state = load(checked(read_file(folder / WEIGHTS, MAX_WEIGHTS)))
             encoder = load_sentence_encoder(folder)
             with torch.device("meta"):  # shapes without memory: a lying config must not take any
                 require_fit(cls(config).state_dict(), state)

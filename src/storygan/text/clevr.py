@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storygan.types import UsageError
+from storygan.errors import UsageError
 
 # The orders are those of the original release (data/importers/clevr_sv.py), so one-hots and labels line up with it.
 SHAPES = ("cube", "sphere", "cylinder")

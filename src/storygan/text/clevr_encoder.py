@@ -19,7 +19,15 @@ import numpy as np
 
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
-from storygan.text.hadamard import hadamard
+
+
+def hadamard(n: int) -> np.ndarray:
+    """The n x n matrix of 1 and -1 with orthogonal rows (Sylvester's construction); n is a power of 2."""
+    matrix = np.ones((1, 1))
+    while len(matrix) < n:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
+
 
 _ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
 FACTS = sum(len(words) for words in _ONE_HOTS) + 2  # 17

@@ -16,14 +16,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from storygan.files import parse_json, read_file, read_text, write_whole
+from storygan.errors import StoryganError, reason
+from storygan.files import atomic_write, parse_json, read_file, read_text
 from storygan.seal import checked, seal
-from storygan.types import StoryganError, reason
 
 DIM = 128  # the length of s_t
 SETTINGS_FILE = "sentence_encoder.json"
 TENSORS_FILE = "sentence_encoder.safetensors"
-MOST_TENSORS = 16 * 2**20  # bytes of its file; an encoder has up to 200 kB
+MAX_TENSORS = 16 * 2**20  # bytes of its file; an encoder has up to 200 kB
 
 # kind -> where its class is; imported only when asked for, so that one kind does not need another's libraries
 _KINDS = {
@@ -67,8 +67,8 @@ class SentenceEncoder(ABC):
         """Write the two files, each whole or not at all, into the folder, which is made where it does not exist."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / TENSORS_FILE, seal(save(self.tensors())))
-        write_whole(folder / SETTINGS_FILE, json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n")
+        atomic_write(folder / TENSORS_FILE, seal(save(self.tensors())))
+        atomic_write(folder / SETTINGS_FILE, json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -117,7 +117,7 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
     try:
         settings = parse_json(read_text(path))
         kind = settings.pop("kind")
-        tensors = load(checked(read_file(Path(folder) / TENSORS_FILE, MOST_TENSORS)))
+        tensors = load(checked(read_file(Path(folder) / TENSORS_FILE, MAX_TENSORS)))
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
         return _class_of(kind).from_parts(settings, tensors)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from storygan.config import StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
-from storygan.evaluation.frame_content import FrameContent, augment, to_images
+from storygan.evaluation.labelled_frames import FrameContent, augment, to_images
 from storygan.models.noise import Noise
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from storygan.config import StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
+from storygan.errors import UsageError
 from storygan.models.story_encoder import D
-from storygan.types import UsageError
 
 
 def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) -> None:

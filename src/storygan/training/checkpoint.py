@@ -9,17 +9,67 @@ from __future__ import annotations
 import math
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from storygan.files import whole_file
-from storygan.types import StoryganError, reason
+from storygan.errors import StoryganError, reason
+from storygan.files import atomic_open
+
+
+def validate_state(part: Any, saved: Any, name: str) -> dict[str, Any]:
+    """A saved state that a network or an Adam can load."""
+    if isinstance(part, nn.Module):
+        return tensors_like(part.state_dict(), saved, name)
+    return adam_like(part, saved, name)
+
+
+def tensors_like(own: Mapping[str, Tensor], saved: Any, name: str) -> dict[str, Tensor]:
+    """Copies of a saved table of tensors, laid out in memory as one's own."""
+    if not isinstance(saved, dict) or saved.keys() != own.keys():
+        raise ValueError(f"{name} has other parts")
+    copies = {}
+    for part, tensor in own.items():
+        value = saved[part]
+        if not isinstance(value, Tensor) or (value.layout, value.dtype) != (tensor.layout, tensor.dtype):
+            raise ValueError(f"{name}.{part} is not of {tensor.dtype}")
+        if value.shape != tensor.shape:
+            raise ValueError(f"{name}.{part} is {tuple(value.shape)}, and here {tuple(tensor.shape)}")
+        copies[part] = torch.empty_like(tensor, requires_grad=False).copy_(value)
+    if (bad := not_finite(copies, name)) is not None:
+        raise ValueError(f"{bad} is not finite")
+    return copies
+
+
+def adam_like(adam: Any, saved: Any, name: str) -> dict[str, Any]:
+    """What a saved Adam remembers of the same parameters, with the settings of `adam`, which the configuration made."""
+    groups = adam.state_dict()["param_groups"]
+    parameters = dict(enumerate(parameter for group in adam.param_groups for parameter in group["params"]))
+    told, moments = (saved.get(key) if isinstance(saved, dict) else None for key in ("param_groups", "state"))
+    if (
+        not isinstance(told, list)
+        or not all(isinstance(group, dict) for group in told)
+        or not isinstance(moments, dict)
+    ):
+        raise ValueError(f"{name} is no state of Adam")
+    if [group.get("params") for group in told] != [group["params"] for group in groups]:
+        raise ValueError(f"{name} is of other parameters")
+    if not moments.keys() <= parameters.keys():
+        raise ValueError(f"{name} has moments of other parameters")
+    state = {}
+    for n, saved_moments in moments.items():
+        own = {"step": torch.zeros(()), "exp_avg": parameters[n], "exp_avg_sq": parameters[n]}
+        state[n] = tensors_like(own, saved_moments, f"{name}.{n}")
+        if state[n]["step"] < 1 or (state[n]["exp_avg_sq"] < 0).any():
+            raise ValueError(f"{name}.{n} is no mean of past gradients")
+    return {"state": state, "param_groups": groups}
+
 
 PATTERN = "step-*.pt"
-MOST_STEPS = 10**9
+MAX_STEPS = 10**9
 """Iterations of a run: 30 years."""
 PROGRESS = {
     "step": (int,),
@@ -55,7 +105,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int | 
     path = folder / f"step-{step:08d}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with atomic_open(path) as file:
             try:
                 torch.save(state, file)
             except RuntimeError as error:  # how torch passes on what went wrong in file.write()
@@ -115,7 +165,7 @@ def _require_progress(state: Any) -> None:
     """Raise ValueError where a state does not say how far which run is."""
     if not isinstance(state, dict) or any(type(state.get(name)) not in kinds for name, kinds in PROGRESS.items()):
         raise ValueError("it is no checkpoint of this version of storygan")
-    if not 0 <= state["k"] <= state["step"] <= MOST_STEPS or not 0 <= state["seconds"] < math.inf:
+    if not 0 <= state["k"] <= state["step"] <= MAX_STEPS or not 0 <= state["seconds"] < math.inf:
         raise ValueError("it is of no iteration")
 
 

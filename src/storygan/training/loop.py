@@ -13,14 +13,13 @@ from tqdm import tqdm
 
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
+from storygan.signals import GracefulShutdown, shutdown_error
 from storygan.training.check_fit import check_fit
-from storygan.training.memory import told_when_out_of_memory
+from storygan.training.distributed import Processes
 from storygan.training.networks import frozen
-from storygan.training.processes import Processes
 from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
 from storygan.training.steps import LOSSES, Terms, generate
-from storygan.training.stop import Stop, stopped
-from storygan.training.trainer import Experiment, StageTrainer
+from storygan.training.trainer import Experiment, StageTrainer, report_out_of_memory
 from storygan.training.validation import Validation
 
 
@@ -48,9 +47,9 @@ def train(
         Stopped: SIGTERM or Ctrl-C; the iterations done are saved.
     """
     torch.set_flush_denormal(True)  # before any worker thread exists: they inherit it
-    with told_when_out_of_memory(config), Processes(config) as processes, ExitStack() as opened:
+    with report_out_of_memory(config), Processes(config) as processes, ExitStack() as opened:
         torch.set_num_threads(config.threads or processes.cores)
-        with processes.together():
+        with processes.sync_errors():
             dataset = open_split(config.data.path, config.data.split)
             config = replace(config, model=replace(config.model, T=config.model.T or dataset.T))
             check_fit(config, dataset, processes.number)
@@ -58,32 +57,37 @@ def train(
             opened.enter_context(run)
             experiment = Experiment.build(config, dataset, processes, *run.encoder_folders())
             validation = Validation(config) if processes.first and config.validation.every else None
-        processes.require_same(dataset.fingerprint, experiment.S)
-        first, checkpoint = processes.from_first((run.first_stage, run.checkpoint))
+        processes.assert_synced(dataset.fingerprint, experiment.S)
+        first, checkpoint = processes.broadcast_from_first((run.first_stage, run.checkpoint))
 
         def build(number: int) -> StageTrainer:
-            with processes.together():
+            with processes.sync_errors():
                 start = run.start_of(number)
-            return StageTrainer(experiment, number, processes.from_first(start))
+            return StageTrainer(experiment, number, processes.broadcast_from_first(start))
 
         trainer = build(first)
         if checkpoint:
             trainer.load_state_dict(checkpoint)
-        with processes.together():
+        with processes.sync_errors():
             run.begin()
-        stop = opened.enter_context(Stop(processes.first))
+        stop = opened.enter_context(GracefulShutdown(processes.first))
         progress = opened.enter_context(progress_bar(config, run.step, processes.first))
         for number in range(first, len(config.stages)):
             trainer = trainer if number == first else build(number)
             if not run_stage(trainer, run, validation, stop, progress, until or config.iterations):
                 break
-            with processes.together():
+            with processes.sync_errors():
                 run.save_stage(number, trainer)
     return run.path / MODEL if processes.first else None
 
 
 def run_stage(
-    trainer: StageTrainer, run: RunFolder, validation: Validation | None, stop: Stop, progress: Any, until: int
+    trainer: StageTrainer,
+    run: RunFolder,
+    validation: Validation | None,
+    stop: GracefulShutdown,
+    progress: Any,
+    until: int,
 ) -> bool:
     """Train a stage, with logs, samples and checkpoints on the way; return whether it ends before `until`."""
     config, processes = trainer.config, trainer.processes
@@ -101,7 +105,7 @@ def run_stage(
         )
         if not (log or sample or save or validate or stopping):
             continue
-        with processes.together():
+        with processes.sync_errors():
             values = run.finite(metrics, step)
             if log:
                 run.log(trainer, values)
@@ -114,7 +118,7 @@ def run_stage(
             if save or stopping:
                 saved = run.save_checkpoint(trainer, prune=save)
             if stopping and step < config.iterations:
-                raise stopped(stopping, saved, run.path)
+                raise shutdown_error(stopping, saved, run.path)
     return True
 
 

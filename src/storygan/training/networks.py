@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from storygan.config import AuxClassifierLoss
+from storygan.errors import UsageError
+from storygan.evaluation.labelled_frames import FrameContent, Targets, classifier_terms
+from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.training.distributed import Processes
 
 
 @dataclass
@@ -52,3 +59,68 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
         for parametrization in parametrizations:
             parametrization.train()
+
+
+ADVERSARIAL, OTHERS = ("L_image", "L_story", "label"), ("mse", "aux")
+DECAY = 0.95
+"""Of the running means of the two norms."""
+
+
+class AdversarialRatio(nn.Module):
+    """Scales the adversarial terms: their gradient by `X^` gets `ratio` times the norm of that of `mse` and `aux`.
+
+    The adaptive weight of VQGAN (Esser et al., 2021, equation 7), taken at the frames instead of the last layer, so
+    that no gradient passes through the generator twice. A module for the sake of its state.
+    """
+
+    norms: Tensor
+    """(2,) running means of the norms, of the other terms and of the adversarial ones; 0 before the first iteration."""
+
+    def __init__(self, ratio: float, processes: Processes) -> None:
+        super().__init__()
+        self.ratio, self.processes = ratio, processes
+        self.register_buffer("norms", torch.zeros(2))
+
+    def backward(self, terms: dict[str, Tensor], X_hat: Tensor) -> Tensor:
+        """Backpropagate the weighted terms of the generator; return the scale of the adversarial ones."""
+        gradients = [
+            torch.autograd.grad(sum(terms[name] for name in names if name in terms), X_hat)[0]  # type: ignore[arg-type]
+            for names in (OTHERS, ADVERSARIAL)
+        ]
+        norms = torch.stack([gradient.norm() for gradient in gradients])
+        self.processes.average([norms])
+        self.norms = DECAY * self.norms + (1 - DECAY) * norms if self.norms.any() else norms
+        scale = self.ratio * self.norms[0] / self.norms[1].clamp(min=1e-12)
+        roots: list[Tensor] = [X_hat]
+        at_roots: list[Tensor | None] = [gradients[0] + scale * gradients[1]]
+        if "L_KL" in terms:  # by way of mu and sigma alone
+            roots, at_roots = [*roots, terms["L_KL"]], [*at_roots, None]
+        torch.autograd.backward(roots, at_roots)
+        return scale
+
+
+def new_classifier(content: FrameContent, weights: AuxClassifierLoss) -> AttributeClassifier:
+    """Return an untrained classifier of a data set's labels and, with CLEVR-SV sentences, of objects at locations."""
+    return AttributeClassifier(
+        content.known.label_names, about={"places": content.has_locations}, turns=bool(weights.direction)
+    )
+
+
+def require_fit(classifier: AttributeClassifier, content: FrameContent) -> None:
+    """Raise UsageError where a classifier predicts nothing that these frames have."""
+    if not any(content.known.read_by(classifier)):
+        raise UsageError("the auxiliary classifier has other labels than these stories: train one with a stage of C")
+
+
+def aux_loss(C: Any, x: Tensor, targets: Targets) -> Tensor:
+    """Return what the classifier makes of generated frames (N, 3, 64, 64): scalar >= 0 with a graph.
+
+    The sum of its cross-entropies: of objects at locations where it predicts them, with their direction where it
+    predicts that, else of labels.
+    """
+    weights = (
+        AuxClassifierLoss(present=1, attributes=1, direction=float(C.turns is not None))
+        if C.knows_places
+        else AuxClassifierLoss(label=1)
+    )
+    return torch.stack(list(classifier_terms(C, x, targets, weights).values())).sum()

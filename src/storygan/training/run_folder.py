@@ -4,31 +4,114 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+import os
 import platform
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from torch.utils.tensorboard import SummaryWriter
 
 from storygan import viz
 from storygan.config import TrainConfig
 from storygan.cores import cores
 from storygan.data.dataset import StoryDataset
-from storygan.files import cannot_write, write_whole
-from storygan.models.card import make_card
+from storygan.errors import StoryganError, UsageError, reason
+from storygan.files import atomic_write, cannot_write, parse_json, read_file
+from storygan.models.model_card import make_card
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
-from storygan.training.metrics_file import METRICS, metrics_line, read_metrics
-from storygan.training.run_lock import RunLock
 from storygan.training.stage_folder import StageStart, copy_stage, first_start, load_stage, save_stage, stage_folder
 from storygan.training.trainer import StageTrainer
 from storygan.training.validation import LOWER_IS_BETTER
-from storygan.types import StoryganError, UsageError
+
+NAME = ".lock"
+
+
+class RunLock:
+    """The lock of a run folder, which it makes. The operating system holds it: it ends with the process, however."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self._lock = FileLock(run / NAME)
+
+    def acquire(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            StoryganError: another process has it, or the folder cannot be written to.
+        """
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+            (self.run / NAME).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        except Timeout:
+            raise StoryganError(f"{self.run} is in use by {self._holder()}: one run, one process") from None
+        except OSError as error:
+            self._lock.release()
+            raise cannot_write(self.run, error) from error
+        return self
+
+    def release(self) -> None:
+        """Give the lock back; of a run that wrote nothing, no folder stays."""
+        with contextlib.suppress(OSError):
+            if [path.name for path in self.run.iterdir()] == [NAME]:
+                (self.run / NAME).unlink()
+                self.run.rmdir()
+        self._lock.release()
+
+    def _holder(self) -> str:
+        with contextlib.suppress(OSError):
+            return (self.run / NAME).read_text().strip() or "another process"
+        return "another process"
+
+
+METRICS = "metrics.jsonl"
+MAX_BYTES = 256 * 2**20
+"""Half a million lines."""
+MAX_VALUE = 3.5e38
+"""Of a float32, which losses are."""
+
+
+def metrics_line(values: dict[str, float]) -> str:
+    """The line of one iteration."""
+    return json.dumps(values) + "\n"
+
+
+def read_metrics(path: Path) -> Iterator[dict[str, float]]:
+    """The lines one by one. What follows the last line break is left out: a process was killed while it wrote that.
+
+    Raises:
+        StoryganError: the file cannot be read, or a line is not as `metrics_line` makes them.
+    """
+    try:
+        lines = read_file(path, MAX_BYTES).split(b"\n")[:-1]
+    except (OSError, ValueError) as error:
+        raise StoryganError(f"{path} cannot be read: {reason(error)}") from error
+    for n, line in enumerate(lines, 1):
+        try:
+            yield _metrics(line)
+        except ValueError as error:
+            raise StoryganError(f"{path}, line {n}, holds no metrics ({reason(error)}): remove the line") from error
+
+
+def _metrics(line: bytes) -> dict[str, float]:
+    """What a line holds; ValueError where it is not as it should be."""
+    values = parse_json(line)
+    if not isinstance(values, dict) or type(values.get("step")) is not int or values["step"] < 1:
+        raise ValueError("there is no step")
+    for name, value in values.items():
+        if not name.isprintable() or type(value) not in (int, float) or not -MAX_VALUE <= value <= MAX_VALUE:
+            raise ValueError(f"{name!r} is no metric")
+    return values
+
 
 CONFIG = "config.yaml"
 MODEL, BEST = "model", "best"
@@ -128,7 +211,7 @@ class RunFolder:
         self._began = time.monotonic() - (self.checkpoint or {}).get("seconds", 0.0)
         if self._from_stage is not None:
             copy_stage(Path(self._from_stage[1]), stage_folder(self.path, self.config, self.first_stage - 1))
-        write_whole(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
+        atomic_write(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
         self._cut_metrics(self.step)
         for left in self.checkpoints.glob("*.tmp"):
             left.unlink()  # of a process that was killed while it saved
@@ -139,7 +222,7 @@ class RunFolder:
         """Drop what was logged after the checkpoint: those iterations are run again."""
         path = self.path / METRICS
         logged = read_metrics(path) if path.exists() else ()
-        write_whole(path, "".join(metrics_line(values) for values in logged if values["step"] <= step))
+        atomic_write(path, "".join(metrics_line(values) for values in logged if values["step"] <= step))
 
     def folder_before(self, number: int) -> Path | None:
         """Return the folder that the stage before left; None for the first."""
@@ -201,7 +284,7 @@ class RunFolder:
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         strips = viz.strips(frames)
-        write_whole(folder / f"step-{step:08d}.png", viz.encode([strips], ".png"))
+        atomic_write(folder / f"step-{step:08d}.png", viz.encode([strips], ".png"))
         self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
 
     def save_checkpoint(self, trainer: StageTrainer, prune: bool) -> Path:

@@ -11,11 +11,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from storygan.config import TrainConfig
-from storygan.files import read_file, write_whole
-from storygan.models.recognizer import Recognizer
-from storygan.models.storygan import MOST_WEIGHTS, StoryGAN
+from storygan.errors import StoryganError, UsageError, reason
+from storygan.files import atomic_write, read_file
+from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.models.storygan import MAX_WEIGHTS, StoryGAN
 from storygan.seal import checked, seal
-from storygan.types import StoryganError, UsageError, reason
 
 STAGES = "stages"
 DISCRIMINATORS, AUX_CLASSIFIER = "discriminators.safetensors", "aux_classifier"
@@ -27,7 +27,7 @@ class StageStart:
 
     states: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     """By network, `G`, `D_I` and `D_S`, its state."""
-    classifier: Recognizer | None = None
+    classifier: AttributeClassifier | None = None
 
 
 def stage_folder(run: Path, config: TrainConfig, number: int) -> Path:
@@ -54,7 +54,7 @@ def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], befo
         for name, tensor in others[network].state_dict().items()
     }
     if discriminators:
-        write_whole(partial / DISCRIMINATORS, seal(save(discriminators)))
+        atomic_write(partial / DISCRIMINATORS, seal(save(discriminators)))
     if "C" in others:
         others["C"].save(partial / AUX_CLASSIFIER)  # type: ignore[operator]
     shutil.rmtree(folder, ignore_errors=True)
@@ -81,14 +81,14 @@ def load_stage(folder: Path) -> StageStart:
     start = StageStart({"G": StoryGAN.from_pretrained(folder).state_dict()})
     if (folder / DISCRIMINATORS).exists():
         try:
-            tensors = load(checked(read_file(folder / DISCRIMINATORS, MOST_WEIGHTS)))
+            tensors = load(checked(read_file(folder / DISCRIMINATORS, MAX_WEIGHTS)))
         except Exception as error:  # whatever the readers raise on torn or foreign files
             raise StoryganError(f"{folder / DISCRIMINATORS} cannot be read: {reason(error)}") from error
         for name, tensor in tensors.items():
             network, _, parameter = name.partition(".")
             start.states.setdefault(network, {})[parameter] = tensor
     if (folder / AUX_CLASSIFIER).exists():
-        start.classifier = Recognizer.load(folder / AUX_CLASSIFIER)
+        start.classifier = AttributeClassifier.load(folder / AUX_CLASSIFIER)
     return start
 
 
@@ -98,7 +98,7 @@ def first_start(config: TrainConfig) -> StageStart:
     Raises:
         UsageError: the model is of another shape, its T aside.
     """
-    start = StageStart(classifier=Recognizer.load(config.aux_classifier) if config.aux_classifier else None)
+    start = StageStart(classifier=AttributeClassifier.load(config.aux_classifier) if config.aux_classifier else None)
     if not config.init_from:
         return start
     model, mine = StoryGAN.from_pretrained(config.init_from), vars(config.model)

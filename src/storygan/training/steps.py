@@ -22,9 +22,8 @@ from storygan.config import (
     StoryDiscriminatorLoss,
 )
 from storygan.models.noise import Noise
-from storygan.training.aux_classifier import aux_loss, classifier_terms
 from storygan.training.batches import Batch, take
-from storygan.training.networks import Networks
+from storygan.training.networks import Networks, aux_loss, classifier_terms
 
 Terms = dict[str, Tensor]
 """Name -> scalar."""
@@ -55,7 +54,7 @@ def image_discriminator_terms(
     x, x_hat = (images(batch.select(X.detach())) for X in (batch.X, fake.X_hat))  # (B*m, 3, 64, 64)
     r1, r2 = require_penalties(weights, stage, k, x, x_hat)
     m = len(x) // len(batch.X)
-    pairs = [(s, h_0), *([(other_story(nets, s, m), other_story(nets, h_0, m))] if stage.mismatched else [])]
+    pairs = [(s, h_0), *([(mismatched_story(nets, s, m), mismatched_story(nets, h_0, m))] if stage.mismatched else [])]
     (real, *wrong), labels = nets.D_I(x, *pairs)  # logits (B*m,)
     (fake_logits,), _ = nets.D_I(x_hat, (s, h_0))
     L_image = losses.discriminator_loss(stage.gan_loss, *(one.view(-1, m) for one in (real, fake_logits, *wrong)))
@@ -75,7 +74,7 @@ def story_discriminator_terms(
     """Step 2, D_S: real and generated (X, S)."""
     X, X_hat = batch.X.detach(), fake.X_hat.detach()
     r1, r2 = require_penalties(weights, stage, k, X, X_hat)
-    stories = [batch.S, *([other_story(nets, batch.S)] if stage.mismatched else [])]
+    stories = [batch.S, *([mismatched_story(nets, batch.S)] if stage.mismatched else [])]
     real, *wrong = nets.D_S(X, *stories)  # logits (B,)
     (fake_logits,) = nets.D_S(X_hat, batch.S)
     L_story = losses.discriminator_loss(stage.gan_loss, *(one[:, None] for one in (real, fake_logits, *wrong)))
@@ -138,7 +137,7 @@ def conditions(batch: Batch, fake: Generated) -> tuple[Tensor, Tensor]:
     return s.flatten(0, 1), fake.h_0.detach().repeat_interleave(s.shape[1], dim=0)
 
 
-def other_story(nets: Networks, condition: Tensor, m: int = 1) -> Tensor:
+def mismatched_story(nets: Networks, condition: Tensor, m: int = 1) -> Tensor:
     """Return another story's condition for every story: the batch of all processes, rolled by one story of m rows."""
     whole = nets.fabric.all_gather(condition.detach()).view(-1, *condition.shape[1:])
     first = nets.fabric.global_rank * len(condition)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,23 +16,21 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from storygan.config import AuxClassifierConfig, NetworkConfig, StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
-from storygan.evaluation.frame_content import FrameContent
+from storygan.errors import StoryganError, UsageError, out_of_memory, reason
+from storygan.evaluation.labelled_frames import FrameContent
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
-from storygan.models.initialize import INITIALIZERS
+from storygan.models.initialization import INITIALIZERS
 from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN, encode_stories
 from storygan.text.encoder import SentenceEncoder, fit_sentence_encoder, has_sentence_encoder
-from storygan.training.adversarial_ratio import AdversarialRatio
-from storygan.training.aux_classifier import new_classifier, require_fit
 from storygan.training.batches import BatchLoader, derive_seed
-from storygan.training.networks import Networks
-from storygan.training.processes import Processes, norms, running_statistics
-from storygan.training.saved_state import fitting
+from storygan.training.checkpoint import validate_state
+from storygan.training.distributed import Processes, norms, running_statistics
+from storygan.training.networks import AdversarialRatio, Networks, new_classifier, require_fit
 from storygan.training.stage_folder import StageStart
 from storygan.training.steps import Terms
-from storygan.types import UsageError, reason
 
 HALVING_EPOCHS = 20
 """Of the learning rate schedule `halving` (paper, section 4)."""
@@ -199,10 +199,26 @@ class StageTrainer:
         """Go on from a checkpoint. Raises UsageError where it is not of these networks and optimizers."""
         try:
             for name, part in self._parts().items():
-                part.load_state_dict(fitting(part, state.get(name), name))
+                part.load_state_dict(validate_state(part, state.get(name), name))
         except (RuntimeError, ValueError) as error:
             raise UsageError(
                 f"the checkpoint does not fit this configuration: {reason(error)}; give the run's own, or remove the "
                 f"newest file in {self.config.run}/checkpoints to go on from the one before"
             ) from error
         self.k = state["k"]
+
+
+@contextmanager
+def report_out_of_memory(config: TrainConfig) -> Iterator[None]:
+    """Turn whatever the block raises for want of memory into one line that says what to lower.
+
+    Raises:
+        StoryganError: out of memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if out_of_memory(error):
+            largest = max(stage.batch_size for stage in config.stages.values())
+            raise StoryganError(f"out of memory: lower batch_size, it is {largest}; the checkpoints stay") from error
+        raise

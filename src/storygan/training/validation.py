@@ -6,16 +6,15 @@ import numpy as np
 
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
-from storygan.evaluation.features import installed
-from storygan.evaluation.lessons import find_judge, lessons_if_any
-from storygan.evaluation.lines import distance_stories, distances, label_metrics, object_metrics
-from storygan.evaluation.measure import draw
-from storygan.evaluation.metrics import Seen
-from storygan.evaluation.rows import Pool
-from storygan.evaluation.seeing import look
-from storygan.models.folding import fold
+from storygan.errors import StoryganError, UsageError
+from storygan.evaluation.baselines import FramePool
+from storygan.evaluation.distances import installed
+from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.measure import distance_stories, distances, draw, label_metrics, object_metrics
+from storygan.evaluation.metrics import ObjectPredictions
+from storygan.evaluation.predictions import look
+from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
-from storygan.types import StoryganError, UsageError
 
 LOWER_IS_BETTER = ("kid", "fid")
 
@@ -35,9 +34,9 @@ class Validation:
             raise StoryganError(f"validation: the stories of {self.settings.split} have {dataset.T} frames")
         N = min(self.settings.stories, len(dataset))
         self.real, self.sentences = dataset.batch(np.arange(N)), dataset.sentences[:N]
-        self.known = lessons_if_any(dataset)
+        self.known = labelled_frames_if_any(dataset)
         self.labels = None if self.known is None else self.known.labels[:N].astype(bool)
-        self.classifier = find_judge(self.known)
+        self.classifier = find_classifier(self.known)
         self.locations, self.labelled = self.known.read_by(self.classifier) if self.known else (False, False)
         if self.settings.metric not in (names := self._names(N, dataset.T)):
             known = ", ".join(names) or "none: there are too few"
@@ -48,7 +47,7 @@ class Validation:
         names: list[str] = []
         if self.locations:
             nothing = np.zeros((1, T, T, 4), bool)
-            names += object_metrics(Seen(nothing[..., 0], nothing, nothing, nothing[:, :, 0, 0]))
+            names += object_metrics(ObjectPredictions(nothing[..., 0], nothing, nothing, nothing[:, :, 0, 0]))
         if self.labelled and self.known is not None and self.labels is not None:
             names += label_metrics(self.labels, self.labels, self.known.label_names)
         return names + [
@@ -58,10 +57,10 @@ class Validation:
     def __call__(self, model: StoryGAN) -> dict[str, float]:
         """Return the metrics by name, as `storygan evaluate` calls them: what the classifier reads, and KID."""
         N, T = self.real.shape[:2]
-        generated = draw(fold(model), self.sentences, self.seed)
+        generated = draw(fuse_batch_norm(model), self.sentences, self.seed)
         rows = np.arange(2 * N * T).reshape(2, N, T)
         frames = np.concatenate([self.real, generated]).reshape(-1, *self.real.shape[2:])
-        pool = Pool(frames, {"real_frames": rows[0], "model": rows[1]})
+        pool = FramePool(frames, {"real_frames": rows[0], "model": rows[1]})
         looked = look(self.classifier, pool, self.sentences if self.locations else None)
         found = object_metrics(looked.seen["model"]) if self.locations else {}
         if self.labelled and self.known is not None and self.labels is not None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from storygan.data.clevr.constants import CAMERA
 from storygan.data.clevr.nuisance import COLUMNS, foreground_masks, frame_nuisance, nuisance_fields, story_nuisance
 from storygan.data.clevr.scene import Scene, sample_scene
-from storygan.data.clevr.stage import CAMERA
 from storygan.text.clevr import ClevrObject
 
 

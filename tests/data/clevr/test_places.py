@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from storygan.data.clevr.places import HEIGHT, SAFE, floor_grid, in_picture, safe_places, told_objects
+from storygan.data.clevr.locations import HEIGHT, SAFE, floor_grid, in_picture, parse_objects, safe_places
+from storygan.errors import UsageError
 from storygan.text.clevr import ATTRIBUTES
-from storygan.types import UsageError
 
 STORY = ["large red rubber cube at (0, 0)", "small blue metal sphere at (2.5, -1)"]
 
 
 def test_sentences_are_read_in_the_order_of_the_attributes() -> None:
-    words, floor = told_objects([STORY])
+    words, floor = parse_objects([STORY])
     told = [[options[k] for options, k in zip(ATTRIBUTES.values(), thing, strict=True)] for thing in words[0]]
     assert told == [["large", "red", "rubber", "cube"], ["small", "blue", "metal", "sphere"]]
     assert floor.tolist() == [[[0, 0], [2.5, -1]]]
     with pytest.raises(UsageError, match="pink"):
-        told_objects([["small pink metal cube at (0, 0)"]])
+        parse_objects([["small pink metal cube at (0, 0)"]])
 
 
 def test_the_picture_is_seen_from_the_front_right() -> None:
@@ -32,6 +32,6 @@ def test_the_picture_is_seen_from_the_front_right() -> None:
 
 
 def test_safe_places_are_far_from_what_has_been_told_so_far() -> None:
-    _, floor = told_objects([STORY])
+    _, floor = parse_objects([STORY])
     places = np.array([(0, SAFE - 0.1), (0, SAFE + 0.1), (2.5, -1)], np.float32)
     assert safe_places(places, floor).tolist() == [[[False, True, True], [False, True, False]]]

@@ -19,8 +19,8 @@ from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene
 from storygan.data.schema import nuisance_columns, read_stories
+from storygan.errors import StoryganError, UsageError
 from storygan.text.clevr import ClevrObject, format_sentence, presence_labels
-from storygan.types import StoryganError, UsageError
 
 
 @pytest.fixture

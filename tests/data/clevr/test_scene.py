@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from storygan.data.clevr.geometry import visible_pixels
 from storygan.data.clevr.scene import (
     BEHIND,
     CAMERA_JITTER,
@@ -18,10 +19,9 @@ from storygan.data.clevr.scene import (
     fits,
     sample_scene,
 )
-from storygan.data.clevr.visibility import visible_pixels
 from storygan.data.importers.clevr_sv import _object, _read_descriptions
+from storygan.errors import UsageError
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, parse_sentence
-from storygan.types import UsageError
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from storygan.data.clevr.camera import Camera
+from storygan.data.clevr.geometry import Camera, object_mask, visible_pixels
 from storygan.data.clevr.scene import Scene
-from storygan.data.clevr.visibility import object_mask, visible_pixels
 from storygan.text.clevr import ClevrObject
 
 

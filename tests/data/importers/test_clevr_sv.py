@@ -13,8 +13,8 @@ from PIL import Image
 
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.schema import label_names, read_stories, shard_paths, splits
+from storygan.errors import StoryganError
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
-from storygan.types import StoryganError
 
 THINGS = [
     ClevrObject("cube", "red", "rubber", "large", 2.18, -2.85),
@@ -131,7 +131,7 @@ def test_what_is_incomplete_is_skipped_and_listed(root: Path, tmp_path: Path) ->
 
 def test_shards_are_numbered_by_what_can_be_read(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last story alone would fill the second of two shards, and its picture is torn."""
-    monkeypatch.setattr("storygan.data.importers.write.STORIES_PER_SHARD", 2)
+    monkeypatch.setattr("storygan.data.importers.common.STORIES_PER_SHARD", 2)
     torn = root / "images" / "CLEVR_new_000012_4.png"
     torn.write_bytes(torn.read_bytes()[:50])
     assert import_clevr_sv(root, tmp_path / "out").stories == {"test": 2}

@@ -12,7 +12,7 @@ from tests.data.importers.layouts import NAMES, write_flintstones_sv, write_json
 from storygan.data.images import decode_frame
 from storygan.data.importers.flintstones_sv import CHARACTERS, following_ids, import_flintstones_sv
 from storygan.data.schema import label_names, read_stories, shard_paths
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 
 @pytest.fixture

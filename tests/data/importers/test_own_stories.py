@@ -11,11 +11,10 @@ from PIL import Image
 
 from storygan.cli import main
 from storygan.data.check import check_dataset
-from storygan.data.images import decode_frame
+from storygan.data.images import decode_frame, frame_from_file, frame_from_image
 from storygan.data.importers.own_stories import import_own_stories
-from storygan.data.importers.pictures import frame_from_file, frame_from_image
 from storygan.data.schema import Story, label_names, read_stories, shard_paths
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from storygan.data.check import check_dataset
 from storygan.data.images import decode_frame
 from storygan.data.importers.pororo_sv import CHARACTERS, import_pororo_sv
 from storygan.data.schema import Story, label_names, read_stories, shard_paths
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storygan.data.toon.language import Teller, tell_story
-from storygan.data.toon.wordings import AT, EVENTS, LINKS, SKIES, SKY, Wordings
+from storygan.data.toon.templates import AT, EVENTS, LINKS, SKIES, SKY, Wordings
 from storygan.data.toon.world import CHARACTERS, PLACES, Scene, sample_story
 
 ALL = {**EVENTS, **{f"sky {name}": wordings for name, wordings in SKIES.items()}}

@@ -14,7 +14,7 @@ from storygan.data.schema import label_names, read_stories, shard_paths
 from storygan.data.toon import render
 from storygan.data.toon.render import make_story, render_toon
 from storygan.data.toon.world import LABELS
-from storygan.types import MOST_SEED, StoryganError, UsageError
+from storygan.errors import MAX_SEED, StoryganError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def test_a_story_is_the_same_whenever_it_is_made(folder: Path) -> None:
 
 
 def test_the_largest_seed_can_be_gone_on_with(tmp_path: Path) -> None:
-    assert render_toon(tmp_path, train=1, seed=MOST_SEED, T=1, size=32, workers=1).made == 1
-    assert render_toon(tmp_path, train=1, seed=MOST_SEED, T=1, size=32, workers=1).kept == 1
+    assert render_toon(tmp_path, train=1, seed=MAX_SEED, T=1, size=32, workers=1).made == 1
+    assert render_toon(tmp_path, train=1, seed=MAX_SEED, T=1, size=32, workers=1).kept == 1
 
 
 def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from storygan.data.clevr.scene import Scene
-from storygan.types import StoryganError
+from storygan.errors import StoryganError
 
 SCRIPT = Path(__file__).with_name("blender_worker.py")
 VARIABLE = "STORYGAN_RENDER_PYTHON"

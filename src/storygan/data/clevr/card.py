@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storygan.data.plan import Plan, card_fields
-from storygan.files import write_whole
+from storygan.data.render_config import Plan, card_fields
+from storygan.files import atomic_write
 
 
 def write_card(out: Path, plan: Plan) -> None:
     """Write OUT/README.md from the plan and the shards that are there."""
-    write_whole(out / "README.md", _CARD.format(**card_fields(out, plan)))
+    atomic_write(out / "README.md", _CARD.format(**card_fields(out, plan)))
 
 
 _CARD = """---

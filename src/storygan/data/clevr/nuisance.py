@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from storygan.data.clevr.camera import Camera
+from storygan.data.clevr.geometry import HEIGHT, WIDTH, Camera
 from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
-from storygan.data.clevr.visibility import HEIGHT, WIDTH
 from storygan.data.images import encode_png
-from storygan.data.normal import normal_values
+from storygan.data.nuisance import normal_values
 from storygan.data.schema import NuisanceColumns
 
 COLUMNS = NuisanceColumns(

@@ -29,11 +29,11 @@ from storygan.data.clevr.card import write_card
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
 from storygan.data.images import encode_png
-from storygan.data.plan import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
+from storygan.data.render_config import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
-from storygan.files import write_whole
+from storygan.errors import StoryganError, UsageError
+from storygan.files import atomic_write
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
-from storygan.types import StoryganError, UsageError
 
 STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64; 64 MB are the limit
 FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # story numbers: no split can run into another
@@ -141,7 +141,7 @@ def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summa
         keep_plan(out, read_plan(part, ClevrPlan))
         for path in sorted(part.glob("*.parquet")):
             if not (out / path.name).exists():
-                write_whole(out / path.name, path.read_bytes())
+                atomic_write(out / path.name, path.read_bytes())
     plan = read_plan(out, ClevrPlan)
     _complete(out, plan)
     return Summary(0, sum(plan.counts.values()), time.monotonic() - started)
@@ -207,7 +207,7 @@ def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: 
                 shard, number = tasks.get_nowait()
                 scene = _scene(plan.seed, number, plan.T)
                 frames = blender.render(scene, noise_seed(plan.seed, number))
-                write_whole(
+                atomic_write(
                     _strip_path(out, shard, number),
                     encode_png(Image.fromarray(frames.reshape(-1, plan.size, 3)), optimize=False),
                 )

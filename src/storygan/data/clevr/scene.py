@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storygan.data.clevr.camera import Camera
-from storygan.data.clevr.stage import RADII
-from storygan.data.clevr.visibility import object_mask, visible_pixels
+from storygan.data.clevr.constants import RADII
+from storygan.data.clevr.geometry import Camera, object_mask, visible_pixels
+from storygan.errors import UsageError
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject
-from storygan.types import UsageError
 
 RIGHT, BEHIND = (0.656, 0.754), (-0.754, 0.656)  # as the un-jittered camera sees the ground
 GAP = 0.25  # least distance between two outlines

@@ -19,15 +19,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from storygan.data.folders import new_folder
-from storygan.data.images import UNREADABLE, encode_png, opened
-from storygan.data.importers.pictures import MOST_PIXELS
-from storygan.data.importers.summary import ImportSummary
-from storygan.data.importers.write import write_split
+from storygan.data.images import MAX_IMPORT_PIXELS, UNREADABLE, encode_png, opened
+from storygan.data.importers.common import ImportSummary, write_split
 from storygan.data.restricted_pickle import load_npy
 from storygan.data.schema import Story
+from storygan.errors import MAX_SEED, StoryganError, UsageError, require_whole
+from storygan.files import atomic_folder
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
-from storygan.types import MOST_SEED, StoryganError, UsageError, require_whole
 
 T = 4  # frames of a story
 SLOT = 18  # values of an object
@@ -42,13 +40,13 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
     10,000 first). A story is skipped where a frame, its picture or its description is missing or unreadable.
     UsageError on a negative number; StoryganError where ROOT has not this layout or OUT exists.
     """
-    require_whole("train_below", train_below, 0, MOST_SEED)
+    require_whole("train_below", train_below, 0, MAX_SEED)
     root = Path(root)
     descriptions = _read_descriptions(root / "CLEVR_dict.npy")
     if not (root / "images").is_dir():
         raise StoryganError(f"{root / 'images'} is missing: ROOT must hold CLEVR_dict.npy and images/")
     summary = ImportSummary(str(out))
-    with new_folder(out) as partial:
+    with atomic_folder(out) as partial:
         numbers = _complete_stories(root / "images", descriptions, summary)
         with tqdm(total=len(numbers), unit="story", desc="CLEVR-SV", disable=None) as bar:
             for split in ("train", "test"):
@@ -137,5 +135,5 @@ def _object(vector: np.ndarray, slot: int) -> ClevrObject:
 
 def _frame(path: Path) -> bytes:
     """The picture as 64x64 RGB PNG bytes."""
-    with opened(path, ("PNG",), MOST_PIXELS) as image:
+    with opened(path, ("PNG",), MAX_IMPORT_PIXELS) as image:
         return encode_png(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR))

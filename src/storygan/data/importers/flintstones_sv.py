@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from storygan.data.importers.cartoon import Cartoon, T, import_cartoon, read_labels
-from storygan.data.importers.pictures import frame_from_image
-from storygan.data.importers.summary import ImportSummary
-from storygan.data.restricted_pickle import MOST_BYTES, load_npy, load_pickle
+from storygan.data.images import frame_from_image
+from storygan.data.importers.common import Cartoon, ImportSummary, T, import_cartoon, read_labels
+from storygan.data.restricted_pickle import MAX_BYTES, load_npy, load_pickle
+from storygan.errors import StoryganError, reason
 from storygan.files import is_file, parse_json, read_file, read_text
-from storygan.types import StoryganError, reason
 
 CHARACTERS = ("Wilma", "Fred", "Betty", "Barney", "Dino", "Pebbles", "Mr Slate")
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
@@ -113,7 +112,7 @@ def _split(path: Path) -> dict[str, list[str]]:
 
 def _json(path: Path) -> object:
     try:
-        return parse_json(read_text(path, MOST_BYTES))
+        return parse_json(read_text(path, MAX_BYTES))
     except OSError as error:
         raise StoryganError(f"{path} cannot be opened: {error.strerror or error}") from error
     except ValueError as error:
@@ -122,7 +121,7 @@ def _json(path: Path) -> object:
 
 def _dict(path: Path) -> dict[str, Any]:
     try:
-        content = load_pickle(io.BytesIO(read_file(path, MOST_BYTES)), path)
+        content = load_pickle(io.BytesIO(read_file(path, MAX_BYTES)), path)
     except (OSError, ValueError) as error:
         raise StoryganError(f"{path} cannot be read: {reason(error)}") from error
     if not isinstance(content, dict):

@@ -21,13 +21,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from storygan.data.folders import new_folder
-from storygan.data.importers.pictures import frame_from_file
-from storygan.data.importers.summary import ImportSummary, abbreviated
-from storygan.data.importers.write import write_split
+from storygan.data.images import frame_from_file
+from storygan.data.importers.common import ImportSummary, abbreviated, write_split
 from storygan.data.schema import SPLITS, Story
-from storygan.files import is_file, parse_json
-from storygan.types import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError
+from storygan.files import atomic_folder, is_file, parse_json
 
 NEEDED = ("story", "frame", "sentence")
 COLUMNS = (*NEEDED, "labels", "split")
@@ -69,7 +67,7 @@ def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportS
         summary.notes.append(f"stories of {T} frames")
     rows = [row for story in stories.values() for row in story]
     names = sorted({label for row in rows for label in row.labels})
-    with new_folder(out) as partial:
+    with atomic_folder(out) as partial:
         for split in SPLITS:
             chosen = {name: story for name, story in stories.items() if story[0].split == split}
             write_split(partial, split, _cut(chosen, T, names, summary), names or None, summary)

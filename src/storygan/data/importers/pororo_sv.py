@@ -23,13 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from storygan.data.images import opened
-from storygan.data.importers.cartoon import Cartoon, T, import_cartoon, read_labels
-from storygan.data.importers.pictures import MOST_PIXELS, frame_from_image
-from storygan.data.importers.summary import ImportSummary
+from storygan.data.images import MAX_IMPORT_PIXELS, frame_from_image, opened
+from storygan.data.importers.common import Cartoon, ImportSummary, T, import_cartoon, read_labels
 from storygan.data.restricted_pickle import load_npy
+from storygan.errors import StoryganError
 from storygan.files import is_file
-from storygan.types import StoryganError
 
 CHARACTERS = ("Pororo", "Loopy", "Crong", "Eddy", "Poby", "Petty", "Tongtong", "Rody", "Harry")
 IDS = ("train_seen_unseen_ids.npy", "train_test_ids.npy")
@@ -73,7 +71,7 @@ def first_square(path: Path) -> bytes:
     """The first square of a vertical strip (W x k*W) as a frame; ValueError where it is wider than high."""
     if not is_file(path):
         raise FileNotFoundError(path)
-    with opened(path, ("PNG",), MOST_PIXELS) as strip:
+    with opened(path, ("PNG",), MAX_IMPORT_PIXELS) as strip:
         if strip.height < strip.width:
             raise ValueError(f"{path.name} is {strip.width}x{strip.height}, not a vertical strip of square frames")
         return frame_from_image(strip.crop((0, 0, strip.width, strip.width)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storygan.data.plan import Plan, card_fields
-from storygan.data.toon import wordings
+from storygan.data.render_config import Plan, card_fields
+from storygan.data.toon import templates as wordings
 from storygan.data.toon.nuisance import COLUMNS
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.world import CAST, PAIRS, PLACES, SKIES, THINGS
-from storygan.files import write_whole
+from storygan.files import atomic_write
 
 LEAST_OF_ALL_PARTS = 4
 """Stories of a test split that has all its parts: a quarter of it is one of each kind."""
@@ -30,7 +30,7 @@ def write_card(out: Path, plan: Plan) -> None:
         parts=_PARTS if plan.test >= LEAST_OF_ALL_PARTS else "",
         **card_fields(out, plan),
     )
-    write_whole(out / "README.md", text)
+    atomic_write(out / "README.md", text)
 
 
 _PARTS = f"""**The test split has three parts**, told apart by `story_id`: `toon-test-plain-...` is drawn like the

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from storygan.data.toon.wordings import AT, EVENTS, LINKS, SKIES, SKY, Wordings
+from storygan.data.toon.templates import AT, EVENTS, LINKS, SKIES, SKY, Wordings
 from storygan.data.toon.world import CHARACTERS, Scene
 
 PRONOUN, LINK = 0.85, 0.2  # how often, where it can be

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from storygan.data.normal import normal_values
+from storygan.data.nuisance import normal_values
 from storygan.data.schema import NuisanceColumns
 from storygan.data.toon.world import CAST
 

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from storygan.cores import cores
 from storygan.data.images import encode_png
-from storygan.data.plan import Plan, Summary, keep_plan, require_sound, require_workers
+from storygan.data.render_config import Plan, Summary, keep_plan, require_sound, require_workers
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.card import write_card
@@ -35,7 +35,7 @@ from storygan.data.toon.nuisance import COLUMNS, story_nuisance
 from storygan.data.toon.world import LABELS, sample_story
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
-MOST_STORIES = 10_000_000  # of a split
+MAX_STORIES = 10_000_000  # of a split
 RENDERER = 2  # raise it when a story changes, so that one folder never mixes two renderers
 SIZES, FRAMES = (32, 512), (1, 20)
 PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")  # the middle of a story_id; only ever append
@@ -86,7 +86,7 @@ def render_toon(
     StoryganError where `out` holds another plan.
     """
     plan = ToonPlan(train, validation, test, seed, T, size)
-    require_sound(plan, MOST_STORIES, FRAMES, SIZES)
+    require_sound(plan, MAX_STORIES, FRAMES, SIZES)
     require_workers(workers)
     out = Path(out)
     keep_plan(out, plan)

@@ -58,7 +58,7 @@ SLOTS = (0.18, 0.5, 0.82)
 """Where characters stand, in widths of the frame. A newcomer takes the first that is free, and a walk goes to the next
 on the right, or from the last one back to the first: the story so far says who stands where."""
 GAPS = (0.34, 0.66)  # where things lie: between the slots
-MOST_THINGS = 2  # of a story
+MAX_THINGS = 2  # of a story
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Story:
             yield Event("leave", who, others)
         if len(self.actors) < len(SLOTS):
             yield Event("walk", who)
-        if gap is not None and not actor.holds and len(self.known) < MOST_THINGS:
+        if gap is not None and not actor.holds and len(self.known) < MAX_THINGS:
             yield Event("find", who)
         if actor.holds:
             if gap is not None:

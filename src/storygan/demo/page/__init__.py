@@ -12,19 +12,17 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported: i
 
 import gradio as gr
 
-from storygan.demo.checking import grammar_of
 from storygan.demo.examples import EXAMPLES, example, kind_of
-from storygan.demo.page.blocks import Page
-from storygan.demo.page.calls import AFTERWARDS, QUICK, scroll_to
-from storygan.demo.page.changing import Changing
-from storygan.demo.page.choosing import Choosing
-from storygan.demo.page.explaining import Explaining
-from storygan.demo.page.keeping import Keeping
-from storygan.demo.page.placing import Placing
-from storygan.demo.page.starting import KEPT_SECONDS, Starting
-from storygan.demo.page.telling import Telling
-from storygan.demo.page.theme import STYLE, THEME
-from storygan.demo.pictures import EMPTY
+from storygan.demo.html import EMPTY
+from storygan.demo.page.components import AFTERWARDS, QUICK, STYLE, THEME, Page, scroll_to
+from storygan.demo.page.download import Keeping
+from storygan.demo.page.edit import Changing
+from storygan.demo.page.explain import Explaining
+from storygan.demo.page.floor_plan import Placing
+from storygan.demo.page.generate import KEPT_SECONDS, Starting
+from storygan.demo.page.select import Choosing
+from storygan.demo.page.story_input import Telling
+from storygan.demo.story_input import grammar_of
 from storygan.models.storygan import StoryGAN
 
 __all__ = ["STYLE", "THEME", "build_page"]

@@ -1,0 +1,81 @@
+"""`storygan evaluate`, `train-classifier` and `check-classifier`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from storygan.cli.generate import SHIPPED_MODEL
+from storygan.cli.parser import classifier_option, named_path, threads_option
+
+
+def evaluate_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=named_path,
+        default=SHIPPED_MODEL,
+        help="a shipped model, a model folder, a hub id, or a row: real-frames, mean-image, previous-real-frame, "
+        "another-story",
+    )
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
+    parser.add_argument("--split", type=str, default="test")
+    parser.add_argument("--only", type=str, default="", help="only stories whose ids begin so, as toon-test-wording")
+    parser.add_argument("--stories", type=int, default=0, help="only so many of them; 0: all")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
+    threads_option(parser)
+    classifier_option(parser)
+    parser.add_argument("--sheet", type=named_path, help="also a picture of good and bad stories, chosen by rank")
+    parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def evaluate(args: Namespace) -> None:
+    """`storygan evaluate`."""
+    from storygan.evaluation.report import evaluate as measure
+    from storygan.files import atomic_write
+    from storygan.models.accelerate import tune_malloc
+    from storygan.models.model_card import add_results, read_card
+
+    path = Path(args.model) / "README.md"
+    card = read_card(path) if args.card else ""
+    tune_malloc()
+    sheet = Path(args.sheet) if args.sheet else None
+    report = measure(args.model, args.data, args.split, args.stories, args.seed, args.classifier, args.only, sheet)
+    print(json.dumps(report.to_dict()) if args.json else report)
+    if args.card:
+        atomic_write(path, add_results(card, report.to_dict()))
+
+
+def train_classifier_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
+    parser.add_argument("--out", type=named_path, required=True, help="folder of the classifier")
+    parser.add_argument("--split", type=str, default="train", help="what it learns from")
+    parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
+    parser.add_argument("--seed", type=int, default=0)
+    threads_option(parser)
+
+
+def train_classifier(args: Namespace) -> None:
+    """`storygan train-classifier`."""
+    from storygan.evaluation.train_classifier import train_classifier as learn
+
+    out = learn(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
+    print(f"the classifier is in {out}: storygan check-classifier --classifier {out} --data {args.data}")
+
+
+def check_classifier_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
+    parser.add_argument("--split", type=str, default="test")
+    classifier_option(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def check_classifier(args: Namespace) -> None:
+    """`storygan check-classifier`."""
+    from storygan.evaluation.train_classifier import check_classifier as check
+    from storygan.models.attribute_classifier import AttributeClassifier
+
+    accuracy = check(AttributeClassifier.load(args.classifier) if args.classifier else None, args.data, args.split)
+    print(json.dumps(accuracy.to_dict()) if args.json else accuracy)

@@ -1,0 +1,115 @@
+"""`storygan generate`, `export` and `demo`: what a trained model is for."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from storygan.cli.parser import named_path, threads_option
+from storygan.errors import UsageError
+from storygan.files import MAX_TEXT
+
+SHIPPED_MODEL = "clevr-sv"
+
+
+def story_options(parser: ArgumentParser, out: str) -> None:
+    """What every command takes that draws a story; `out` is the default of --out."""
+    parser.add_argument(
+        "sentences", nargs="*", default=[], help="the story, one sentence an argument; none: --file or stdin"
+    )
+    parser.add_argument("--file", type=named_path, help="a text file, one sentence a line")
+    parser.add_argument(
+        "--model", type=named_path, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same picture")
+    threads_option(parser)
+    parser.add_argument("--out", type=named_path, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
+    parser.add_argument("--scale", type=int, default=2, help="how many times larger a pixel is drawn (not in a folder)")
+
+
+def generate_options(parser: ArgumentParser) -> None:
+    story_options(parser, "story.png")
+    parser.add_argument("--samples", type=int, default=1, help="drawings of the story, each from other noise")
+
+
+def generate(args: Namespace) -> None:
+    """`storygan generate`."""
+    story = read_story(args.sentences, args.file)
+    gc.set_threshold(100_000)  # importing PyTorch makes many objects, all of which stay; this process is short
+    from storygan import viz
+    from storygan.models.accelerate import tune_malloc
+    from storygan.models.folding import fuse_batch_norm
+    from storygan.models.storygan import StoryGAN
+
+    out = Path(args.out)
+    viz.check_out(out, args.scale)
+    tune_malloc()
+    model = fuse_batch_norm(StoryGAN.from_pretrained(args.model))
+    frames = model.generate(story, samples=args.samples, seed=args.seed)
+    viz.save_story(frames, out, args.scale)
+    print(f"{args.samples} x {len(story)} frames in {out}")
+    gc.freeze()  # nor need the end of the process look through all that PyTorch is
+
+
+def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
+    """The sentences of the call, of the file, or of stdin; empty lines are left out."""
+    if sentences and file:
+        raise UsageError("give the sentences or --file, not both")
+    if sentences:
+        return list(sentences)
+    try:
+        with Path(file).open(encoding="utf-8-sig") if file else nullcontext(sys.stdin) as source:
+            text = "" if source.isatty() else source.read(MAX_TEXT)  # a pipe may be one: --file <(...)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the story in {file or 'standard input'}: {error}") from error
+    story = [line.strip() for line in text.splitlines() if line.strip()]
+    if not story:
+        raise UsageError("no story: give sentences, --file, or one sentence a line on standard input")
+    return story
+
+
+def export_options(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=named_path, help="a shipped model, a model folder or a hub id")
+    parser.add_argument("--onnx", action="store_true", help="as one ONNX graph, checked against PyTorch")
+    parser.add_argument("--out", type=named_path, help="the file to write; without it, MODEL.onnx right here")
+
+
+def export(args: Namespace) -> None:
+    """`storygan export`."""
+    if not args.onnx:
+        raise UsageError("which format? add --onnx")
+    from storygan.export import CHECKED, check_graph_file, export_onnx
+    from storygan.models.storygan import StoryGAN
+
+    out = Path(args.out or f"{Path(args.model).resolve().name}.onnx")
+    check_graph_file(out)
+    model = StoryGAN.from_pretrained(args.model)
+    print(f"{args.model}: the graph is traced and checked, which takes a quarter of a minute", flush=True)
+    difference = export_onnx(model, out)
+    sizes = ", ".join(map(str, CHECKED))
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, within {difference:.1g} of PyTorch (stories at once: {sizes})")
+
+
+def demo_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=named_path,
+        nargs="+",
+        default=[],
+        help="shipped models, model folders or hub ids; none: all shipped",
+    )
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="0.0.0.0 lets other machines in")
+    parser.add_argument("--port", type=int, default=7860, help="0: any free one")
+    threads_option(parser)
+
+
+def demo(args: Namespace) -> None:
+    """`storygan demo`."""
+    from storygan.demo.server import serve
+
+    serve(args.model, args.host, args.port)

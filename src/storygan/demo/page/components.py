@@ -1,0 +1,76 @@
+"""Colours and letters. Words stand out from what is behind them by 4.5 to 1 or more, in light and in dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from storygan.demo.security import blame
+
+STYLE = Path(__file__).with_name("page.css")
+THEME = gr.themes.Soft(
+    primary_hue="orange",
+    text_size="lg",
+    font=("system-ui", "sans-serif"),  # the visitor's own letters: none are fetched
+    font_mono=("ui-monospace", "monospace"),
+).set(
+    background_fill_primary="*neutral_50",  # Soft's own, which `set` forgets
+    background_fill_primary_dark="*neutral_950",
+    button_secondary_border_color="*neutral_300",
+    button_secondary_border_color_dark="*neutral_600",
+    checkbox_border_color="*neutral_500",
+    checkbox_border_color_dark="*neutral_400",
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+    block_title_background_fill="transparent",
+    block_title_background_fill_dark="transparent",
+    block_title_text_color="*neutral_800",
+    block_title_text_color_dark="*neutral_100",
+    block_title_padding="0",
+    block_title_text_weight="700",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_800",
+    checkbox_label_background_fill_selected="*primary_700",
+    checkbox_label_background_fill_selected_dark="*primary_700",
+    checkbox_background_color_selected="*primary_800",
+    slider_color="*primary_700",
+    slider_color_dark="*primary_600",
+)
+
+
+class Page(gr.Blocks):
+    """Gradio's, but that the Guard gets to know what failed: from the answer it could not tell whose fault it is."""
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read the values, call the handler, write what it returns."""
+        try:
+            return await super().process_api(*args, **kwargs)
+        except Exception as error:
+            blame(error)
+            raise
+
+
+# At once, beside any drawing; the newest of several is the one that counts.
+QUICK: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+    "api_visibility": "private",
+}
+# After a drawing, before the next click.
+AFTERWARDS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# One drawing at a time, whoever asked for it.
+DRAWS: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress": "minimal"}
+# In the browser, so that a click is answered before the server has a turn for it.
+BUSY = """() => '<p class="bar" role="status"><progress></progress> Drawing ...</p>'"""
+
+
+def scroll_to(place: str) -> str:
+    """What brings the component of that id into sight, in the browser."""
+    return f"() => document.getElementById('{place}').scrollIntoView({{behavior: 'smooth', block: 'start'}})"

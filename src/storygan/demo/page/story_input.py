@@ -1,0 +1,94 @@
+"""Telling: the story as text, stories to start from, and a check while one types."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import gradio as gr
+
+from storygan.demo.examples import EXAMPLES, example, kind_of, surprise
+from storygan.demo.floor_plan import draw_plan
+from storygan.demo.html import check_html, problem_html
+from storygan.demo.page.components import QUICK
+from storygan.demo.story_input import MAX_SEED, MAX_TEXT, check_story, grammar_of, text_of_file
+from storygan.errors import UsageError
+from storygan.models.storygan import StoryGAN
+
+
+class Telling:
+    """The text box, what fills it, and what is wrong with it."""
+
+    def __init__(self, models: dict[str, StoryGAN], first: StoryGAN, start: str) -> None:
+        self.models = models
+        T, grammar = first.config.T, grammar_of(first)
+        self.heading = gr.HTML(heading(first))
+        with gr.Row(equal_height=True, elem_id="examples"):
+            self.examples = [gr.Button(title, size="md", min_width=110) for title in EXAMPLES[kind_of(first)]]
+            self.surprise = gr.Button("Surprise me!", size="md", min_width=110)
+            self.file = gr.UploadButton(
+                "⬆ Open a saved story", type="binary", file_types=[".txt"], size="md", min_width=110, elem_id="open"
+            )
+        self.text = gr.Textbox(
+            start,
+            label=label(first),
+            lines=T,
+            max_lines=12,
+            max_length=MAX_TEXT,
+            elem_id="story",
+        )
+        self.check = gr.HTML(check_html(check_story(start, T, grammar)), elem_id="check")
+
+    def connect(self, model: gr.Dropdown, floor: gr.Column, plan: gr.HTML) -> None:
+        """The text is checked, and the floor follows it, whoever wrote it."""
+        for number, button in enumerate(self.examples):
+            button.click(lambda name, number=number: self.example(name, number), model, self.text, **QUICK)
+        self.surprise.click(self.a_surprise, model, self.text, **QUICK)
+        self.file.upload(self.open_file, [model, self.file], [self.text, self.check], **QUICK)
+        gr.on([self.text.change, model.change], self.look, [model, self.text], [self.check, plan], **QUICK)
+        model.change(self.change_model, model, [floor, self.heading, self.text, *self.examples], **QUICK)
+
+    def example(self, name: str, number: int) -> str:
+        """The text of the model's example of that number."""
+        kind = kind_of(self.models[name])
+        return example(kind, list(EXAMPLES[kind])[number], self.models[name].config.T)
+
+    def a_surprise(self, name: str) -> str:
+        """A made-up story for the model."""
+        return surprise(kind_of(self.models[name]), self.models[name].config.T, secrets.randbelow(MAX_SEED))
+
+    def open_file(self, name: str, data: bytes | None) -> tuple[Any, str]:
+        """The text of a story file, and its check; or what is wrong with the file, and the text stays."""
+        try:
+            text = text_of_file(data or b"")
+        except UsageError as error:
+            return gr.skip(), problem_html(str(error))
+        return text, self.look(name, text)[0]
+
+    def look(self, name: str, text: str) -> tuple[str, str]:
+        """Check the story as it is typed, and draw its plan. No model runs."""
+        model = self.models[name]
+        T, grammar = model.config.T, grammar_of(model)
+        return check_html(check_story(text or "", T, grammar)), draw_plan(text or "", T) if grammar else ""
+
+    def change_model(self, name: str) -> list[Any]:
+        """Another model: its examples, and a floor if it draws one."""
+        model = self.models[name]
+        kind, T = kind_of(model), model.config.T
+        titles = list(EXAMPLES[kind])
+        return [
+            gr.Column(visible=grammar_of(model) is not None),
+            heading(model),
+            gr.Textbox(example(kind, titles[0], T), lines=T, label=label(model)),
+            *map(gr.Button, titles),
+        ]
+
+
+def heading(model: StoryGAN) -> str:
+    """Where there is no floor, writing is the first step."""
+    return "<h2>… or write the story</h2>" if grammar_of(model) else "<h2><b>1</b> Write your story</h2>"
+
+
+def label(model: StoryGAN) -> str:
+    """How much to write."""
+    return f"Your story: {model.config.T} sentences, one on each line"
