@@ -1,13 +1,10 @@
-"""The CLEVR-SV sentence encoder: the 17 facts of a sentence, standardised and spread evenly over 128 dimensions.
+"""The CLEVR-SV sentence encoder: attributes and position of a sentence as 127 standardised features, in 128 dimensions.
 
-Over the scene distribution the attributes are uniform and x/3, y/3 uniform in [-1, 1], so the standardisation is closed
-form: a one-hot of k values has mean p = 1/k and standard deviation sqrt(p (1 - p)), a coordinate mean 0 and standard
-deviation 1/sqrt(3). (The minimum distance between objects and the visibility rule bend this by a few per cent.)
-
-The lift P (17,128) has orthonormal rows times sqrt(128/17). Rows drawn at random would give the 128 dimensions unequal
-variances. Here C, the covariance of the 17 values, is block diagonal (one block a one-hot), and an orthonormal DCT
-matrix per block holds its eigenvectors V. With P = sqrt(128/17) V H, H being 17 rows of a 128 x 128 Hadamard matrix
-over sqrt(128), every entry of H has the same size, so each dimension's variance diag(P' C P) is trace(C)/17 = 1.
+The features are one-hots of shape, colour, material and size (3 + 8 + 2 + 2 values), x/3 and y/3, and a radial basis
+code of the position: Gaussian bumps on an 8 x 8 grid of the floor, and on 23 points of each axis. A linear layer can
+read a region of the floor from the bumps, but not from x and y alone. The scene distribution, over which features are
+standardised, is taken as uniform: the minimum distance between objects and the visibility rule change it by a few per
+cent.
 """
 
 from __future__ import annotations
@@ -20,9 +17,16 @@ import numpy as np
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 
+GRID, AXIS = 8, 23
+"""Bumps along a side of the grid, and along an axis."""
+GRID_WIDTH, AXIS_WIDTH = 0.7, 1.0
+"""Standard deviation of a bump, as a multiple of the distance to the next."""
+ATTRIBUTE_SCALE = 2.0
+"""Standard deviation of the one-hots and of x and y in s_t; that of a bump is 1. They are 17 features of 127."""
+
 
 def hadamard(n: int) -> np.ndarray:
-    """The n x n matrix of 1 and -1 with orthogonal rows (Sylvester's construction); n is a power of 2."""
+    """Build the n x n matrix of 1 and -1 with orthogonal rows (Sylvester's construction); n is a power of 2."""
     matrix = np.ones((1, 1))
     while len(matrix) < n:
         matrix = np.block([[matrix, matrix], [matrix, -matrix]])
@@ -30,32 +34,34 @@ def hadamard(n: int) -> np.ndarray:
 
 
 _ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
-FACTS = sum(len(words) for words in _ONE_HOTS) + 2  # 17
+N_ATTRIBUTES = sum(len(words) for words in _ONE_HOTS) + 2
+"""17: one-hots and x, y. Encoders of version 0.1 have these features alone."""
+N_FEATURES = N_ATTRIBUTES + GRID**2 + 2 * AXIS
 
 
 class ClevrEncoder(SentenceEncoder):
-    """Sentences of the CLEVR-SV grammar -> (N,128); the seed picks the lift."""
+    """Encodes sentences of the CLEVR-SV grammar."""
 
     kind = "clevr"
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self) -> None:
         self.mean, self.std = _moments()
-        self.projection = _projection(seed)
+        scale = np.where(np.arange(N_FEATURES) < N_ATTRIBUTES, ATTRIBUTE_SCALE, 1.0)
+        self.projection = (np.eye(N_FEATURES, DIM) * scale[:, None]).astype(np.float32)
 
     @classmethod
     def fit(cls, sentences: Sequence[str]) -> Self:
-        """The same for all sentences: the scene distribution is known."""
+        """Return the encoder, which is the same for all sentences: the scene distribution is known."""
         return cls()
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """N sentences -> (N,128) float32; UsageError names the word of a sentence outside the grammar."""
-        facts = np.array([_facts(parse_sentence(sentence)) for sentence in sentences]).reshape(-1, FACTS)
-        # In float64, so that a vector does not depend on which sentences it is encoded with.
-        return (((facts - self.mean) / self.std) @ self.projection.astype(np.float64)).astype(np.float32)
+        """Encode N sentences as float32 (N, 128). Raise UsageError that names a word outside the grammar."""
+        features = _features([parse_sentence(sentence) for sentence in sentences])[:, : len(self.mean)]
+        # In float64, so that a vector does not depend on the others in its batch.
+        return (((features - self.mean) / self.std) @ self.projection.astype(np.float64)).astype(np.float32)
 
     def settings(self) -> dict[str, int | float | str]:
-        return {"seed": self.seed}
+        return {}
 
     def tensors(self) -> dict[str, np.ndarray]:
         return {"mean": self.mean, "std": self.std, "projection": self.projection}
@@ -63,10 +69,10 @@ class ClevrEncoder(SentenceEncoder):
     @classmethod
     def from_parts(cls, settings: Mapping[str, int | float | str], tensors: Mapping[str, np.ndarray]) -> Self:
         encoder = cls.__new__(cls)
-        encoder.seed = int(settings["seed"])
         encoder.mean, encoder.std, encoder.projection = (tensors[name] for name in ("mean", "std", "projection"))
+        F = len(encoder.mean)
         shapes = (encoder.mean.shape, encoder.std.shape, encoder.projection.shape)
-        if shapes != ((FACTS,), (FACTS,), (FACTS, DIM)):
+        if F not in (N_ATTRIBUTES, N_FEATURES) or shapes != ((F,), (F,), (F, DIM)):
             raise ValueError(f"mean, std and projection have shapes {shapes}")
         require_numbers(encoder.mean, encoder.std, encoder.projection)
         if encoder.std.min() < 1e-6:
@@ -74,37 +80,31 @@ class ClevrEncoder(SentenceEncoder):
         return encoder
 
 
-def _facts(thing: ClevrObject) -> list[float]:
-    """The 17 values: one-hots of shape, colour, material, size, then x/3 and y/3 in [-1, 1]."""
-    words = (thing.shape, thing.colour, thing.material, thing.size)
-    one_hots = [float(word == option) for word, options in zip(words, _ONE_HOTS, strict=True) for option in options]
-    return [*one_hots, thing.x / LIMIT, thing.y / LIMIT]
+def _features(objects: Sequence[ClevrObject]) -> np.ndarray:
+    """Return the features (N, 127), float64: one-hots, x/3 and y/3 in [-1, 1], and the position code."""
+    words = [(thing.shape, thing.colour, thing.material, thing.size) for thing in objects]
+    one_hots = [[float(w == o) for w, options in zip(row, _ONE_HOTS, strict=True) for o in options] for row in words]
+    x, y = np.array([(thing.x / LIMIT, thing.y / LIMIT) for thing in objects]).reshape(-1, 2).T
+    attributes = np.array(one_hots).reshape(-1, N_ATTRIBUTES - 2)
+    return np.concatenate([attributes, x[:, None], y[:, None], _position_code(x, y)], axis=1)
+
+
+def _position_code(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the bumps (N, 110) at positions x, y (N,) in [-1, 1]: the grid, then both axes."""
+
+    def bumps(values: np.ndarray, n: int, width: float) -> np.ndarray:
+        centres, sigma = np.linspace(-1, 1, n), width * 2 / (n - 1)
+        return np.exp(-0.5 * ((values[:, None] - centres) / sigma) ** 2)
+
+    grid = bumps(x, GRID, GRID_WIDTH)[:, :, None] * bumps(y, GRID, GRID_WIDTH)[:, None]
+    return np.concatenate([grid.reshape(-1, GRID**2), bumps(x, AXIS, AXIS_WIDTH), bumps(y, AXIS, AXIS_WIDTH)], axis=1)
 
 
 def _moments() -> tuple[np.ndarray, np.ndarray]:
-    """Mean (17,) and standard deviation (17,) of the facts over the scene distribution, float32."""
+    """Return mean (127,) and standard deviation (127,) of the features over the scene distribution, float32."""
     p = np.array([1 / len(options) for options in _ONE_HOTS for _ in options])
-    mean = np.concatenate([p, [0, 0]])
-    std = np.concatenate([np.sqrt(p * (1 - p)), [3**-0.5] * 2])
+    x, y = (axis.ravel() for axis in np.meshgrid(*[(np.arange(200) + 0.5) / 100 - 1] * 2, indexing="ij"))
+    position = np.concatenate([np.stack([x, y], axis=1), _position_code(x, y)], axis=1)
+    mean = np.concatenate([p, position.mean(0)])
+    std = np.concatenate([np.sqrt(p * (1 - p)), position.std(0)])
     return mean.astype(np.float32), std.astype(np.float32)
-
-
-def _projection(seed: int) -> np.ndarray:
-    """P (17,128) float32: orthonormal rows times sqrt(128/17), such that each column's variance is 1."""
-    eigenvectors = np.zeros((FACTS, FACTS))
-    start = 0
-    for size in (*map(len, _ONE_HOTS), 2):
-        eigenvectors[start : start + size, start : start + size] = _dct(size)
-        start += size
-    rng = np.random.default_rng(seed)
-    rows = rng.choice(DIM, FACTS, replace=False)
-    signs = rng.choice([-1.0, 1.0], DIM)
-    return (eigenvectors @ hadamard(DIM)[rows] * signs / FACTS**0.5).astype(np.float32)
-
-
-def _dct(n: int) -> np.ndarray:
-    """The orthonormal DCT-II matrix (n,n), a basis in columns; the first column is constant."""
-    k = np.arange(n)
-    basis = np.sqrt(2 / n) * np.cos(np.pi * np.outer(k + 0.5, k) / n)
-    basis[:, 0] = n**-0.5
-    return basis
