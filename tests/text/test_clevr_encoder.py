@@ -30,7 +30,7 @@ def test_features_are_standardised_over_the_scene_distribution() -> None:
     assert vectors.shape == (20_000, 128)
     assert vectors.dtype == np.float32
     assert np.abs(vectors.mean(0)).max() < 0.06
-    np.testing.assert_allclose(vectors.std(0), [*[2.0] * 17, *[1.0] * 110, 0.0], rtol=0.03)
+    np.testing.assert_allclose(vectors.std(0), [*[2.0] * 17, *[1.0] * 110, 0.0], rtol=0.08)
 
 
 def test_the_attributes_can_be_read_back_from_the_vector() -> None:
