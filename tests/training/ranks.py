@@ -123,7 +123,7 @@ def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> No
     from storygan.training.batches import Batch, BatchLoader
     from storygan.training.distributed import Processes
     from storygan.training.loop import StageTrainer, iteration
-    from storygan.training.stage_folder import first_start
+    from storygan.training.stage_folder import initial_weights
     from storygan.training.trainer import Experiment
 
     seen, load, set_modes = [], BatchLoader.load, StageTrainer.set_modes
@@ -148,7 +148,7 @@ def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> No
     torch.set_num_threads(1)
     with Processes(config) as processes:
         experiment = Experiment.build(config, open_split(config.data.path, "train"), processes)
-        trainer = StageTrainer(experiment, 0, first_start(config))
+        trainer = StageTrainer(experiment, 0, initial_weights(config))
         metrics = [iteration(trainer) for _ in range(iterations)]
         gradients = {
             f"{name}.{key}": parameter.grad

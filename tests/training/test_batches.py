@@ -110,7 +110,7 @@ def test_a_batch_is_of_its_stories_and_frames(sample: Path) -> None:
         frames = dataset.frames[n][batch.frame_idx[b].numpy()]
         assert torch.equal(batch.X[b], to_images(np.array(frames)[None])[0])
         assert torch.equal(batch.S[b], trainer.experiment.S[n])
-    assert torch.equal(batch.select(batch.X)[:, 0], batch.X[torch.arange(6), batch.disc_frame_idx[:, 0]])
+    assert torch.equal(batch.select_frames(batch.X)[:, 0], batch.X[torch.arange(6), batch.disc_frame_idx[:, 0]])
 
 
 def test_parts_of_a_batch_make_the_whole(sample: Path) -> None:

@@ -38,7 +38,7 @@ from storygan.models.noise import Noise
 from storygan.training import batches
 from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
-from storygan.training.stage_folder import first_start
+from storygan.training.stage_folder import initial_weights
 from storygan.training.trainer import Experiment, StageTrainer
 
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
@@ -180,7 +180,7 @@ def test_a_stage_gives_the_losses_of_the_phase_that_it_replaces(
 
     monkeypatch.setattr(type(dataset), "foreground", foreground)
     with Processes(config) as processes:
-        trainer = StageTrainer(Experiment.build(config, dataset, processes), 0, first_start(config))
+        trainer = StageTrainer(Experiment.build(config, dataset, processes), 0, initial_weights(config))
         for network in ("G", "D_I", "D_S"):
             if (module := getattr(trainer.nets, network)) is not None:
                 golden.set_weights(module.module)

@@ -28,7 +28,7 @@ from storygan.training import loop
 from storygan.training.check_fit import check_fit
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
 from storygan.training.loop import iteration, train
-from storygan.training.stage_folder import load_stage, resized_to
+from storygan.training.stage_folder import load_stage, resize_story_encoder
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_init_from_a_model_of_another_length_keeps_what_fits(
     state = StoryGAN.from_pretrained(whole_run / "model").state_dict()
     weight = state["story_encoder.layer.0.weight"]
     for T in (1, 3):
-        resized = resized_to(state, T)["story_encoder.layer.0.weight"]
+        resized = resize_story_encoder(state, T)["story_encoder.layer.0.weight"]
         assert resized.shape == (128, 128 * T)
         kept = 128 * min(T, 2)
         assert torch.equal(resized[:, :kept], weight[:, :kept])

@@ -217,10 +217,10 @@ def test_a_batch_is_shared_out_evenly(data: Path) -> None:
 
 def test_one_process_alone_speaks_with_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Processes(tiny(data)) as processes:
-        assert (processes.rank, processes.number, processes.first) == (0, 1, True)
+        assert (processes.rank, processes.world_size, processes.is_main) == (0, 1, True)
         assert processes.part(B) == slice(0, B)
         monkeypatch.setattr(processes.fabric.strategy, "all_gather", None)
-        assert processes.most(7) == 7
+        assert processes.all_reduce_max(7) == 7
         with pytest.raises(UsageError, match="mine"), processes.sync_errors():
             raise UsageError("mine")
         one = torch.tensor(3.0)

@@ -24,7 +24,7 @@ from storygan.training import loop, steps
 from storygan.training.distributed import running_statistics
 from storygan.training.loop import iteration
 from storygan.training.networks import frozen
-from storygan.training.stage_folder import StageStart
+from storygan.training.stage_folder import InitialWeights
 from storygan.training.trainer import StageTrainer
 
 B, T = 4, 2
@@ -569,7 +569,7 @@ def test_ema_follows_the_generator(data: Path) -> None:
 
 def test_a_stage_starts_with_the_networks_that_it_is_given(data: Path) -> None:
     one = one_stage(data, paper_stage(), seed=1)
-    start = StageStart({name: network.module.state_dict() for name, network in one.nets.each().items()})
+    start = InitialWeights({name: network.module.state_dict() for name, network in one.nets.each().items()})
     two = one_stage(data, paper_stage(), start=start, seed=2)
     assert changed(state(one), state(two)) == set()
     assert changed(state(one), state(one_stage(data, paper_stage(), seed=2))) == {"G", "D_I", "D_S"}

@@ -23,7 +23,7 @@ from storygan.config import (
 )
 from storygan.data.dataset import open_split
 from storygan.training.distributed import Processes
-from storygan.training.stage_folder import StageStart, first_start
+from storygan.training.stage_folder import InitialWeights, initial_weights
 from storygan.training.trainer import Experiment, StageTrainer
 
 
@@ -91,7 +91,7 @@ def tiny_config(dataset: Path, run: Path, **changes: Any) -> TrainConfig:
     return replace(config, **changes)
 
 
-def one_stage(dataset: Path, stage: StageConfig, start: StageStart | None = None, **changes: Any) -> StageTrainer:
+def one_stage(dataset: Path, stage: StageConfig, start: InitialWeights | None = None, **changes: Any) -> StageTrainer:
     """The trainer of a recipe's only stage, in this process."""
     opened = open_split(dataset, "train")
     config = TrainConfig(
@@ -99,4 +99,4 @@ def one_stage(dataset: Path, stage: StageConfig, start: StageStart | None = None
     )
     config = replace(config, **changes)
     experiment = Experiment.build(config, opened, Processes(config))
-    return StageTrainer(experiment, 0, start or first_start(config))
+    return StageTrainer(experiment, 0, start or initial_weights(config))
