@@ -123,7 +123,7 @@ class Comparison:
 
 
 def markdown_table(cells: Sequence[Sequence[str]]) -> str:
-    """Format cells without `|` as a Markdown table: the first row is the header, all columns but the first align right."""
+    """Format cells without `|` as a Markdown table, the first row as its header."""
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
     return "\n".join(lines)
