@@ -73,16 +73,16 @@ INPUTS = "self.layer(torch.cat([S, eps], dim=2).flatten(0, 1))"
 LADDER = "nn.BatchNorm2d(outputs),\n                nn.LeakyReLU(SLOPE, inplace=True),"
 JOIN = "nn.BatchNorm2d(512),\n            nn.LeakyReLU(SLOPE, inplace=True),"
 PAIR, TEXT = "torch.cat(pair, dim=1)", "self.text_encoder(S))"
-STEPS = "tests/training/test_steps.py::test_"
+STEPS, NETWORKS, TRAINER = (f"tests/training/test_{module}.py::test_" for module in ("steps", "networks", "trainer"))
 NAIVE_D_I, NAIVE_D_S, NAIVE_G = (
     STEPS + name
     for name in (
-        "L_image_of_D_I_is_that_of_a_naive_sum_over_frames",
-        "L_story_of_D_S_is_that_of_a_naive_mean_over_stories",
-        "the_generators_terms_are_those_of_a_naive_sum",
+        "L_image_of_D_I_equals_a_naive_sum_over_frames",
+        "L_story_of_D_S_equals_a_naive_mean_over_stories",
+        "generator_terms_equal_naive_sums",
     )
 )
-WEIGHTED = STEPS + "the_step_follows_the_weighted_sum_of_the_terms"
+WEIGHTED = STEPS + "the_gradient_is_the_weighted_sum_of_the_terms"
 R1 = STEPS + "R1_of_D_I_is_a_sum_over_frames_and_of_D_S_over_the_sequence"
 LOGITS_I = "*(one.view(-1, m) for one in (real, fake_logits, *wrong))"
 LOGITS_S = "*(one[:, None] for one in (real, fake_logits, *wrong))"
@@ -174,7 +174,7 @@ MUTANTS = [
     ),
     *group(
         "training/networks.py",
-        STEPS + "the_adversarial_ratio_balances_the_gradients_by_the_frames",
+        NETWORKS + "adversarial_ratio_scales_the_gradient_by_the_frames",
         ("adversarial ratio turned round", "self.norms[0] / self.norms[1]", "self.norms[1] / self.norms[0]"),
     ),
     *group(
@@ -207,7 +207,7 @@ MUTANTS = [
     ),
     *group(
         "training/steps.py",
-        STEPS + "the_condition_h_0_is_detached_and_each_frame_has_its_sentence",
+        STEPS + "h_0_is_detached_and_each_frame_has_its_sentence",
         ("D_I: h_0 not detached", "fake.h_0.detach()", "fake.h_0"),
     ),
     *group(
@@ -220,27 +220,27 @@ MUTANTS = [
     *group("training/loop.py", WEIGHTED + "[D_S]", ("R1's gamma ignored", SUM, ignored("r1"))),
     *group(
         "training/trainer.py",
-        STEPS + "adam_has_the_betas_and_the_rate_of_its_network",
+        TRAINER + "adam_has_the_settings_of_its_network",
         ("Adam's betas", "betas=learning[name].betas", "betas=(0.9, 0.999)"),
     ),
     *group(
         "training/loop.py",
-        STEPS + "adam_has_the_betas_and_the_rate_of_its_network",
+        TRAINER + "adam_has_the_settings_of_its_network",
         ("Adam's learning rate", '["lr"] = trainer.lr(network)', '["lr"] = 2e-4'),
     ),
     *group(
         "training/loop.py",
-        STEPS + "each_network_changes_in_its_own_step_alone",
+        TRAINER + "each_network_changes_only_in_its_own_step",
         ("other networks not frozen", "with frozen(*nets.others(name)):", "with frozen():"),
     ),
     *group(
         "training/trainer.py",
-        STEPS + "ema_follows_the_generator",
+        TRAINER + "ema_follows_the_generator",
         ("EMA weights not used", "self.model if self.ema is None else", "self.model if True else"),
     ),
     *group(
         "training/trainer.py",
-        STEPS + "frozen_batch_norm_keeps_its_statistics",
+        TRAINER + "frozen_batch_norm_keeps_its_statistics",
         ("batch norm not frozen", "if self.stage.freeze_batch_norm:", "if False:"),
     ),
     *group(

@@ -196,7 +196,9 @@ def test_a_lost_checkpoint_is_named(training: FakeTraining, tmp_path: Path) -> N
 def test_an_invalid_configuration_is_named(training: FakeTraining, tmp_path: Path, content: str) -> None:
     train_round_robin(two_runs(tmp_path), minutes=0)
     (tmp_path / "storygan/config.yaml").write_bytes(content.encode("latin-1"))
-    with pytest.raises(StoryganError, match=r"storygan/config\.yaml is no configuration .* remove .*storygan to restart"):
+    with pytest.raises(
+        StoryganError, match=r"storygan/config\.yaml is no configuration .* remove .*storygan to restart"
+    ):
         two_runs(tmp_path)
 
 
