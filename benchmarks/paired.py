@@ -40,7 +40,7 @@ except ImportError:  # version 0.1 had no stages
 else:
     from storygan.training.loop import iteration
     from storygan.training.distributed import Processes
-    from storygan.training.stage_folder import first_start
+    from storygan.training.stage_folder import initial_weights
     stage = StageConfig(
         mismatched=True,
         D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1)),
@@ -49,7 +49,7 @@ else:
     )
     config = TrainConfig(data=data, stages={"adversarial": stage})
     experiment = Experiment.build(config, dataset, Processes(config))
-    trainer, S = StageTrainer(experiment, 0, first_start(config)), experiment.S
+    trainer, S = StageTrainer(experiment, 0, initial_weights(config)), experiment.S
 drawing = fold(trainer.model)
 def draw(n):
     if keeps:

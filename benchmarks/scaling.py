@@ -44,7 +44,7 @@ from storygan.data.schema import Story, read_shard, shard_name, write_shard
 from storygan.text.encoder import fit_sentence_encoder
 from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
-from storygan.training.stage_folder import first_start
+from storygan.training.stage_folder import initial_weights
 from storygan.training.trainer import Experiment, StageTrainer
 
 MB = 2**20
@@ -124,7 +124,7 @@ def new_trainer(data: Path, T: int, batch_size: int, processes: Processes | None
     config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig(T=T), stages={"adversarial": stage})
     dataset = open_split(data, "train")
     experiment = Experiment.build(config, dataset, processes or Processes(config))
-    return StageTrainer(experiment, 0, first_start(config))
+    return StageTrainer(experiment, 0, initial_weights(config))
 
 
 def timed_iterations(trainer: StageTrainer, repeats: int) -> float:

@@ -146,10 +146,11 @@ class Soak:
         }
         new = [f"--{name}={value}" for name, value in fields.items()]
         arguments = ["--resume", str(run)] if (run / "config.yaml").exists() else [str(recipe), *new]
+        lock = run / ".lock"
+        lock.unlink(missing_ok=True)  # of the process before, which has ended
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen([*STORYGAN, "train", *arguments], stdout=log, stderr=log)
-        lock = run / ".lock"
-        while process.poll() is None and not (lock.exists() and f"process {process.pid} on" in lock.read_text()):
+        while process.poll() is None and not lock.exists():
             time.sleep(0.05)
         self.lives.append(Life(process))
         return self.lives[-1]

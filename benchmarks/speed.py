@@ -59,7 +59,7 @@ from storygan.training.batches import Batch
 from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
 from storygan.training.networks import frozen
-from storygan.training.stage_folder import first_start
+from storygan.training.stage_folder import initial_weights
 from storygan.training.trainer import Experiment, StageTrainer
 
 B = 16
@@ -158,7 +158,7 @@ class Bench:
         self.config = TrainConfig(data=DataConfig(self.data), stages=STAGES)
         dataset = open_split(self.data, "train")
         self.experiment = Experiment.build(self.config, dataset, Processes(self.config))
-        start = first_start(self.config)
+        start = initial_weights(self.config)
         self.reconstruction, self.trainer = (StageTrainer(self.experiment, n, start) for n in range(len(STAGES)))
         self.batch = self.load()
         self.drawing = fuse_batch_norm(self.trainer.model)

@@ -1,10 +1,10 @@
-"""Check that the tests notice wrong code: python scripts/mutants.py [NAME ...]
+"""Mutation testing: python scripts/mutants.py [NAME ...]
 
-Each mutant is one wrong change of src/storygan. It is made in a temporary copy of src, and the tests nearest to it are
-run on the copy. They must pass without a change, and one of them must fail with it: then the mutant is killed.
+A mutant is a wrong change of src/storygan. Its tests run on a temporary copy of src. They must pass without the change,
+and one of them must fail with it: then the mutant is killed.
 
-Prints a table. Ends with 1 where a mutant survives or is broken: where the text that it replaces is not found exactly
-once, or pytest ends otherwise than with a failed test. An import error or a name that is not defined is no kill.
+Prints a table. Exit code 1 where a mutant survives or is broken. Broken: the text that it replaces does not occur
+exactly once, or pytest ends otherwise than with a failed test. An import error or an undefined name is no kill.
 
 NAME: run only the mutants whose names contain it.
 """
@@ -23,20 +23,20 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-AT_A_TIME = 2
+PARALLEL = 2
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["torch", "lightning_fabric", "pyarrow.parquet", "torch.utils.tensorboard"])
-"""Imports the libraries once, which takes longer than most tests."""
+"""Its processes have imported the libraries, which takes longer than most tests."""
 FAILED = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
-NO_KILL = re.compile(
+NOT_RUNNABLE = re.compile(
     r"^(?:E\s+)?(?:ImportError|ModuleNotFoundError|SyntaxError|IndentationError|NameError|UnboundLocalError)\b.*",
     re.MULTILINE,
 )
-"""What a test, or a program that it runs, says about code that is not whole."""
+"""Errors of code that does not run at all."""
 
 
 class Mutant(NamedTuple):
-    """One wrong change."""
+    """A wrong change."""
 
     name: str
     file: str
@@ -49,12 +49,12 @@ class Mutant(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a mutant."""
+    """The result of a mutant."""
 
     verdict: str
     """`killed`, `SURVIVED` or `BROKEN`."""
     by: str
-    """The test that failed; of a broken mutant, what is wrong."""
+    """The test that failed, or why the mutant is broken."""
     seconds: float = 0.0
 
 
@@ -63,26 +63,26 @@ Change = tuple[str, str, str]
 
 
 def group(file: str, tests: str | tuple[str, ...], *changes: Change) -> list[Mutant]:
-    """Make the mutants of one file that the same tests are nearest to."""
+    """Return mutants of one file that share tests."""
     tests = (tests,) if isinstance(tests, str) else tests
     return [Mutant(name, file, old, new, tests) for name, old, new in changes]
 
 
 REFERENCE = "tests/models/test_reference.py::test_"
 INPUTS = "self.layer(torch.cat([S, eps], dim=2).flatten(0, 1))"
-LADDER = "nn.BatchNorm2d(outputs),\n                nn.LeakyReLU(SLOPE, inplace=True),"
+TRUNK = "nn.BatchNorm2d(outputs),\n                nn.LeakyReLU(SLOPE, inplace=True),"
 JOIN = "nn.BatchNorm2d(512),\n            nn.LeakyReLU(SLOPE, inplace=True),"
 PAIR, TEXT = "torch.cat(pair, dim=1)", "self.text_encoder(S))"
-STEPS = "tests/training/test_steps.py::test_"
+STEPS, NETWORKS, TRAINER = (f"tests/training/test_{module}.py::test_" for module in ("steps", "networks", "trainer"))
 NAIVE_D_I, NAIVE_D_S, NAIVE_G = (
     STEPS + name
     for name in (
-        "L_image_of_D_I_is_that_of_a_naive_sum_over_frames",
-        "L_story_of_D_S_is_that_of_a_naive_mean_over_stories",
-        "the_generators_terms_are_those_of_a_naive_sum",
+        "L_image_of_D_I_equals_a_naive_sum_over_frames",
+        "L_story_of_D_S_equals_a_naive_mean_over_stories",
+        "generator_terms_equal_naive_sums",
     )
 )
-WEIGHTED = STEPS + "the_step_follows_the_weighted_sum_of_the_terms"
+WEIGHTED = STEPS + "the_gradient_is_the_weighted_sum_of_the_terms"
 R1 = STEPS + "R1_of_D_I_is_a_sum_over_frames_and_of_D_S_over_the_sequence"
 LOGITS_I = "*(one.view(-1, m) for one in (real, fake_logits, *wrong))"
 LOGITS_S = "*(one[:, None] for one in (real, fake_logits, *wrong))"
@@ -92,7 +92,7 @@ SUM = "weights[term] * value for term, value"
 
 
 def ignored(term: str) -> str:
-    """Return the weighted sum in which a term has the weight 1."""
+    """Return the weighted sum with weight 1 for a term."""
     return SUM.replace("weights[term]", f'(1 if term == "{term}" else weights[term])')
 
 
@@ -143,7 +143,7 @@ MUTANTS = [
         ("D_I: s_t and h_0 swapped", PAIR, "torch.cat(pair[::-1], dim=1)"),
         ("D_I: another frame's sentence", PAIR, "torch.cat((pair[0].roll(1, 0), pair[1]), dim=1)"),
         ("D_I: BN and LeakyReLU swapped", JOIN, "nn.LeakyReLU(SLOPE), nn.BatchNorm2d(512),"),
-        ("D_I, D_S: BN and LeakyReLU swapped", LADDER, "nn.LeakyReLU(SLOPE), nn.BatchNorm2d(outputs),"),
+        ("D_I, D_S: BN and LeakyReLU swapped", TRUNK, "nn.LeakyReLU(SLOPE), nn.BatchNorm2d(outputs),"),
         ("D_I, D_S: slope of LeakyReLU 0.9", "SLOPE = 0.2", "SLOPE = 0.9"),
     ),
     *group(
@@ -174,7 +174,7 @@ MUTANTS = [
     ),
     *group(
         "training/networks.py",
-        STEPS + "the_adversarial_ratio_balances_the_gradients_by_the_frames",
+        NETWORKS + "adversarial_ratio_scales_the_gradient_by_the_frames",
         ("adversarial ratio turned round", "self.norms[0] / self.norms[1]", "self.norms[1] / self.norms[0]"),
     ),
     *group(
@@ -207,7 +207,7 @@ MUTANTS = [
     ),
     *group(
         "training/steps.py",
-        STEPS + "the_condition_h_0_is_detached_and_each_frame_has_its_sentence",
+        STEPS + "h_0_is_detached_and_each_frame_has_its_sentence",
         ("D_I: h_0 not detached", "fake.h_0.detach()", "fake.h_0"),
     ),
     *group(
@@ -220,27 +220,27 @@ MUTANTS = [
     *group("training/loop.py", WEIGHTED + "[D_S]", ("R1's gamma ignored", SUM, ignored("r1"))),
     *group(
         "training/trainer.py",
-        STEPS + "adam_has_the_betas_and_the_rate_of_its_network",
+        TRAINER + "adam_has_the_settings_of_its_network",
         ("Adam's betas", "betas=learning[name].betas", "betas=(0.9, 0.999)"),
     ),
     *group(
         "training/loop.py",
-        STEPS + "adam_has_the_betas_and_the_rate_of_its_network",
+        TRAINER + "adam_has_the_settings_of_its_network",
         ("Adam's learning rate", '["lr"] = trainer.lr(network)', '["lr"] = 2e-4'),
     ),
     *group(
         "training/loop.py",
-        STEPS + "each_network_changes_in_its_own_step_alone",
+        TRAINER + "each_network_changes_only_in_its_own_step",
         ("other networks not frozen", "with frozen(*nets.others(name)):", "with frozen():"),
     ),
     *group(
         "training/trainer.py",
-        STEPS + "ema_follows_the_generator",
+        TRAINER + "ema_follows_the_generator",
         ("EMA weights not used", "self.model if self.ema is None else", "self.model if True else"),
     ),
     *group(
         "training/trainer.py",
-        STEPS + "frozen_batch_norm_keeps_its_statistics",
+        TRAINER + "frozen_batch_norm_keeps_its_statistics",
         ("batch norm not frozen", "if self.stage.freeze_batch_norm:", "if False:"),
     ),
     *group(
@@ -253,7 +253,7 @@ MUTANTS = [
 
 
 def mutate(src: Path, mutant: Mutant) -> None:
-    """Make the change in a copy of src. ValueError where the old text is not there exactly once, or nothing changes."""
+    """Apply the change to a copy of src. Raises ValueError unless the old text occurs once and differs."""
     path = src / "storygan" / mutant.file
     text = path.read_text()
     if (found := text.count(mutant.old)) != 1 or mutant.old == mutant.new:
@@ -261,13 +261,13 @@ def mutate(src: Path, mutant: Mutant) -> None:
     path.write_text(text.replace(mutant.old, mutant.new))
 
 
-def copied(folder: str) -> Path:
-    """Copy src, and give the copy."""
+def copy_src(folder: str) -> Path:
+    """Return a copy of src."""
     return Path(shutil.copytree(ROOT / "src", Path(folder) / "src", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 def run_tests(src: Path, tests: tuple[str, ...]) -> tuple[int, str]:
-    """Run tests on the package in src: pytest's exit code, and what it printed."""
+    """Run tests on the package in src; return pytest's exit code and output."""
     log = src / "log.txt"
     process = SERVER.Process(target=_pytest, args=(ROOT, src, tests, log))
     process.start()
@@ -276,42 +276,42 @@ def run_tests(src: Path, tests: tuple[str, ...]) -> tuple[int, str]:
 
 
 def _pytest(root: Path, src: Path, tests: tuple[str, ...], log: Path) -> None:
-    """In a process of its own, which has the libraries already, and the package of src alone."""
+    """Run pytest in this process, with the package of src."""
     import pytest
 
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.chdir(root)
-    os.environ |= {"PYTHONPATH": str(src), "OMP_NUM_THREADS": "1"}  # of the processes that a test starts, too
+    os.environ |= {"PYTHONPATH": str(src), "OMP_NUM_THREADS": "1"}  # also for processes that a test starts
     sys.path.insert(0, str(src))
     for name in [name for name in sys.modules if name.partition(".")[0] == "storygan"]:
-        del sys.modules[name]  # where another user of the fork server has loaded it
+        del sys.modules[name]  # loaded by another user of the fork server
     preloaded = "ignore::pytest.PytestAssertRewriteWarning"  # plugins that the libraries import
     sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", preloaded, *tests]))
 
 
-def judge(code: int, output: str) -> Result:
-    """Say what pytest's exit code and output mean."""
+def verdict(code: int, output: str) -> Result:
+    """Return the result for pytest's exit code and output."""
     if code == 0:
         return Result("SURVIVED", "")
-    failed, not_whole = FAILED.search(output), NO_KILL.search(output)
-    if code != 1 or failed is None or not_whole:
+    failed, not_runnable = FAILED.search(output), NOT_RUNNABLE.search(output)
+    if code != 1 or failed is None or not_runnable:
         lines = output.strip().splitlines()[-1:]
-        return Result("BROKEN", f"pytest ended with {code}: {not_whole[0] if not_whole else ''.join(lines)}")
+        return Result("BROKEN", f"pytest ended with {code}: {not_runnable[0] if not_runnable else ''.join(lines)}")
     return Result("killed", failed[1])
 
 
 def try_mutant(mutant: Mutant) -> Result:
-    """Make the mutant and run its tests."""
+    """Apply a mutant and run its tests."""
     start = time.monotonic()
     with TemporaryDirectory() as folder:
-        src = copied(folder)
+        src = copy_src(folder)
         try:
             mutate(src, mutant)
         except ValueError as error:
             return Result("BROKEN", str(error))
-        result = judge(*run_tests(src, mutant.tests))
+        result = verdict(*run_tests(src, mutant.tests))
     return result._replace(seconds=time.monotonic() - start)
 
 
@@ -319,12 +319,12 @@ def main(mutants: list[Mutant]) -> int:
     """Run the tests without a change, then every mutant, and print a line for each."""
     start = time.monotonic()
     with TemporaryDirectory() as folder:
-        code, output = run_tests(copied(folder), tuple(sorted({test for mutant in mutants for test in mutant.tests})))
+        code, output = run_tests(copy_src(folder), tuple(sorted({test for mutant in mutants for test in mutant.tests})))
     if code != 0:
         print(output, "mutants: the tests do not pass without a change", sep="\n")
         return 1
     width, verdicts = max(len(mutant.name) for mutant in mutants), []
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    with ThreadPoolExecutor(PARALLEL) as pool:
         for mutant, result in zip(mutants, pool.map(try_mutant, mutants), strict=True):
             verdicts.append(result.verdict)
             print(f"{mutant.name:{width}}  {result.verdict:8}  {result.seconds:5.1f} s  {result.by}", flush=True)
@@ -335,4 +335,4 @@ def main(mutants: list[Mutant]) -> int:
 
 if __name__ == "__main__":
     chosen = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(name in mutant.name for name in sys.argv[1:])]
-    sys.exit(main(chosen) if chosen else "mutants: there is none of that name")
+    sys.exit(main(chosen) if chosen else "mutants: no mutant has this name")

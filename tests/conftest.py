@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
-from tests.faults.tally import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 
 from storygan.data.clevr.blender import render_python
 from storygan.data.images import encode_png

@@ -1,4 +1,4 @@
-"""Reading a run folder: whether its files are whole, and whether two runs ended alike. For tests and benchmarks."""
+"""Check that the files of a run folder are complete, and that two runs are equal. For tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step
 
 
 def steps_logged(run: Path) -> list[int]:
-    """The iterations in metrics.jsonl; a last line that is being written does not count."""
+    """Return the iterations in metrics.jsonl, without an unfinished last line."""
     path = run / "metrics.jsonl"
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     return [json.loads(line)["step"] for line in lines]
 
 
 def no_torn_file(folder: Path) -> list[int]:
-    """The iterations that have a checkpoint, after every file of a run folder that has its own name was read."""
+    """Read every file of a run folder that has its final name; return the iterations of the checkpoints."""
     checkpoints = checkpoint_paths(folder / "checkpoints")
     assert [load_checkpoint(path)["step"] for path in checkpoints] == [step_of(path) for path in checkpoints]
     if (folder / "config.yaml").exists():
@@ -36,7 +36,7 @@ def no_torn_file(folder: Path) -> list[int]:
 
 
 def same(a: object, b: object) -> bool:
-    """Whether two nested states hold the same bits."""
+    """Return whether two nested states are bit-exactly equal."""
     if type(a) is not type(b):
         return False
     if isinstance(a, dict) and isinstance(b, dict):
@@ -49,8 +49,10 @@ def same(a: object, b: object) -> bool:
 
 
 def differences(run: Path, whole: Path, step: int) -> list[str]:
-    """What is not alike, bit for bit, in two runs that ended with iteration `step`. Where their folders are, how
-    long they took and how long they waited may differ."""
+    """Return the files that are not bit-exactly equal in two runs that ended at iteration `step`.
+
+    Folders, times and timeouts may differ.
+    """
     checkpoint = f"checkpoints/step-{step:08d}.pt"
     one, two = (load_checkpoint(folder / checkpoint) for folder in (run, whole))
     for state in (one, two):

@@ -1,4 +1,4 @@
-"""The configuration: what is refused, round trips, dotted overrides, and the YAML files that ship."""
+"""The configuration: errors, round trips, dotted overrides, and the shipped YAML files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Errors = pytest.CaptureFixture[str]
 
 
 def stage(**options: Any) -> StageConfig:
-    """A stage that trains the generator."""
+    """Return a stage that trains the generator."""
     return StageConfig(**{"G": GeneratorConfig(loss=GeneratorLoss(mse=1)), **options})
 
 
@@ -44,7 +44,7 @@ def test_every_shipped_configuration_loads_and_round_trips(path: Path) -> None:
     assert TrainConfig.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
 
 
-def test_the_papers_configuration_has_no_option_on() -> None:
+def test_the_papers_configuration_has_no_extensions() -> None:
     config = TrainConfig.from_dict(yaml.safe_load((CONFIGS[0].parent / "paper.yaml").read_text()))
     (adversarial,) = config.stages.values()
     learning = adversarial.learning()
@@ -89,7 +89,7 @@ def test_the_papers_configuration_has_no_option_on() -> None:
         ({"warm_up": {"iterations": 5}}, "unexpected keyword argument 'warm_up'"),
     ],
 )
-def test_what_is_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
+def test_a_value_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         TrainConfig.from_dict(options)
     assert message in str(caught.value)
@@ -125,7 +125,7 @@ def test_what_is_out_of_range_is_named(options: dict[str, Any], message: str) ->
         ({"G": {"betas": 5}}, "does not fit this version of storygan"),
     ],
 )
-def test_what_is_wrong_in_a_stage_is_named(options: dict[str, Any], message: str) -> None:
+def test_an_error_in_a_stage_is_named(options: dict[str, Any], message: str) -> None:
     fields = {**options, "G": options.get("G", {"loss": {"mse": 1.0}})}
     if fields["G"] is not None:
         fields["G"] = {"loss": {"mse": 1.0}, **fields["G"]}
@@ -136,7 +136,7 @@ def test_what_is_wrong_in_a_stage_is_named(options: dict[str, Any], message: str
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "a.b", "a\n"])
-def test_a_stage_has_the_name_of_a_folder(name: str) -> None:
+def test_a_stage_name_must_be_a_folder_name(name: str) -> None:
     with pytest.raises(UsageError, match="is no name of a stage: use letters, digits, - and _"):
         TrainConfig(stages={"fine-1_a": stage(), name: stage()})
 
@@ -149,8 +149,8 @@ def test_stages_keep_their_order_and_add_up() -> None:
     assert "iterations" not in config.to_dict()
 
 
-def test_what_a_stage_needs() -> None:
-    """The networks that it trains, and those that a term of the generator goes through."""
+def test_a_stage_needs_the_networks_of_its_terms() -> None:
+    """It needs the networks that learn, and those that a term of the generator uses."""
     assert {name: stage().needs(name) for name in ("G", "D_I", "D_S", "C")} == {
         "G": True,
         "D_I": False,
@@ -167,14 +167,14 @@ def test_what_a_stage_needs() -> None:
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
-    """The configurations that `storygan train` would train."""
+    """Collect the configurations that `storygan train` trains."""
     found: list[TrainConfig] = []
     monkeypatch.setattr("storygan.training.loop.train", lambda config, *rest: found.append(config))
     return found
 
 
 def test_fields_of_a_stage_are_options(parsed: list[TrainConfig]) -> None:
-    """What is not named stays as the file has it."""
+    """Other fields keep the values of the file."""
     options = ["--stages.adversarial.iterations", "10", "--stages.adversarial.G.loss.L_KL=0.5"]
     options += ["--stages.discriminators.D_I.betas", "[0.1, 0.2]", "--stages.reconstruction.shards", "[0]"]
     assert main(["train", str(QUICKSTART), *options]) == 0
@@ -220,7 +220,7 @@ def test_stages_without_a_file(parsed: list[TrainConfig]) -> None:
         (("reconstruction.G", "null"), "stages.reconstruction trains no network"),
     ],
 )
-def test_a_slip_in_an_option_is_one_line(
+def test_a_wrong_option_is_one_line(
     parsed: list[TrainConfig], capsys: Errors, option: tuple[str, str], message: str
 ) -> None:
     try:
@@ -233,7 +233,7 @@ def test_a_slip_in_an_option_is_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_field_of_a_stage_that_a_file_has_wrong_is_one_line(tmp_path: Path, capsys: Errors) -> None:
+def test_an_unknown_field_of_a_stage_in_a_file_is_one_line(tmp_path: Path, capsys: Errors) -> None:
     (tmp_path / "c.yaml").write_text("data: {path: x}\nstages: {a: {G: {loss: {mse: 1}, lr_shedule: cosine}}}\n")
     with pytest.raises(SystemExit) as stop:
         main(["train", str(tmp_path / "c.yaml")])

@@ -1,4 +1,4 @@
-"""The cores that a process may use."""
+"""The number of cores respects the CPU affinity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from storygan.cores import cores
 
 
-def test_a_process_bound_to_one_core_takes_one() -> None:
+def test_a_process_bound_to_one_core_has_one() -> None:
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system binds no process to cores")
     program = (
@@ -21,6 +21,6 @@ def test_a_process_bound_to_one_core_takes_one() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "1\n"
 
 
-def test_elsewhere_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert cores() == (os.cpu_count() or 1)

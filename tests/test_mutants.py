@@ -1,4 +1,4 @@
-"""scripts/mutants.py: its list fits the code, and it tells mutants that are killed, survive and are broken apart."""
+"""scripts/mutants.py: its list fits the code; mutants are killed, survive, or are broken."""
 
 import importlib
 import re
@@ -12,14 +12,14 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def mutants(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The script, as a module; its processes import it too."""
+    """Return the script as a module, which its processes can import."""
     monkeypatch.syspath_prepend(ROOT / "scripts")
     return importlib.import_module("mutants")
 
 
 @pytest.fixture
 def project(mutants: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package of one function, and a test of it."""
+    """Write a package of one function, and a test of it."""
     package, tests = tmp_path / "src" / "storygan", tmp_path / "tests"
     for folder in (package, tests):
         folder.mkdir(parents=True)
@@ -91,8 +91,8 @@ def test_tests_that_fail_without_a_change_are_an_error(
         (-9, "", "BROKEN"),
     ],
 )
-def test_what_pytest_says(mutants: Any, code: int, output: str, verdict: str) -> None:
-    result = mutants.judge(code, output)
+def test_verdicts(mutants: Any, code: int, output: str, verdict: str) -> None:
+    result = mutants.verdict(code, output)
     assert result.verdict == verdict
     if verdict == "killed":
         assert result.by == "tests/a.py::test_b[c d]"

@@ -1,4 +1,4 @@
-"""Two runs that differ in one bit are told apart: what the tests of faults and benchmarks/soak.py rest on."""
+"""`differences` finds a single bit; tests/faults and benchmarks/soak.py depend on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECKPOINT = "checkpoints/step-00000003.pt"
 
 
 def run(folder: Path, weight: float = 1.0, decay: float = 0.5, metrics: str = "{}\n", model: bytes = b"x") -> Path:
-    """A run folder as far as it is compared."""
+    """Write the compared parts of a run folder."""
     progress = {"step": 3, "stage": "only", "k": 3, "data": "x", "best": None}
     state = {**progress, "config": {"run": str(folder)}, "ema": [{"decay": decay}], "G": {"w": torch.tensor([weight])}}
     state["seconds"] = 1.0 + (folder.name == "b")

@@ -1,4 +1,4 @@
-"""Trainings as small as they can be: the recipe `tiny.yaml`, as arguments of the command line."""
+"""Tiny trainings: command line arguments of the recipe `tiny.yaml`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ ITERATIONS = ENDS["adversarial"]
 
 
 def new_run(data: Path, run: Path, **changes: object) -> list[str]:
-    """`storygan train` of labelled stories of one frame; other fields by their dotted names."""
+    """Return the arguments of `storygan train` for labelled stories of one frame; `changes`: fields by dotted name."""
     fields = {"data.path": data, "run": run} | changes
     return ["train", str(TINY), *(f"--{name}={value}" for name, value in fields.items())]
 
 
 def one_stage(iterations: int = 2, batch_size: int = 2, lr: float = 1e-3) -> dict[str, object]:
-    """For `new_run`: the generator alone, in place of all stages."""
+    """Return changes for `new_run`: one stage that trains the generator."""
     stage = f"{{iterations: {iterations}, batch_size: {batch_size}, G: {{lr: {lr}, loss: {{mse: 1}}}}}}"
     return {"stages": f"{{only: {stage}}}"}

@@ -1,7 +1,7 @@
-"""The configuration of an experiment: plain dataclasses, one YAML file an experiment, dotted overrides.
+"""The configuration of an experiment: dataclasses, one YAML file per experiment, dotted overrides.
 
-A recipe is an ordered mapping of stages. Weights are 0 by default: a loss term that a stage does not name is not
-computed, and a network that no term needs is not built.
+A recipe is an ordered mapping of stages. Loss weights are 0 by default: a term without a weight is not computed, and a
+network that no term needs is not built.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ LRSchedule = Literal["constant", "cosine", "halving"]
 GANLoss = Literal["saturating", "non-saturating", "relativistic"]
 
 MAX_DIM = 10_000
-"""Sentences of a story, or values of its noise; a layer of that many is 650 MB."""
+"""Largest T and noise_dim; a layer of that size has 650 MB."""
 
 
 @dataclass
 class ModelConfig:
-    """Shape of the generator. Saved with the model.
+    """Shape of the generator, saved with the model.
 
     Raises:
-        UsageError: on an unknown variant or a size out of its range.
+        UsageError: a choice is unknown or a size out of range.
     """
 
     variant: Variant = "storygan"
     """`storygan`, or one of the paper's baselines: `imagegan`, `svc`, `svfn` (paper, section 4)."""
     T: int = 4
-    """Sentences, and so frames, of a story: 4 for CLEVR-SV, 5 for Pororo-SV. 0 in a configuration: as the data set."""
+    """Sentences (and frames) of a story: 4 for CLEVR-SV, 5 for Pororo-SV. 0 in a recipe: that of the data set."""
     noise_dim: int = 100
-    """Size of `eps_t`, the noise that joins every sentence."""
+    """Size of `eps_t`, the noise of each sentence."""
     noise: NoiseDistribution = "normal"
     """Distribution of `eps_t`: `normal`, N(0, I), or `circle`, not in the paper: each consecutive pair of values is
     uniform on a circle of radius sqrt(2), so each value has mean 0 and variance 1. An odd last value stays normal."""
@@ -52,11 +52,11 @@ class ModelConfig:
 
 @dataclass
 class DiscriminatorConfig:
-    """Shape of D_I and D_S, the same in every stage. The defaults are the paper's."""
+    """Shape of D_I and D_S, the same in all stages. The defaults are the paper's."""
 
     norm: Literal["batch", "none"] = "batch"
-    """`batch`: the paper's batch normalization; `none`: He initialization (He et al., 2015) in its place: a logit then
-    depends on one sample, and R1 and R2 do not mix samples."""
+    """`batch`: the paper's batch normalization; `none`: no norm, and He initialization (He et al., 2015). A logit then
+    depends on one sample only, so R1 and R2 do not mix samples."""
     spectral_norm: bool = False
     """Spectral norm on every convolution and linear map of both discriminators (Miyato et al., 2018)."""
     label_head: bool = False
@@ -68,7 +68,7 @@ class DiscriminatorConfig:
 
 @dataclass
 class NetworkConfig:
-    """How one network learns in a stage: Adam, and its learning rate over the stage. The defaults are the paper's."""
+    """Adam settings and learning rate schedule of one network in a stage. The defaults are the paper's."""
 
     lr: float = 2e-4
     lr_schedule: LRSchedule = "constant"
@@ -76,7 +76,7 @@ class NetworkConfig:
     halved every 20 epochs (paper, section 4)."""
     betas: tuple[float, float] = (0.5, 0.999)
     steps: int = 1
-    """Adam steps an iteration; those after the first on freshly generated frames."""
+    """Adam steps per iteration; steps after the first use newly generated frames."""
 
     def __post_init__(self) -> None:
         _require_choices(self)
@@ -95,9 +95,9 @@ class GeneratorLoss:
     mse: float = 0.0
     """Mean squared error to the real frames, in [-1, 1]."""
     aux: float = 0.0
-    """Auxiliary classifier loss: a classifier trained on real frames reads the generated ones (cross-entropy)."""
+    """Auxiliary classifier loss: cross-entropy of a classifier, trained on real frames, on the generated ones."""
     label: float = 0.0
-    """Cross-entropy of D_I's label head, a mean over labels; with `discriminator.label_head`."""
+    """Cross-entropy of D_I's label head, a mean over labels. Needs `discriminator.label_head`."""
 
 
 @dataclass
@@ -106,7 +106,7 @@ class ImageDiscriminatorLoss:
 
     L_image: float = 0.0
     r1: float = 0.0
-    """gamma of `gamma/2 |grad_x D(x)|^2` on real frames (Mescheder et al., 2018): summed over T as L_image is."""
+    """gamma of `gamma/2 |grad_x D(x)|^2` on real frames (Mescheder et al., 2018), summed over T like L_image."""
     r2: float = 0.0
     """The same on generated frames."""
     label: float = 0.0
@@ -125,12 +125,12 @@ class StoryDiscriminatorLoss:
 
 @dataclass
 class AuxClassifierLoss:
-    """Weights of the auxiliary classifier's terms, on real frames. A term that the data set has no truth for is 0."""
+    """Weights of the auxiliary classifier's terms, on real frames. A term without ground truth in the data set is 0."""
 
     label: float = 0.0
-    """Cross-entropy of the frame's labels, a mean over labels."""
+    """Cross-entropy of the labels, a mean over labels."""
     present: float = 0.0
-    """Cross-entropy of whether an object is at a location, for CLEVR-SV sentences."""
+    """Cross-entropy of object presence at a location, for CLEVR-SV sentences."""
     attributes: float = 0.0
     """Cross-entropy of size, colour, material and shape, summed over the four."""
     direction: float = 0.0
@@ -141,8 +141,8 @@ class AuxClassifierLoss:
 class GeneratorConfig(NetworkConfig):
     loss: GeneratorLoss = field(default_factory=GeneratorLoss)
     adversarial_ratio: float = 0.0
-    """Norm of the gradient of the discriminators' terms by X^, as a multiple of that of `mse` and `aux`: they are
-    scaled to it, by running means (VQGAN's adaptive weight, Esser et al., 2021, at the frames); 0: as they are."""
+    """Gradient norm by X^ of the discriminators' terms, as a multiple of that of `mse` and `aux`: the terms are scaled
+    to it, by running means (VQGAN's adaptive weight, Esser et al., 2021, at the frames). 0: no scaling."""
 
 
 @dataclass
@@ -162,54 +162,54 @@ class AuxClassifierConfig(NetworkConfig):
 
 @dataclass
 class StageConfig:
-    """One stage: which networks learn, from what, on which batches. A network that is null does not learn."""
+    """One stage: the networks that learn, their losses, and the batches. A network that is null does not learn."""
 
     iterations: int = 20_000
     batch_size: int = 16
-    """B, stories an iteration; several processes share them."""
+    """B, stories per iteration, divided among processes."""
     D_I: ImageDiscriminatorConfig | None = None
     """The image discriminator."""
     D_S: StoryDiscriminatorConfig | None = None
-    """The story discriminator. The variant `imagegan` has none, and leaves its terms out."""
+    """The story discriminator. The variant `imagegan` has none and skips its terms."""
     C: AuxClassifierConfig | None = None
     """The auxiliary classifier."""
     G: GeneratorConfig | None = None
     """The generator: story encoder, context encoder and image generator."""
     gan_loss: GANLoss = "non-saturating"
     """`saturating`: the generator minimises log(1 - D(x^)), the formula as written; `non-saturating`: -log D(x^);
-    `relativistic`: D learns that a real frame's logit is above that of the generated one for the same sentence, and the
-    generator the opposite (relativistic pairing; Jolicoeur-Martineau, 2019; R3GAN: Huang et al., 2024)."""
+    `relativistic`: D learns that a real frame's logit is above that of the generated frame for the same sentence, the
+    generator learns the opposite (Jolicoeur-Martineau, 2019; R3GAN: Huang et al., 2024)."""
     mismatched: bool = False
     """Real frames with another story's sentences count as fake, at half weight (Reed et al., 2016)."""
     r1_every: int = 16
-    """R1 and R2 are computed every so many iterations, and weighted by as much (lazy; Karras et al., 2020)."""
+    """Interval of R1 and R2 in iterations; their weights are multiplied by it (lazy; Karras et al., 2020)."""
     frames: int = 0
-    """Generated frames of each story, sampled anew in each iteration, later ones more often; 0: all T."""
+    """Generated frames per story, sampled in each iteration, later ones more often; 0: all T."""
     disc_frames: int = 0
-    """Frames of each story that D_I sees, of the generated ones, counted T / disc_frames times; 0: all of them."""
+    """Generated frames per story that D_I sees, weighted by T / disc_frames; 0: all of them."""
     shuffle_sentences: bool = False
-    """Shuffle the sentences such that the generated frames stay as they are: for cumulative stories, as CLEVR-SV's."""
+    """Shuffle the sentences such that the generated frames stay correct: for cumulative stories like CLEVR-SV."""
     foreground_weight: float = 1.0
-    """Weight of a foreground pixel in `mse`; background pixels have 1. Needs the column `foreground`."""
+    """Weight of foreground pixels in `mse`; background pixels have 1. Needs the column `foreground`."""
     couple_nuisance: bool = False
-    """Put the data set's nuisance values into the first values of `eps_0` and `eps_t`. Needs those columns."""
+    """Use the data set's nuisance variables as the first values of `eps_0` and `eps_t`. Needs those columns."""
     freeze_batch_norm: bool = False
-    """The generator's batch norm uses its running statistics, which stay."""
+    """Freeze the running statistics of the generator's batch norm, and use them."""
     ema: float = 0.0
-    """Decay an iteration of the generator's EMA weights; 0: none. The next stage, and the model, start from them."""
+    """Decay per iteration of the generator's EMA weights, which the next stage and the saved model use; 0: no EMA."""
     shards: list[int] = field(default_factory=list)
-    """Numbers of the split's shards, from 0, whose stories this stage uses; empty: all."""
+    """Indices of the split's shards to train on, from 0; empty: all."""
 
     def __post_init__(self) -> None:
         _require_choices(self)
 
     def learning(self) -> dict[str, Any]:
-        """The networks that learn, in the order of the paper's steps."""
+        """Return the configurations of the networks that learn, in the order of the paper's steps."""
         each = {name: getattr(self, name) for name in ("D_I", "D_S", "C", "G")}
         return {name: network for name, network in each.items() if network is not None}
 
     def needs(self, network: str) -> bool:
-        """Whether a network learns here, or a term of the generator needs it."""
+        """Return whether a network learns in this stage, or a term of the generator needs it."""
         terms = self.G.loss if self.G else GeneratorLoss()
         used = {"G": 1.0, "D_I": terms.L_image or terms.label, "D_S": terms.L_story, "C": terms.aux}
         return getattr(self, network) is not None or bool(used[network])
@@ -217,23 +217,23 @@ class StageConfig:
 
 @dataclass
 class ValidationConfig:
-    """A metric of the EMA weights on held-out stories, in the log; the best model is kept in `RUN/best`."""
+    """Validation of the EMA weights on held-out stories; the best model is saved to `RUN/best`."""
 
     every: int = 0
-    """Iterations; 0: never."""
+    """Interval in iterations; 0: never."""
     split: str = "validation"
     stories: int = 200
-    """The first so many of the split."""
+    """Number of stories, the first of the split."""
     metric: str = "object_accuracy"
-    """What `best` means: `object_accuracy`, `label_micro_f1`, `kid_efficientnet_lite0`, ..., as `evaluate` has them."""
+    """Metric of `best`, named as in `evaluate`: `object_accuracy`, `label_micro_f1`, `kid_efficientnet_lite0`, ..."""
 
 
 @dataclass
 class DataConfig:
-    """Where the stories are."""
+    """The data set."""
 
     path: str = ""
-    """A folder in the canonical Parquet form."""
+    """Data set folder in the canonical Parquet format."""
     split: str = "train"
 
 
@@ -243,10 +243,10 @@ _STAGE_AT_LEAST_1 = ("iterations", "r1_every")
 
 @dataclass
 class TrainConfig:
-    """One experiment, complete: what `config.yaml` in the run folder holds.
+    """A complete experiment, the content of `config.yaml` in the run folder.
 
     Raises:
-        UsageError: on a value out of its range.
+        UsageError: a value is out of range.
     """
 
     run: str = "runs/storygan"
@@ -255,29 +255,29 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     sentence_encoder: Literal["clevr", "sentence"] = "clevr"
-    """What makes `s_t` from a sentence; saved with the model. `clevr`: CLEVR-SV's grammar; `sentence`: any English."""
+    """Sentence encoder, saved with the model. `clevr`: CLEVR-SV's grammar; `sentence`: English (MiniLM)."""
     init_from: str = ""
-    """A model (a shipped one's name, a folder, a hub id) whose weights and sentence encoder the first stage starts
-    from. Another T than its own: the columns of the story encoder that fit."""
+    """Model (name of a shipped one, folder, or hub id) whose weights and sentence encoder the first stage starts from.
+    For another T, the story encoder is resized."""
     aux_classifier: str = ""
-    """Folder of an auxiliary classifier that is trained already. It must not be the one that evaluates."""
+    """Folder of a trained auxiliary classifier. Evaluate with a different one; otherwise scores are biased."""
     initialization: Literal["dcgan", "pytorch"] = "dcgan"
     """Initial weights. `dcgan`: N(0, 0.02) (paper); `pytorch`: the defaults of each layer."""
     stages: dict[str, StageConfig] = field(default_factory=dict)
-    """The recipe: by name, in order."""
+    """The recipe: stages by name, in order."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
-    """`bf16`: autocast; weights, gradients and Adam stay fp32."""
+    """`bf16`: autocast; weights, gradients and Adam states stay fp32."""
     threads: int = 0
-    """CPU threads of a process; 0: the cores it may use, shared. Resuming bit for bit needs the same number."""
+    """CPU threads per process; 0: its share of the cores. Bit-exact resuming needs the same number."""
     timeout: int = 1800
-    """Seconds that a process waits for the others that it trains with, before all end."""
+    """Seconds that a process waits for the others before all end."""
     log_every: int = 10
     sample_every: int = 500
     checkpoint_every: int = 500
     keep_checkpoints: int = 3
-    """The newest checkpoints that are kept."""
+    """Number of checkpoints to keep, the newest."""
 
     def __post_init__(self) -> None:
         _require_choices(self)
@@ -300,7 +300,7 @@ class TrainConfig:
         return sum(stage.iterations for stage in self.stages.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dictionaries, as they stand in `config.yaml` and in checkpoints."""
+        """Return nested dictionaries, as in `config.yaml` and checkpoints."""
         return _plain(asdict(self))
 
     @classmethod
@@ -308,7 +308,7 @@ class TrainConfig:
         """Build a configuration from `to_dict`'s output.
 
         Raises:
-            UsageError: on an unknown field, or a value out of its range.
+            UsageError: a field is unknown, or a value out of range.
         """
         try:
             return _build(cls, values)
@@ -317,7 +317,7 @@ class TrainConfig:
 
 
 def _require_stage(where: str, stage: StageConfig) -> None:
-    """Raise UsageError where a value of a stage is out of its range, or the stage does nothing."""
+    """Raise UsageError where a value of a stage is out of range, or no network learns."""
     name = where.removeprefix("stages.")
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is no name of a stage: use letters, digits, - and _")
@@ -349,16 +349,16 @@ def _require_stage(where: str, stage: StageConfig) -> None:
 
 
 def _require_choices(config: Any) -> None:
-    """Raise UsageError where a field of Literal type has another value."""
+    """Raise UsageError where a field of a Literal type has another value."""
     for name, kind in typing.get_type_hints(type(config)).items():
         if typing.get_origin(kind) is Literal and (given := getattr(config, name)) not in (known := get_args(kind)):
             raise UsageError(f"unknown {name} {given!r}: choose one of {', '.join(known)}")
 
 
 def _build(kind: Any, values: Any) -> Any:
-    """Build a dataclass, and those nested in it, from plain dictionaries."""
+    """Build a dataclass, and those nested in it, from dictionaries."""
     if not isinstance(values, dict):
-        raise TypeError(f"{values!r} stands where {kind.__name__} has fields")
+        raise TypeError(f"{values!r} is no mapping of the fields of {kind.__name__}")
     hints, nested = typing.get_type_hints(kind), dict(values)
     for name, value in nested.items():
         arguments = [hints.get(name), *get_args(hints.get(name))]
@@ -375,7 +375,7 @@ def _build(kind: Any, values: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The same with lists for tuples, as YAML has them."""
+    """Return the value with lists in place of tuples, for YAML."""
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

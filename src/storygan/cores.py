@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of CPU cores."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 
 
 def cores() -> int:
-    """Fewer than the machine's where it is bound to some: in a container, in a cluster's job, under `taskset`.
+    """Return the number of cores that this process may use.
 
-    A share of their time (a container's CPU quota) binds to none, and is not seen.
+    It is smaller than the machine's where an affinity is set: in a container, a cluster job, or under `taskset`. A CPU
+    quota sets no affinity and is not seen.
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,92 +1,77 @@
-"""SIGTERM and Ctrl-C, answered once."""
+"""SIGINT and SIGTERM: a command ends by an exception, training finishes its iteration first."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from signal import SIGINT, Signals
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
-
-from storygan.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def first_signal(answer: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Within the block a first SIGINT or SIGTERM is given to `answer`; a second one ends the process at once.
-
-    Signals that the process was started to ignore stay ignored, and so do all in a thread other than the main one:
-    Python handles signals in that alone.
-    """
-    before: dict[signal.Signals, Any] = {}
-
-    def came(number: int, _: FrameType | None) -> None:
-        for other in before:
-            signal.signal(other, signal.SIG_DFL)
-        answer(signal.Signals(number))
-
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, came)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class SignalExit(KeyboardInterrupt):
-    """A signal came: that it is. Whatever lets Ctrl-C pass lets it pass."""
+    """Raised by a signal within `exit_on_signal`. Code that lets Ctrl-C pass lets it pass.
+
+    Args:
+        number: of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__()
-        self.name = Signals(number).name
+        self.name = signal.Signals(number).name
         self.exit_code = 128 + number
 
 
-def exit_on_signal() -> AbstractContextManager[None]:
-    """Within the block a first signal raises `Ended`, a second one ends the process. Training has its own way
-    (`training.stop`)."""
-    return first_signal(_end)
-
-
-def _end(number: Signals) -> None:
-    raise SignalExit(number)
-
-
 class GracefulShutdown:
-    """Within `with Stop() as stop`, a first signal only sets `stop.signal`; a second one ends the process at once.
+    """Record the first SIGINT or SIGTERM of a `with` block in `signal`; a second one ends the process at once.
+
+    Ignored signals stay ignored. Python handles signals in the main thread only; in other threads nothing happens.
 
     Args:
-        spoken: whether Ctrl-C is answered on stderr.
+        verbose: answer Ctrl-C on stderr.
     """
 
     signal: int = 0
-    """Its number; 0: none came."""
+    """Number of the signal; 0: none arrived."""
 
-    def __init__(self, spoken: bool = True) -> None:
-        self._spoken, self._asked = spoken, first_signal(self._ask)
+    def __init__(self, verbose: bool = True) -> None:
+        self.verbose = verbose
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._asked.__enter__()
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._asked.__exit__(None, None, None)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
-    def _ask(self, number: Signals) -> None:
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        for other in self._handlers:
+            signal.signal(other, signal.SIG_DFL)
         self.signal = number
-        if number == SIGINT and self._spoken:  # not print(): the signal may have come within one
+        self.respond(number)
+
+    def respond(self, number: int) -> None:
+        """Print that a signal arrived."""
+        if number == signal.SIGINT and self.verbose:  # not print(): the signal may interrupt one
             os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
 
 
-def shutdown_error(number: int, saved: object, run: object) -> Stopped:
-    """The error that ends the run: by which signal, what is saved, how to go on."""
-    name = Signals(number).name
-    return Stopped(f"stopped by {name}, saved {saved}: go on with --resume {run}", 128 + number)
+class _ExitOnSignal(GracefulShutdown):
+    def respond(self, number: int) -> None:
+        raise SignalExit(number)
+
+
+@contextmanager
+def exit_on_signal() -> Iterator[None]:
+    """Raise SignalExit on the first SIGINT or SIGTERM of the block; a second one ends the process at once."""
+    with _ExitOnSignal():
+        yield

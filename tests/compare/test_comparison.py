@@ -1,4 +1,4 @@
-"""`storygan compare` for real, on two variants and the sample that ships; what it refuses."""
+"""`storygan compare` on two variants and the shipped sample, and its usage errors."""
 
 import json
 import signal
@@ -13,13 +13,13 @@ from filelock import FileLock
 from tests.tiny_run import ITERATIONS, TINY
 
 from storygan.cli import main
-from storygan.cli.train import read_contenders
-from storygan.compare import round_robin as turns
+from storygan.cli.train import read_runs_file
+from storygan.compare import round_robin
 from storygan.compare.result import differences
 from storygan.config import DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
-from storygan.evaluation import measure as lines
+from storygan.evaluation import measure as measure_module
 from storygan.evaluation.measure import measure
 from storygan.signals import SignalExit
 from storygan.training.loop import train
@@ -36,31 +36,31 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(sample: Path, out: Path, *more: str) -> list[str]:
-    """Two variants, nine iterations in eight turns each."""
+    """Two variants, nine iterations in eight rounds each."""
     options = ["--data.path", str(sample), "--out", str(out), "--model.T", "4", "--sample_every", "99"]
     return ["compare", str(TINY), *options, "--variants", "svc", "imagegan", *more]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
+def test_an_interrupted_comparison_resumes_bit_exactly(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     calls: list[int] = []
 
-    def killed_in_the_third_turn(config: TrainConfig, resume: bool, until: int) -> Path | None:
+    def killed_in_the_third_round(config: TrainConfig, resume: bool, until: int) -> Path | None:
         folder = train(config, resume, until=until)
         if calls.append(until) or len(calls) == 3:
             raise SignalExit(signal.SIGINT)
         return folder
 
-    monkeypatch.setattr(lines, "installed", dict)  # the networks of KID and FID have tests of their own
-    monkeypatch.setattr(turns, "train", killed_in_the_third_turn)
+    monkeypatch.setattr(measure_module, "installed", dict)  # KID and FID have their own tests
+    monkeypatch.setattr(round_robin, "train", killed_in_the_third_round)
     out = tmp_path / "out"
     assert main(command(sample, out)) == 130
     assert not (out / "compare.json").exists()
     monkeypatch.setattr("sys.argv", ["/somewhere/storygan", "compare", "--out", "a folder"])
-    assert main(command(sample, out, "--shown", "2")) == 0
+    assert main(command(sample, out, "--stories", "2")) == 0
     assert calls == [2, 2, 3, *(k for k in (3, 4, 5, 6, 7, 8, 9) for _ in range(2))]
     assert "compare.html" in capsys.readouterr().out
 
@@ -73,14 +73,14 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
     assert [found["trained"][variant]["iterations"] for variant in ("svc", "imagegan")] == [ITERATIONS, ITERATIONS]
     assert [found["trained"][variant]["adversarial"] for variant in ("svc", "imagegan")] == [2, 2]
     assert {"real_frames", "mean_image", "svc", "imagegan"} <= set(found["rows"])
-    real, drawn = (found["rows"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
-    assert real > 0.8 > drawn
+    real, generated = (found["rows"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
+    assert real > 0.8 > generated
     assert set(found["differences"]) == {"imagegan"}
-    assert found["own"] == {variant: {"model.variant": variant} for variant in ("svc", "imagegan")}
+    assert found["differing_fields"] == {variant: {"model.variant": variant} for variant in ("svc", "imagegan")}
     assert found["config"]["stages.adversarial.batch_size"] == 2
     assert found["notes"][0] == "made by: storygan compare --out 'a folder'"
     assert main(command(sample, out, "--variants", "svc")) == 2
-    assert f"{out} has a comparison with imagegan too: name all" in capsys.readouterr().err
+    assert f"{out} holds a comparison with imagegan too: name all" in capsys.readouterr().err
     assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
     assert "object_accuracy" in (out / "compare.md").read_text()
     assert (out / "compare.svg").read_text().count("<polyline") == 15 + 11  # imagegan has no D_S
@@ -92,13 +92,13 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
         (("--variants", "svc", "svc"), 2, "name each variant once"),
         (("--variants", "dcgan"), 2, "unknown variant 'dcgan'"),
         (("--minutes=-1",), 2, "minutes of 0 or more"),
-        (("--shown", "0"), 2, "1 story or more"),
+        (("--stories", "0"), 2, "1 story or more"),
         (("--model.T", "5"), 2, "model.T is 5"),
         (("--split", "validation"), 1, "validation"),
         (("--classifier", "nowhere"), 1, "nowhere"),
     ],
 )
-def test_what_cannot_end_well_is_refused_before_it_trains(
+def test_bad_arguments_are_refused_before_training(
     sample: Path, tmp_path: Path, capsys: Output, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     assert main(command(sample, tmp_path / "out", *arguments)) == code
@@ -108,14 +108,14 @@ def test_what_cannot_end_well_is_refused_before_it_trains(
     assert not (tmp_path / "out").exists()
 
 
-def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "contenders.yaml"
+def test_runs_are_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "runs.yaml"
     file.write_text("plain: {}\nsharp:\n  stages.adversarial.D_I.lr: 0.5\n  discriminator.spectral_norm: true\n")
     shared = TrainConfig.from_dict(yaml.safe_load(TINY.read_text()))
     adversarial = shared.stages["adversarial"]
     assert adversarial.D_I
     changed = replace(adversarial, D_I=replace(adversarial.D_I, lr=0.5))
-    assert read_contenders(str(file), shared) == {
+    assert read_runs_file(str(file), shared) == {
         "plain": shared,
         "sharp": replace(
             shared,
@@ -128,8 +128,8 @@ def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "does not hold contenders"),
-        ("[1, 2]", "does not hold contenders"),
+        ("", "does not hold runs"),
+        ("[1, 2]", "does not hold runs"),
         ("a: {discriminator.norms: batch}", "discriminator.norms"),
         ("a: {stages.adversarial.G.loss.r2: 1}", "there is no loss.r2"),
         ("a: {stages.adversarial.G.loss.mse: many}", "G.loss.mse many: give a number"),
@@ -137,40 +137,40 @@ def test_contenders_are_read_from_a_file(tmp_path: Path) -> None:
         ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
         ("{}", "nothing to compare"),
         ("real_frames: {}", "'real_frames' is a row of the tables already"),
-        ("../elsewhere: {}", "'../elsewhere' is no name of a contender"),
-        ("a|b: {}", "'a|b' is no name of a contender"),
+        ("../elsewhere: {}", "'../elsewhere' is no name of a run"),
+        ("a|b: {}", "'a|b' is no name of a run"),
         ("a: {run: elsewhere}", "a: run is set by the comparison"),
-        ("a: {stages.adversarial.iterations: 1}\nb: {}", "not the same budget"),
+        ("a: {stages.adversarial.iterations: 1}\nb: {}", "different budgets"),
         ("a: {}\nb: {stages.adversarial.batch_size: 50}", "stages.adversarial.batch_size is 50, but"),
     ],
 )
-def test_bad_contenders_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:
-    file = tmp_path / "contenders.yaml"
+def test_bad_runs_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:
+    file = tmp_path / "runs.yaml"
     file.write_text(text)
-    assert main(command(sample, tmp_path / "out", "--contenders", str(file))) == 2
+    assert main(command(sample, tmp_path / "out", "--runs-file", str(file))) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_two_at_work_in_one_folder_are_refused(sample: Path, tmp_path: Path, capsys: Output) -> None:
+def test_a_folder_in_use_is_refused(sample: Path, tmp_path: Path, capsys: Output) -> None:
     with FileLock(tmp_path / ".lock"):
         assert main(command(sample, tmp_path)) == 1
-    assert f"another comparison is at work in {tmp_path}" in capsys.readouterr().err
+    assert f"{tmp_path} is in use by another process" in capsys.readouterr().err
 
 
 def test_differences_are_paired(sample: Path) -> None:
-    """The real frames against frames with one object's frame erased in some stories: exact, by hand."""
+    """Real frames against frames that lack one object in some stories: exact, by hand."""
     torch.manual_seed(0)
     dataset = open_split(sample, "test")
     real = dataset.batch(range(6))
     worse = real.copy()
     worse[:3, 3] = real[:3, 2]  # three stories lack their last object
     six = replace(dataset, frames=real, sentences=dataset.sentences[:6], labels=None, label_names=None)
-    drawn = {"storygan": real, "svc": worse, "svfn": real}
-    read = measure(six, sample, drawn, seed=0).read
-    found = differences({name: read[name] for name in drawn}, seed=0)
+    frames = {"storygan": real, "svc": worse, "svfn": real}
+    per_story = measure(six, sample, frames, seed=0).read
+    found = differences({name: per_story[name] for name in frames}, seed=0)
     difference = found["svc"]["object_recall"]
     assert difference is not None
     assert difference.mean == pytest.approx(3 / 24)

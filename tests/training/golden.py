@@ -1,4 +1,4 @@
-"""Fixed inputs for the golden numbers: weights, stories, frames and noise that no other code of the package chooses."""
+"""Fixed inputs of the golden numbers: weights, stories, frames and noise, independent of the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ B, T, STEPS = 4, 4, 6
 FRAME_IDX = np.array([[1, 3], [0, 2], [2, 3], [1, 2]])
 """(B, 2), the frames that are generated where a stage generates two."""
 DISC_FRAME_IDX = np.array([[0], [3], [1], [2]])
-"""(B, 1), the frames that D_I judges where a stage has it judge one."""
+"""(B, 1), the frame that D_I sees with `disc_frames: 1`."""
 
 
 def story_idx(k: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Real processes that train together, as torchrun starts them, but forked: the package is imported once."""
+"""Real processes that train together, as torchrun starts them, but forked after the imports."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
-from tests.faults.processes import SERVER, Command, _wait_at
+from tests.faults.processes import SERVER, Command, _pause_at
 from torch import nn
 
 from storygan.config import TrainConfig
 
 Call = Callable[[], "int | None"]
 SECONDS = 120
-"""That a process waits for the others in these tests."""
+"""Timeout of the processes in these tests."""
 
 
 class Rank(Command):
-    """One of the processes, which ends with what `call` returns.
+    """One of the processes; its exit code is what `call` returns.
 
     Args:
-        environment: what torchrun tells it.
-        waits_at: it waits at the end of this iteration until it is told to `go_on`.
+        call: what the process runs.
+        environment: the variables that torchrun sets.
+        log: file of its output.
+        pause_at: iteration at whose end it waits for `resume`.
     """
 
-    def __init__(self, call: Call, environment: dict[str, str], log: Path, waits_at: int = 0) -> None:
+    def __init__(self, call: Call, environment: dict[str, str], log: Path, pause_at: int = 0) -> None:
         self.log = log
-        self._here, self._on = SERVER.Event(), SERVER.Event()
+        self._paused, self._resumed = SERVER.Event(), SERVER.Event()
         self.process = SERVER.Process(
-            target=_main, args=(call, environment, log, (waits_at, self._here, self._on)), daemon=True
+            target=_main, args=(call, environment, log, (pause_at, self._paused, self._resumed)), daemon=True
         )
         self.process.start()
 
 
-def start(calls: Sequence[Call], folder: Path, waits_at: int = 0) -> list[Rank]:
-    """A process for each call, on this machine."""
+def start(calls: Sequence[Call], folder: Path, pause_at: int = 0) -> list[Rank]:
+    """Start one process per call on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -54,19 +56,19 @@ def start(calls: Sequence[Call], folder: Path, waits_at: int = 0) -> list[Rank]:
     }
     folder.mkdir(exist_ok=True)
     return [
-        Rank(call, {**shared, "RANK": str(n), "LOCAL_RANK": str(n)}, folder / f"log{n}", waits_at)
+        Rank(call, {**shared, "RANK": str(n), "LOCAL_RANK": str(n)}, folder / f"log{n}", pause_at)
         for n, call in enumerate(calls)
     ]
 
 
 def run_all(calls: Sequence[Call], folder: Path) -> tuple[list[int], list[list[str]]]:
-    """Exit codes and lines of processes that end by themselves."""
+    """Return exit codes and output lines of processes that end by themselves."""
     ranks = start(calls, folder)
-    return [rank.end() for rank in ranks], [rank.said() for rank in ranks]
+    return [rank.end() for rank in ranks], [rank.output() for rank in ranks]
 
 
 def command(arguments: list[str]) -> Call:
-    """`storygan ARGUMENTS`."""
+    """Run `storygan ARGUMENTS`."""
     return partial(_command, arguments)
 
 
@@ -77,7 +79,7 @@ def _command(arguments: list[str]) -> int:
 
 
 def poisoned(arguments: list[str], iteration: int) -> Call:
-    """`storygan ARGUMENTS`, and in one iteration this process's pictures are NaN."""
+    """Run `storygan ARGUMENTS`, with NaN frames in one iteration of this process."""
     return partial(_poisoned, arguments, iteration)
 
 
@@ -98,7 +100,7 @@ def _poisoned(arguments: list[str], iteration: int) -> int:
 
 
 def until(arguments: list[str], step: int) -> Call:
-    """`storygan ARGUMENTS`, which saves and returns after so many iterations of the run."""
+    """Run `storygan ARGUMENTS`, and save and return after `step` iterations of the run."""
     return partial(_until, arguments, step)
 
 
@@ -110,10 +112,13 @@ def _until(arguments: list[str], step: int) -> int:
 
 
 def iterate(config: TrainConfig, iterations: int, out: Path, exact: bool = False) -> Call:
-    """Iterations without a run folder; OUT/RANK.pt then has `seen`, `gradients`, `metrics` and the `state`.
+    """Run iterations without a run folder, and save `seen`, `gradients`, `metrics` and `state` to OUT/RANK.pt.
 
     Args:
-        exact: in float64 and with norm layers in evaluation, so that parts of a batch make the whole.
+        config: of the run.
+        iterations: their number.
+        out: folder.
+        exact: use float64 and norm layers in evaluation mode, so that gradients of parts add up to the batch's.
     """
     return partial(_iterate, config, iterations, out, exact)
 
@@ -123,7 +128,7 @@ def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> No
     from storygan.training.batches import Batch, BatchLoader
     from storygan.training.distributed import Processes
     from storygan.training.loop import StageTrainer, iteration
-    from storygan.training.stage_folder import first_start
+    from storygan.training.stage_folder import initial_weights
     from storygan.training.trainer import Experiment
 
     seen, load, set_modes = [], BatchLoader.load, StageTrainer.set_modes
@@ -148,7 +153,7 @@ def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> No
     torch.set_num_threads(1)
     with Processes(config) as processes:
         experiment = Experiment.build(config, open_split(config.data.path, "train"), processes)
-        trainer = StageTrainer(experiment, 0, first_start(config))
+        trainer = StageTrainer(experiment, 0, initial_weights(config))
         metrics = [iteration(trainer) for _ in range(iterations)]
         gradients = {
             f"{name}.{key}": parameter.grad
@@ -161,13 +166,13 @@ def _iterate(config: TrainConfig, iterations: int, out: Path, exact: bool) -> No
         )
 
 
-def _main(call: Call, environment: dict[str, str], log: Path, meeting: tuple[int, Event, Event]) -> None:
+def _main(call: Call, environment: dict[str, str], log: Path, pause: tuple[int, Event, Event]) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(environment)
-    if meeting[0]:
-        _wait_at(*meeting)
+    if pause[0]:
+        _pause_at(*pause)
     sys.exit(call())

@@ -12,7 +12,6 @@ from tests.training.tiny import G, one_stage, paper_stage
 
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, ModelConfig, StageConfig
 from storygan.data.dataset import open_split
-from storygan.data.sample import write_sample
 from storygan.data.schema import nuisance_columns, read_stories, shard_name, shard_paths, write_shard
 from storygan.evaluation.labelled_frames import FrameContent, augment, classifier_terms, to_images
 from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier
@@ -27,13 +26,6 @@ from storygan.training.batches import (
 )
 
 WHOLE = slice(None)
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "sample"
-    write_sample(folder)
-    return folder
 
 
 def test_an_epoch_sees_every_story_once() -> None:
@@ -110,7 +102,7 @@ def test_a_batch_is_of_its_stories_and_frames(sample: Path) -> None:
         frames = dataset.frames[n][batch.frame_idx[b].numpy()]
         assert torch.equal(batch.X[b], to_images(np.array(frames)[None])[0])
         assert torch.equal(batch.S[b], trainer.experiment.S[n])
-    assert torch.equal(batch.select(batch.X)[:, 0], batch.X[torch.arange(6), batch.disc_frame_idx[:, 0]])
+    assert torch.equal(batch.select_frames(batch.X)[:, 0], batch.X[torch.arange(6), batch.disc_frame_idx[:, 0]])
 
 
 def test_parts_of_a_batch_make_the_whole(sample: Path) -> None:

@@ -1,98 +1,72 @@
-"""The stages give the losses that the phases of version 0.1 gave, from the same weights, stories and noise.
+"""Stages reproduce the losses of version 0.1's phases, from the same weights, stories and noise.
 
-`golden.json` was recorded with commit f346c4f: six iterations of each phase, one thread, new optimizers, no EMA, no R1.
+`golden.json` was recorded with commit f346c4f, by tests/training/record_golden.py of commit f0d9ea6: six iterations of
+each phase, one thread, new optimizers, no EMA, no R1.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.training import golden
+from tests.training.tiny import D_I, D_S, G, one_stage
 from torch.nn import functional as F
 
 from storygan import losses
-from storygan.config import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    GeneratorLoss,
-    ImageDiscriminatorConfig,
-    ImageDiscriminatorLoss,
-    ModelConfig,
-    StageConfig,
-    StoryDiscriminatorConfig,
-    StoryDiscriminatorLoss,
-    TrainConfig,
-)
+from storygan.config import DiscriminatorConfig, ModelConfig, StageConfig
 from storygan.data.clevr.render import scene_of
-from storygan.data.dataset import open_split
-from storygan.data.sample import write_sample
+from storygan.data.dataset import StoryDataset
 from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.noise import Noise
 from storygan.training import batches
-from storygan.training.distributed import Processes
 from storygan.training.loop import iteration
-from storygan.training.stage_folder import first_start
-from storygan.training.trainer import Experiment, StageTrainer
 
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
-LR = 1e-4
-
-
-def G(loss: GeneratorLoss, **options: object) -> GeneratorConfig:
-    return GeneratorConfig(loss=loss, **options)  # type: ignore[arg-type]
-
-
-def D(lr: float = 2e-4, alpha: float = 1.0, beta: float = 1.0, label: float = 0.0) -> dict[str, object]:
-    return {
-        "D_I": ImageDiscriminatorConfig(lr=lr, loss=ImageDiscriminatorLoss(L_image=alpha, label=label)),
-        "D_S": StoryDiscriminatorConfig(lr=lr, loss=StoryDiscriminatorLoss(L_story=beta)),
-    }
-
-
-PAPER = G(GeneratorLoss(L_image=1, L_story=1, L_KL=1))
-STAGES: dict[str, tuple[StageConfig, dict[str, object]]] = {
+PAPER = {"D_I": D_I(loss={"L_image": 1}), "D_S": D_S(loss={"L_story": 1})}
+PAPER_G = G(loss={"L_image": 1, "L_story": 1, "L_KL": 1})
+LABELS = DiscriminatorConfig(label_head=True)
+STAGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "reconstruction": (
-        StageConfig(
-            G=G(GeneratorLoss(mse=1, L_KL=0.01, aux=0.003), lr=1e-3, lr_schedule="cosine", betas=(0.9, 0.999)),
-            frames=2,
-            shuffle_sentences=True,
-            foreground_weight=8.0,
-            freeze_batch_norm=True,
-            couple_nuisance=True,
-        ),
+        {
+            "G": G(loss={"mse": 1, "L_KL": 0.01, "aux": 0.003}, lr=1e-3, lr_schedule="cosine", betas=(0.9, 0.999)),
+            "frames": 2,
+            "shuffle_sentences": True,
+            "foreground_weight": 8.0,
+            "freeze_batch_norm": True,
+            "couple_nuisance": True,
+        },
         {"model": ModelConfig(noise_dim=10, noise="circle"), "aux_classifier": str(SHIPPED)},
     ),
-    "reconstruction of all frames": (
-        StageConfig(G=G(GeneratorLoss(mse=1, L_KL=0.01), lr=1e-3, betas=(0.9, 0.999))),
-        {},
-    ),
+    "reconstruction of all frames": ({"G": G(loss={"mse": 1, "L_KL": 0.01}, lr=1e-3, betas=(0.9, 0.999))}, {}),
     "discriminators": (
-        StageConfig(**D(LR, label=1), mismatched=True),  # type: ignore[arg-type]
-        {"discriminator": DiscriminatorConfig(label_head=True)},
+        {
+            "D_I": D_I(loss={"L_image": 1, "label": 1}, lr=1e-4),
+            "D_S": D_S(loss={"L_story": 1}, lr=1e-4),
+            "mismatched": True,
+        },
+        {"discriminator": LABELS},
     ),
     "adversarial": (
-        StageConfig(
-            **D(LR, alpha=0.5, beta=2, label=0.4),  # type: ignore[arg-type]
-            G=G(GeneratorLoss(L_image=0.5, L_story=2, L_KL=3e-4, mse=100, label=0.4), lr=LR),
-            mismatched=True,
-            disc_frames=1,
-        ),
-        {"discriminator": DiscriminatorConfig(label_head=True)},
+        {
+            "D_I": D_I(loss={"L_image": 0.5, "label": 0.4}, lr=1e-4),
+            "D_S": D_S(loss={"L_story": 2}, lr=1e-4),
+            "G": G(loss={"L_image": 0.5, "L_story": 2, "L_KL": 3e-4, "mse": 100, "label": 0.4}, lr=1e-4),
+            "mismatched": True,
+            "disc_frames": 1,
+        },
+        {"discriminator": LABELS},
     ),
-    "paper": (StageConfig(**D(), G=PAPER, gan_loss="saturating"), {}),  # type: ignore[arg-type]
-    "paper, spectral norm": (
-        StageConfig(**D(), G=PAPER),  # type: ignore[arg-type]
-        {"discriminator": DiscriminatorConfig(spectral_norm=True)},
-    ),
-    "imagegan": (StageConfig(**D(), G=PAPER), {"model": ModelConfig(noise_dim=10, variant="imagegan")}),  # type: ignore[arg-type]
+    "paper": ({**PAPER, "G": PAPER_G, "gan_loss": "saturating"}, {}),
+    "paper, spectral norm": ({**PAPER, "G": PAPER_G}, {"discriminator": DiscriminatorConfig(spectral_norm=True)}),
+    "imagegan": ({**PAPER, "G": PAPER_G}, {"model": ModelConfig(noise_dim=10, variant="imagegan")}),
 }
+"""By phase of version 0.1: fields of the stage that replaces it, and of the configuration."""
 NAMES = {
     "KL": "G/L_KL",
     "squared_error": "G/mse",
@@ -108,14 +82,7 @@ NAMES = {
     "D_S_real": "D_S/real",
     "D_S_fake": "D_S/fake",
 }
-"""What version 0.1 called them."""
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "sample"
-    write_sample(folder)
-    return folder
+"""Metric names of version 0.1 and of today."""
 
 
 def summed_label_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -125,7 +92,7 @@ def summed_label_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tenso
 
 @pytest.fixture
 def fixed_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stories, frames, orders and noise are those of `golden`."""
+    """Replace sampled stories, frames, orders and noise by those of `golden`."""
 
     def noise(
         B: int, config: ModelConfig, generator: torch.Generator, draw: Callable[..., Noise] = Noise.draw
@@ -159,35 +126,27 @@ FAST = ("reconstruction", "adversarial")
 
 @pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in STAGES])
 @pytest.mark.usefixtures("fixed_inputs")
-def test_a_stage_gives_the_losses_of_the_phase_that_it_replaces(
+def test_a_stage_reproduces_the_losses_of_its_phase_in_version_0_1(
     name: str, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage, options = STAGES[name]
-    config = TrainConfig(
-        data=DataConfig(str(sample)),
-        stages={"stage": replace(stage, batch_size=golden.B, iterations=golden.STEPS)},
-        threads=1,
-        **{"model": ModelConfig(noise_dim=10), **options},  # type: ignore[arg-type]
-    )
-    dataset = open_split(sample, "train")
+    fields, options = STAGES[name]
 
-    def foreground(self: object, story_idx: np.ndarray) -> np.ndarray:
+    def foreground(self: StoryDataset, story_idx: np.ndarray) -> np.ndarray:
         """Version 0.1 took the masks of the last frame, less what an object in front of another hides."""
-        scenes = [scene_of(dataset.story_ids[n], 4) for n in story_idx]
+        scenes = [scene_of(self.story_ids[n], 4) for n in story_idx]
         rows, columns = (((np.arange(64) + 0.5) * n / 64).astype(int) for n in (240, 320))
         masks = np.stack([scene.mask()[np.ix_(rows, columns)] for scene in scenes if scene])[:, None]
         return (masks >= 0) & (masks <= np.arange(4)[:, None, None])
 
-    monkeypatch.setattr(type(dataset), "foreground", foreground)
-    with Processes(config) as processes:
-        trainer = StageTrainer(Experiment.build(config, dataset, processes), 0, first_start(config))
-        for network in ("G", "D_I", "D_S"):
-            if (module := getattr(trainer.nets, network)) is not None:
-                golden.set_weights(module.module)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        found = [iteration(trainer) for _ in range(golden.STEPS)]
-        torch.set_num_threads(threads)
+    monkeypatch.setattr(StoryDataset, "foreground", foreground)
+    trainer = one_stage(sample, StageConfig(batch_size=golden.B, iterations=golden.STEPS, **fields), **options)
+    for network in ("G", "D_I", "D_S"):
+        if (module := getattr(trainer.nets, network)) is not None:
+            golden.set_weights(module.module)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    found = [iteration(trainer) for _ in range(golden.STEPS)]
+    torch.set_num_threads(threads)
     for k, (expected, terms) in enumerate(zip(GOLDEN[name], found, strict=True)):
         expected = {NAMES[metric]: value for metric, value in expected.items()}
         missing = set(expected) - set(terms)

@@ -1,10 +1,13 @@
-"""A tiny recipe: every kind of stage and every option, in iterations of 2 stories of 2 frames."""
+"""A tiny recipe with every kind of stage and most options: iterations of 2 stories of 2 frames."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from storygan.config import (
     AuxClassifierConfig,
@@ -23,12 +26,15 @@ from storygan.config import (
 )
 from storygan.data.dataset import open_split
 from storygan.training.distributed import Processes
-from storygan.training.stage_folder import StageStart, first_start
+from storygan.training.stage_folder import InitialWeights, initial_weights
 from storygan.training.trainer import Experiment, StageTrainer
+
+B, T = 4, 2
+"""Stories of a batch, and frames of a story, in these tests."""
 
 
 def G(**options: Any) -> GeneratorConfig:
-    """A generator's configuration; `loss` as a dictionary of weights."""
+    """Return a generator's configuration; `loss` is a dictionary of weights."""
     return GeneratorConfig(**{**options, "loss": GeneratorLoss(**options["loss"])})
 
 
@@ -41,7 +47,7 @@ def D_S(**options: Any) -> StoryDiscriminatorConfig:
 
 
 def paper_stage(**changes: Any) -> StageConfig:
-    """The paper's game, 2 iterations of 2 stories."""
+    """Return the paper's adversarial stage: 2 iterations of 2 stories."""
     networks = {
         "D_I": D_I(loss={"L_image": 1}),
         "D_S": D_S(loss={"L_story": 1}),
@@ -51,7 +57,7 @@ def paper_stage(**changes: Any) -> StageConfig:
 
 
 def stages() -> dict[str, StageConfig]:
-    """Four stages of 2 iterations."""
+    """Return four stages of 2 iterations."""
     classifier = AuxClassifierConfig(lr=1e-3, loss=AuxClassifierLoss(label=1, present=1, attributes=1))
     discriminators = {
         "D_I": D_I(loss={"L_image": 1, "r1": 0.5, "label": 1}),
@@ -76,7 +82,7 @@ def stages() -> dict[str, StageConfig]:
 
 
 def tiny_config(dataset: Path, run: Path, **changes: Any) -> TrainConfig:
-    """The four stages, 8 iterations, with a checkpoint at the end of each."""
+    """Return the four stages, 8 iterations, with a checkpoint at the end of each."""
     config = TrainConfig(
         run=str(run),
         data=DataConfig(str(dataset)),
@@ -91,12 +97,25 @@ def tiny_config(dataset: Path, run: Path, **changes: Any) -> TrainConfig:
     return replace(config, **changes)
 
 
-def one_stage(dataset: Path, stage: StageConfig, start: StageStart | None = None, **changes: Any) -> StageTrainer:
-    """The trainer of a recipe's only stage, in this process."""
+def one_stage(dataset: Path, stage: StageConfig, start: InitialWeights | None = None, **changes: Any) -> StageTrainer:
+    """Return the trainer of a recipe's only stage, in this process."""
     opened = open_split(dataset, "train")
     config = TrainConfig(
         data=DataConfig(str(dataset)), model=ModelConfig(T=opened.T, noise_dim=10), stages={"stage": stage}, threads=1
     )
     config = replace(config, **changes)
     experiment = Experiment.build(config, opened, Processes(config))
-    return StageTrainer(experiment, 0, start or first_start(config))
+    return StageTrainer(experiment, 0, start or initial_weights(config))
+
+
+def state_dicts(trainer: StageTrainer) -> dict[str, dict[str, Tensor]]:
+    """Return copies of the states of a trainer's networks."""
+    return {
+        name: {key: value.clone() for key, value in network.state_dict().items()}
+        for name, network in trainer.nets.each().items()
+    }
+
+
+def changed_networks(before: dict[str, dict[str, Tensor]], after: dict[str, dict[str, Tensor]]) -> set[str]:
+    """Return the names of the networks of which a parameter or a buffer differs."""
+    return {n for n in before if any(not torch.equal(before[n][key], after[n][key]) for key in before[n])}

@@ -17,22 +17,25 @@ from storygan.files import is_file, read_text
 
 def train_options(parser: ArgumentParser) -> None:
     parser.add_argument("--config", action="config", help="a YAML file of the fields below; or `train FILE`")
-    parser.add_argument("--resume", action="store_true", help="go on with a run, bit for bit: --resume RUN_FOLDER")
+    parser.add_argument("--resume", action="store_true", help="resume a run bit-exactly: --resume RUN_FOLDER")
     parser.add_argument(
-        "--from-stage", nargs=2, metavar=("NAME", "FOLDER"), help="start at a stage, from what the one before left"
+        "--from-stage",
+        nargs=2,
+        metavar=("NAME", "FOLDER"),
+        help="start at a stage, with the folder of the stage before",
     )
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 
 
 def train(args: Namespace) -> None:
-    """`storygan train`."""
+    """Run `storygan train`."""
     values = args.as_dict()
     require_stages(values, values.pop("config", None))
     resume, from_stage, run = values.pop("resume"), values.pop("from_stage"), values["run"]
     if resume and run and not is_file(Path(run) / "config.yaml"):
         raise UsageError(f"{run} holds no run to resume: name one, --resume RUN_FOLDER, or start one with a file")
     if resume and from_stage:
-        raise UsageError("--from-stage starts a run, and --resume goes on with one: give one of them")
+        raise UsageError("--from-stage starts a run, and --resume continues one: give one of them")
     config = training_config(values)
     from storygan.training.loop import train as train_loop
 
@@ -41,7 +44,7 @@ def train(args: Namespace) -> None:
 
 
 def training_config(values: dict[str, Any]) -> TrainConfig:
-    """The configuration that the options make, with a data set named."""
+    """Return the configuration of the options. Raises UsageError where it has no data set."""
     config = TrainConfig.from_dict(values)
     if not config.data.path:
         raise UsageError("no stories: name a data set folder with --data.path")
@@ -49,7 +52,7 @@ def training_config(values: dict[str, Any]) -> TrainConfig:
 
 
 def require_stages(values: dict[str, Any], files: list[Any] | None) -> None:
-    """Raise UsageError where an option names a stage that the last configuration file does not have: a typo."""
+    """Raise UsageError where an option names a stage that the last configuration file does not have."""
     for path in reversed([path for file in files or [] if is_file(path := Path(str(file)))]):
         content = plain_yaml(read_text(path))
         if isinstance(content, dict) and (stages := content.get("stages")):
@@ -59,60 +62,62 @@ def require_stages(values: dict[str, Any], files: list[Any] | None) -> None:
 
 
 SET_BY_COMPARE = ("run", "keep_checkpoints")
-"""Fields of the contenders' configurations; a shared YAML file may have them, for `train`."""
+"""Fields that the comparison sets; a YAML file may have them, for `train`."""
 
 
 def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=named_path, required=True, help="folder of the comparison; the same call goes on with it"
+        "--out", type=named_path, required=True, help="folder of the comparison; the same call resumes it"
     )
     parser.add_argument("--variants", type=str, nargs="+", default=list(VARIANTS), help="the first against the others")
     parser.add_argument(
-        "--contenders", type=named_path, help="in place of variants, a YAML file: name: {dotted field: value}"
+        "--runs-file", type=named_path, help="instead of variants, a YAML file: name: {dotted field: value}"
     )
-    parser.add_argument("--minutes", type=float, default=0.0, help="of training each; 0: all stages")
-    parser.add_argument("--split", type=str, default="test", help="what is measured")
-    parser.add_argument("--shown", type=int, default=8, help="stories on the page")
+    parser.add_argument("--minutes", type=float, default=0.0, help="training budget of each run; 0: all stages")
+    parser.add_argument("--split", type=str, default="test", help="split to evaluate on")
+    parser.add_argument("--stories", type=int, default=8, help="stories on the page")
     classifier_option(parser)
-    parser.add_argument("--config", action="config", help="a YAML file of the fields below, which all share")
+    parser.add_argument("--config", action="config", help="a YAML file of the fields below, shared by all runs")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 
 
 def compare(args: Namespace) -> None:
-    """`storygan compare`."""
+    """Run `storygan compare`."""
     values = args.as_dict()
     require_stages(values, values.pop("config", None))
-    own = {name: values.pop(name) for name in ("out", "minutes", "split", "shown")}
-    variants, contenders, classifier = (values.pop(name) for name in ("variants", "contenders", "classifier"))
+    options = {name: values.pop(name) for name in ("out", "minutes", "split", "stories", "classifier")}
+    variants, runs_file = values.pop("variants"), values.pop("runs_file")
     config = training_config(values)
-    told = {f"--{name}" for name in (*SET_BY_COMPARE, *([] if contenders else ["model.variant"]))}
-    if ignored := told & {argument.partition("=")[0] for argument in sys.argv[1:]}:
-        raise UsageError(f"the comparison sets {', '.join(sorted(ignored))}: use --out, and --variants or --contenders")
-    from storygan.compare.comparison import compare as compare_contenders
-    from storygan.compare.comparison import of_variants
+    set_here = {f"--{name}" for name in (*SET_BY_COMPARE, *([] if runs_file else ["model.variant"]))}
+    if ignored := set_here & {argument.partition("=")[0] for argument in sys.argv[1:]}:
+        raise UsageError(f"the comparison sets {', '.join(sorted(ignored))}: use --out, and --variants or --runs-file")
+    from storygan.compare.comparison import compare as compare_runs
+    from storygan.compare.comparison import variant_configs
 
-    configs = read_contenders(contenders, config) if contenders else of_variants(config, variants)
-    compare_contenders(configs, **own, classifier=classifier, command=shlex.join(["storygan", *sys.argv[1:]]))
-    print(f"the page is {own['out']}/compare.html; the same in compare.md, compare.json and compare.svg beside it")
+    configs = read_runs_file(runs_file, config) if runs_file else variant_configs(config, variants)
+    compare_runs(configs, **options, command=shlex.join(["storygan", *sys.argv[1:]]))
+    print(f"the page is {options['out']}/compare.html; compare.md, compare.json and compare.svg are beside it")
 
 
-def read_contenders(file: str, config: TrainConfig) -> dict[str, TrainConfig]:
-    """The configurations that a YAML file makes of one: by name, the fields that are other, dotted."""
+def read_runs_file(file: str, config: TrainConfig) -> dict[str, TrainConfig]:
+    """Return the configurations of a YAML file: by name, `config` with the given fields, dotted, replaced."""
     import yaml
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
     try:
-        told = plain_yaml(read_text(Path(file)))
-        asked = {str(name): [f"--{field}={value}" for field, value in fields.items()] for name, fields in told.items()}
+        runs = plain_yaml(read_text(Path(file)))
+        options = {
+            str(name): [f"--{field}={value}" for field, value in fields.items()] for name, fields in runs.items()
+        }
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{file} does not hold contenders, `name: {{field: value}}`: {reason}") from error
+        raise UsageError(f"{file} does not hold runs, `name: {{field: value}}`: {reason}") from error
     start = parser.parse_object(config.to_dict())
     try:
-        parsed = {name: parser.parse_args(args, start.clone()) for name, args in asked.items()}
+        parsed = {name: parser.parse_args(args, start.clone()) for name, args in options.items()}
     except ArgumentError as error:
         raise UsageError(f"{file}: {in_words(parser, ' '.join(str(error).split()))[0]}") from error
-    if kept := [f"{name}: {field}" for name, fields in told.items() for field in fields if field in SET_BY_COMPARE]:
-        raise UsageError(f"{file}: {', '.join(kept)} is set by the comparison: leave it out")
+    if ignored := [f"{name}: {field}" for name, fields in runs.items() for field in fields if field in SET_BY_COMPARE]:
+        raise UsageError(f"{file}: {', '.join(ignored)} is set by the comparison: leave it out")
     return {name: TrainConfig.from_dict(values.as_dict()) for name, values in parsed.items()}

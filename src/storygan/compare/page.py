@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else: pictures are data URIs, curves inline SVG, no script."""
+"""The page of a comparison: one self-contained HTML file with images as data URIs, inline SVG, and no script."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from storygan.data.images import data_uri
 from storygan.training.run_folder import read_metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Distinct for the colour-blind too (Okabe and Ito, 2008)."""
+"""A palette for colour vision deficiency (Okabe and Ito, 2008)."""
 COLUMNS, WIDTH, HEIGHT, MARGIN, TOP = 3, 330, 190, 44, 30
-"""Panels in a row; their size with the margin for labels, and the legend's height, in pixels."""
+"""Panels per row; size of a panel, its margin for labels, and height of the legend, in pixels."""
 POINTS = 120
-"""A line's points: each is the mean of as many logged values as it takes."""
+"""Points of a curve: means of neighbouring logged values."""
 LOG_FROM = 10.0
-"""The axis is logarithmic where all values are above 0 and the largest is so many times the smallest."""
+"""Ratio of largest to smallest value, all above 0, from which on an axis is logarithmic."""
 Curve = list[tuple[float, float]]
 """(iteration, value)."""
 
 
 def read_curves(metrics: Path) -> dict[str, Curve]:
-    """`metrics.jsonl` of a run -> by metric, its points, thinned to POINTS. StoryganError where it cannot be read."""
+    """Read the curves of `metrics.jsonl` by metric, thinned to POINTS. Raises StoryganError where it cannot be read."""
     curves: dict[str, Curve] = {}
     for values in read_metrics(metrics):
         step = values.pop("step")
@@ -38,13 +38,13 @@ def read_curves(metrics: Path) -> dict[str, Curve]:
 
 
 def thin(curve: Curve) -> Curve:
-    """At most POINTS points: means of neighbours."""
+    """Average neighbouring points, to at most POINTS points."""
     parts = np.array_split(np.array(curve, float), min(POINTS, len(curve)))
     return [(float(x), float(y)) for x, y in (part.mean(0) for part in parts)]
 
 
 def draw_curves(runs: dict[str, dict[str, Curve]]) -> str:
-    """By variant, by metric, its curve -> an SVG that stands alone."""
+    """Draw curves, by run and metric, as one standalone SVG with a panel per metric."""
     names = list(dict.fromkeys(name for curves in runs.values() for name in curves))
     last = max((x for curves in runs.values() for curve in curves.values() for x, _ in curve), default=1.0)
     height = TOP + HEIGHT * math.ceil(len(names) / COLUMNS)
@@ -52,13 +52,13 @@ def draw_curves(runs: dict[str, dict[str, Curve]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {COLUMNS * WIDTH} {height}" width="{COLUMNS * WIDTH}" '
         'font-family="sans-serif" font-size="11" fill="#333">'
     ]
-    colours = {variant: COLOURS[n % len(COLOURS)] for n, variant in enumerate(runs)}
-    for n, (variant, colour) in enumerate(colours.items()):
+    colours = {run: COLOURS[n % len(COLOURS)] for n, run in enumerate(runs)}
+    for n, (run, colour) in enumerate(colours.items()):
         x = MARGIN + 120 * n
         parts.append(f'<rect x="{x}" y="10" width="18" height="4" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 24}" y="16">{escape(variant)}</text>')
+        parts.append(f'<text x="{x + 24}" y="16">{escape(run)}</text>')
     for n, name in enumerate(names):
-        lines = {colours[variant]: curves[name] for variant, curves in runs.items() if name in curves}
+        lines = {colours[run]: curves[name] for run, curves in runs.items() if name in curves}
         row, column = divmod(n, COLUMNS)
         panel = "".join(_panel(name, lines, last))
         parts.append(f'<g transform="translate({column * WIDTH} {TOP + row * HEIGHT})">{panel}</g>')
@@ -66,7 +66,7 @@ def draw_curves(runs: dict[str, dict[str, Curve]]) -> str:
 
 
 def _panel(name: str, lines: dict[str, Curve], last: float) -> list[str]:
-    """One metric: frame, the ends of both axes, a line a colour."""
+    """Draw one metric: a frame, the limits of both axes, and one line per colour."""
     values = [y for curve in lines.values() for _, y in curve]
     low, high = min(values), max(values)
     logarithmic = low > 0 and high >= LOG_FROM * low
@@ -101,27 +101,27 @@ th, td { padding: .2rem .4rem; text-align: right; vertical-align: top; white-spa
 th:first-child, td:first-child, .story { text-align: left }
 thead th { border-bottom: 2px solid #888 }
 tbody tr:nth-child(even) { background: #f4f4f4 }
-.drawings td, .drawings th { padding: .15rem .3rem; text-align: left; background: #fff }
-.drawings .story { padding-top: .7rem; white-space: normal; font-weight: normal }
-.drawings img { display: block; image-rendering: pixelated }
+.frames td, .frames th { padding: .15rem .3rem; text-align: left; background: #fff }
+.frames .story { padding-top: .7rem; white-space: normal; font-weight: normal }
+.frames img { display: block; image-rendering: pixelated }
 """
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""The browser fetches nothing."""
+"""Content security policy: the browser fetches nothing."""
 
 
 def make_page(
-    comparison: Comparison, stories: Sequence[Sequence[str]], drawings: dict[str, np.ndarray], curves: str
+    comparison: Comparison, stories: Sequence[Sequence[str]], frames: dict[str, np.ndarray], curves: str
 ) -> str:
-    """The page.
+    """Return the page.
 
     Args:
-        comparison: what was found.
+        comparison: the result.
         stories: n stories of T sentences.
-        drawings: by column, uint8 frames (n or more, T, H, W, 3): of these stories first.
+        frames: by column, uint8 (n or more, T, H, W, 3), beginning with those of these stories.
         curves: an SVG.
     """
     title = escape(comparison.title)
-    body = [f"<h1>{title}</h1>", "<h2>The same stories, drawn by each</h2>", _drawings(stories, drawings)]
+    body = [f"<h1>{title}</h1>", "<h2>The same stories, generated by each run</h2>", _story_table(stories, frames)]
     for table in comparison.tables():
         body += [f"<h2>{escape(table.title)}</h2>", html_table(table.cells)]
     notes = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
@@ -136,31 +136,27 @@ def make_page(
 
 
 def html_table(cells: Sequence[Sequence[str]]) -> str:
-    """Cells, the first row a header -> a table that scrolls where it is too wide."""
+    """Format cells, the first row the header, as a table that scrolls where it is too wide."""
     head, *rows = cells
     header = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _drawings(stories: Sequence[Sequence[str]], drawings: dict[str, np.ndarray]) -> str:
-    """Two rows a story: its sentences, and under each column's name its frames side by side."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in drawings)
+def _story_table(stories: Sequence[Sequence[str]], frames: dict[str, np.ndarray]) -> str:
+    """Return two rows per story: its sentences, and the frames of each column side by side."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in frames)
     rows = []
     for n, story in enumerate(stories):
-        told = "; ".join(f"{t}. {sentence}" for t, sentence in enumerate(story, 1))
-        rows.append(f'<tr><th class="story" colspan="{len(drawings)}">{escape(told)}</th></tr>')
-        pictures = (
-            _picture(viz.strips(frames[n : n + 1]), f"{name}: story {n + 1}") for name, frames in drawings.items()
-        )
-        rows.append("<tr>" + "".join(f"<td>{picture}</td>" for picture in pictures) + "</tr>")
+        sentences = "; ".join(f"{t}. {sentence}" for t, sentence in enumerate(story, 1))
+        rows.append(f'<tr><th class="story" colspan="{len(frames)}">{escape(sentences)}</th></tr>')
+        strips = (_image(viz.strips(X[n : n + 1]), f"{name}: story {n + 1}") for name, X in frames.items())
+        rows.append("<tr>" + "".join(f"<td>{strip}</td>" for strip in strips) + "</tr>")
     body = "\n".join(rows)
-    return (
-        f'<div class="wide"><table class="drawings"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="wide"><table class="frames"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _picture(image: np.ndarray, alt: str) -> str:
-    """uint8 (h, w, 3) -> an <img> with the PNG in it."""
+def _image(image: np.ndarray, alt: str) -> str:
+    """Return an <img> that holds the PNG of an image, uint8 (h, w, 3)."""
     height, width = image.shape[:2]
     return f'<img src="{data_uri(image)}" width="{width}" height="{height}" alt="{escape(alt)}">'

@@ -1,4 +1,4 @@
-"""What a comparison found: as tables for people, as JSON for programs."""
+"""The result of a comparison, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from storygan.evaluation.bootstrap import Estimate, PerStory, paired_difference
 from storygan.evaluation.measure import Line
 
 
-def differences(read: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Line]:
-    """The first contender's metrics minus each other's.
+def differences(per_story: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Line]:
+    """Return the metrics of the first run minus those of each other run.
 
     Args:
-        read: by contender, by metric, of the same N stories; all are better when larger.
+        per_story: by run and metric, values of the same N stories; larger is better.
         seed: of the bootstrap.
 
     Returns:
-        By other contender, by metric: the difference with its 95% interval.
+        By other run and metric: the difference with its 95% interval.
     """
-    first, *others = read
+    first, *others = per_story
     return {
-        other: {name: paired_difference(value, read[other][name], seed) for name, value in read[first].items()}
+        other: {
+            name: paired_difference(value, per_story[other][name], seed) for name, value in per_story[first].items()
+        }
         for other in others
     }
 
 
 def verdict(difference: Estimate) -> str:
-    """What a difference's interval allows to say."""
+    """Return whether a difference's interval excludes 0, and on which side."""
     return "better" if difference.low > 0 else "worse" if difference.high < 0 else "no difference shown"
 
 
@@ -41,44 +43,43 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a contender's training was."""
+class Training:
+    """How a run was trained."""
 
     iterations: int
     adversarial: int
-    """Those of them in which the discriminators teach the generator."""
+    """Iterations in which a discriminator trains the generator."""
     minutes: float
-    """Wall clock, over all sittings."""
-    pace: float
-    """Seconds an iteration, of the median turn."""
+    """Wall clock of all rounds."""
+    seconds_per_iteration: float
+    """In the median round."""
     parameters: int
-    """Of what draws: story encoder, context encoder, image generator."""
+    """Parameters of the generator: story encoder, context encoder, image generator."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The contenders after the same budget, measured on the same stories."""
+    """Runs after the same budget, evaluated on the same stories."""
 
     budget: str
     config: dict[str, Any]
-    """What the contenders share, by dotted name; without `run`."""
-    own: dict[str, dict[str, Any]]
-    """By contender, the fields in which they are not all alike."""
-    trained: dict[str, Trained]
-    """By contender."""
+    """Fields that all runs share, by dotted name; without `run`."""
+    differing_fields: dict[str, dict[str, Any]]
+    """By run, the fields in which the runs differ."""
+    trained: dict[str, Training]
+    """By run."""
     rows: dict[str, Line]
-    """By row of the evaluation, then by contender; by metric."""
+    """By baseline and run, then by metric."""
     differences: dict[str, Line]
-    """By contender but the first: how much better the first is. Empty where no classifier reads these stories, neither
-    their places nor their labels."""
+    """By run except the first: how much better the first is. Empty where no classifier knows these stories."""
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON holds."""
+        """Return the content of compare.json."""
         return {
             "budget": self.budget,
             "config": self.config,
-            "own": self.own,
+            "differing_fields": self.differing_fields,
             "trained": {name: asdict(trained) for name, trained in self.trained.items()},
             "rows": _plain(self.rows),
             "differences": _plain(self.differences),
@@ -87,28 +88,33 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """Its heading."""
+        """The heading of the page."""
         first, *others = self.trained
         return f"{first} against {', '.join(others)}" if others else first
 
     def tables(self) -> list[Table]:
-        """Contenders, training, metrics, differences, and what the contenders share."""
+        """Return the tables: differing fields, training, metrics, differences, shared fields."""
         first = next(iter(self.trained))
-        training = [["", "iterations", "adversarial", "minutes", "seconds an iteration", "parameters"]]
+        training = [["", "iterations", "adversarial", "minutes", "seconds per iteration", "parameters"]]
         for name, run in self.trained.items():
             counts = (f"{n:,}" for n in (run.iterations, run.adversarial))
-            training.append([name, *counts, f"{run.minutes:.1f}", f"{run.pace:.3f}", f"{run.parameters:,}"])
-        differ = [["", "differs in"], *([name, _fields(own)] for name, own in self.own.items() if own)]
-        tables = [Table("Contenders", differ)] if len(differ) > 1 else []
+            training.append(
+                [name, *counts, f"{run.minutes:.1f}", f"{run.seconds_per_iteration:.3f}", f"{run.parameters:,}"]
+            )
+        differing = [["", "differs in"]]
+        for name, fields in self.differing_fields.items():
+            if fields:
+                differing.append([name, ", ".join(f"{field} {value}" for field, value in fields.items())])
+        tables = [Table("Runs", differing)] if len(differing) > 1 else []
         tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, str)]
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
         common = [["field", "value"], *([name, str(value)] for name, value in self.config.items())]
-        return [*tables, Table("What all contenders share", common)]
+        return [*tables, Table("Fields that all runs share", common)]
 
     def markdown(self, curves: str) -> str:
-        """The tables and notes, with the picture `curves` (a file name)."""
+        """Return tables and notes as Markdown, with the image file `curves`."""
         parts = [f"# {self.title}"]
         parts += [f"## {table.title}\n\n{markdown_table(table.cells)}" for table in self.tables()]
         parts += [f"## Training curves\n\n![training curves]({curves})"]
@@ -117,24 +123,20 @@ class Comparison:
 
 
 def markdown_table(cells: Sequence[Sequence[str]]) -> str:
-    """Cells without a `|` -> a Markdown table whose first row is the header, numbers to the right."""
+    """Format cells without `|` as a Markdown table, the first row as its header."""
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
     return "\n".join(lines)
 
 
 def _table(title: str, rows: dict[str, Line], names: dict[str, str], cell: Any) -> Table:
-    """A line a metric, a column a row."""
+    """Return a table with one line per metric and one column per row of the evaluation."""
     metrics = list(dict.fromkeys(metric for line in rows.values() for metric in line))
     cells = [["", *(names.get(row, row) for row in rows)]]
     for metric in metrics:
         values = [line.get(metric) for line in rows.values()]
         cells.append([metric, *("-" if value is None else cell(value) for value in values)])
     return Table(title, cells)
-
-
-def _fields(own: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in own.items())
 
 
 def _difference(value: Estimate) -> str:

@@ -1,7 +1,7 @@
-"""Training of several contenders in turns, so that at any moment each has had about the same, under the same load.
+"""Train several runs in rounds, so that all have had about the same budget at any time, under the same load.
 
-A turn is the training loop's own: it ends with a checkpoint, and the next one resumes from there, bit for bit. So a
-contender's run is the one that `storygan train` makes of the `config.yaml` in its folder, whatever stopped it and when.
+A round is a call of the training loop: it ends with a checkpoint, and the next round resumes from it bit-exactly. So a
+run is the same as that of `storygan train` with the `config.yaml` in its folder, however it was interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -26,63 +26,61 @@ from storygan.training.loop import train
 from storygan.training.run_folder import CONFIG
 from storygan.training.stage_folder import stage_folder
 
-TURNS = "turns.json"
+ROUNDS = "rounds.json"
 MAX = 10**9
-"""Iterations of a run, or seconds of a turn: 30 years."""
+"""Largest iterations of a run, or seconds of a round."""
 
 
 class Round(NamedTuple):
-    """What stands of one turn."""
+    """A finished round of a run."""
 
     iterations: int
-    """Of the run, where the turn ended."""
+    """Iterations of the run at the end of the round."""
     seconds: float
-    """Wall clock, of this turn: iterations, and building, resuming and saving around them."""
+    """Wall clock of the round, including building, resuming and saving."""
 
 
 class Run:
-    """One contender's run folder, and the turns that it has had.
+    """A run folder and its finished rounds.
 
-    A turn counts when it has ended: what a killed one did is done again, and neither its iterations nor its time count.
+    A killed round is repeated: neither its iterations nor its time count.
 
     Args:
-        config: complete; all its stages are the budget where it is not in minutes.
+        config: complete; all its stages are the budget, unless that is in minutes.
 
     Raises:
         UsageError: the folder holds a run of another configuration.
-        StoryganError: the folder's files do not fit together.
+        StoryganError: the files of the folder do not fit together.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.path = Path(config.run)
-        self.turns: list[Round] = []
+        self.rounds: list[Round] = []
         self.started = (self.path / CONFIG).exists()
         if not self.started:
             return
-        begun = read_config(self.path / CONFIG)
-        if changed := sorted(differing(begun.to_dict(), config.to_dict())):
+        a, b = (dict(leaves(each.to_dict())) for each in (read_config(self.path / CONFIG), config))
+        if changed := sorted({name for name in a | b if a.get(name) != b.get(name)} - {"run"}):
             raise UsageError(
-                f"{self.path} was begun with another {', '.join(changed)}: give the same, or another --out"
+                f"{self.path} was started with another {', '.join(changed)}: give the same, or another --out"
             )
-        if (self.path / TURNS).exists():
-            self.turns = read_rounds(self.path / TURNS)
+        if (self.path / ROUNDS).exists():
+            self.rounds = read_rounds(self.path / ROUNDS)
         steps = {step_of(path): path for path in checkpoint_paths(self.path / "checkpoints")}
-        if self.turns and self.iterations not in steps:
-            raise StoryganError(
-                f"{self.path} has no checkpoint of iteration {self.iterations}: remove it to begin anew"
-            )
+        if self.rounds and self.iterations not in steps:
+            raise StoryganError(f"{self.path} has no checkpoint of iteration {self.iterations}: remove it to restart")
         for step, path in steps.items():
             if step > self.iterations:
-                path.unlink()  # its turn was killed before its time was written down
+                path.unlink()  # its round was killed before it was recorded
         for number, end in enumerate(self.stage_ends):
             if end > self.iterations:
-                shutil.rmtree(stage_folder(self.path, config, number), ignore_errors=True)  # likewise
+                shutil.rmtree(stage_folder(self.path, config, number), ignore_errors=True)
 
     @property
     def iterations(self) -> int:
-        """Iterations done."""
-        return self.turns[-1].iterations if self.turns else 0
+        """Finished iterations."""
+        return self.rounds[-1].iterations if self.rounds else 0
 
     @property
     def stage_ends(self) -> list[int]:
@@ -91,93 +89,87 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds of training."""
-        return sum(turn.seconds for turn in self.turns)
+        """Wall-clock seconds of all rounds."""
+        return sum(done.seconds for done in self.rounds)
 
     @property
-    def pace(self) -> float:
-        """Seconds an iteration, of the median turn; 0 before the first."""
-        ends = [0, *(turn.iterations for turn in self.turns)]
-        done = [(turn.seconds, end - start) for turn, start, end in zip(self.turns, ends, ends[1:], strict=False)]
-        return statistics.median([seconds / n for seconds, n in done if n] or [0.0])
+    def seconds_per_iteration(self) -> float:
+        """Seconds per iteration in the median round; 0 before the first."""
+        ends = [0, *(done.iterations for done in self.rounds)]
+        times = [(done.seconds, end - start) for done, start, end in zip(self.rounds, ends, ends[1:], strict=False)]
+        return statistics.median([seconds / n for seconds, n in times if n] or [0.0])
 
     @property
     def adversarial(self) -> int:
-        """Iterations in which a discriminator teaches the generator."""
-        left, found = self.iterations, 0
+        """Finished iterations in which a discriminator trains the generator."""
+        left, count = self.iterations, 0
         for stage in self.config.stages.values():
             done = min(left, stage.iterations)
-            found += done if stage.G and (stage.G.loss.L_image or stage.G.loss.L_story) else 0
+            count += done if stage.G and (stage.G.loss.L_image or stage.G.loss.L_story) else 0
             left -= done
-        return found
+        return count
 
     def exceeds(self, minutes: float) -> bool:
-        """Whether it had more than the budget of `minutes`. A last turn that took longer than foreseen is no excess."""
-        return minutes > 0 and sum(turn.seconds for turn in self.turns[:-1]) >= 60 * minutes
+        """Return whether the rounds before the last one used up the budget; the last may take longer than estimated."""
+        return minutes > 0 and sum(done.seconds for done in self.rounds[:-1]) >= 60 * minutes
 
     def goal(self, minutes: float) -> int:
-        """Where the next turn ends: at the next checkpoint, or before, with the budget. `iterations`: it is used up.
+        """Return the iteration at which the next round ends; `iterations` where the budget is used up.
 
-        A stage ends with a checkpoint, too. So a turn leaves one, and the one before is still there if it is killed.
-        Minutes are met as well as the last turn's rate foretells; a first turn is never cut short.
+        A round ends at the next checkpoint, at the end of a stage, or with the budget in minutes, estimated by the last
+        round's speed. So it leaves one checkpoint, and the one before stays in case it is killed.
         """
         k = self.iterations
         end = (k // self.config.checkpoint_every + 1) * self.config.checkpoint_every
         end = min([end, *(last for last in self.stage_ends if last > k)]) if k < self.config.iterations else k
-        if not minutes or not self.turns:
+        if not minutes or not self.rounds:
             return end
-        before = self.turns[-2].iterations if len(self.turns) > 1 else 0
-        rate = (k - before) / self.turns[-1].seconds
-        return max(k, min(end, k + round((60 * minutes - self.seconds) * rate)))
+        before = self.rounds[-2].iterations if len(self.rounds) > 1 else 0
+        speed = (k - before) / self.rounds[-1].seconds
+        return max(k, min(end, k + round((60 * minutes - self.seconds) * speed)))
 
-    def turn(self, goal: int) -> None:
-        """Train up to `goal` iterations and write down how long it took."""
+    def train_round(self, goal: int) -> None:
+        """Train up to `goal` iterations and record the time."""
         done = f"{self.iterations} iterations in {self.seconds / 60:.1f} minutes"
         print(f"{self.path.name}: {done}, now to {goal}", file=sys.stderr)
         start = time.perf_counter()
         try:
             train(self.config, resume=self.started, until=goal)
         except Stopped as stop:
-            turn = f"stopped in the turn of {self.path.name} from {self.iterations} to {goal}"
-            raise Stopped(f"{turn}: the same command goes on, with that turn anew", stop.exit_code) from stop
+            where = f"stopped in the round of {self.path.name} from {self.iterations} to {goal}"
+            raise Stopped(f"{where}: the same command resumes, and repeats that round", stop.exit_code) from stop
         self.started = True
-        self.turns.append(Round(goal, round(time.perf_counter() - start, 3)))
-        atomic_write(self.path / TURNS, json.dumps(self.turns))
+        self.rounds.append(Round(goal, round(time.perf_counter() - start, 3)))
+        atomic_write(self.path / ROUNDS, json.dumps(self.rounds))
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The configuration that a run was begun with. StoryganError where the file does not hold one."""
+    """Read the configuration of a run. Raises StoryganError where the file does not hold one."""
     try:
         return TrainConfig.from_dict(parse_yaml(read_text(path)))
     except (OSError, ValueError, AttributeError, yaml.YAMLError, UsageError) as error:
-        raise _anew(path, "configuration", error) from error
+        raise _invalid(path, "configuration", error) from error
 
 
 def read_rounds(path: Path) -> list[Round]:
-    """The turns that a run has had. StoryganError where the file does not hold them."""
+    """Read the finished rounds of a run. Raises StoryganError where the file does not hold them."""
     try:
-        turns = [Round(*turn) for turn in parse_json(read_text(path))]
-        if not all(type(turn.iterations) is int and 0 < turn.iterations <= MAX for turn in turns):
-            raise ValueError("a turn without iterations")
-        if not all(0.001 <= turn.seconds <= MAX for turn in turns):
-            raise ValueError("a turn without seconds")
-        return turns
+        rounds = [Round(*values) for values in parse_json(read_text(path))]
+        if not all(type(done.iterations) is int and 0 < done.iterations <= MAX for done in rounds):
+            raise ValueError("a round without iterations")
+        if not all(0.001 <= done.seconds <= MAX for done in rounds):
+            raise ValueError("a round without seconds")
+        return rounds
     except (OSError, ValueError, TypeError) as error:
-        raise _anew(path, "list of turns", error) from error
+        raise _invalid(path, "list of rounds", error) from error
 
 
-def _anew(path: Path, what: str, error: Exception) -> StoryganError:
-    return StoryganError(f"{path} is no {what} ({' '.join(str(error).split())}): remove {path.parent} to begin anew")
+def _invalid(path: Path, what: str, error: Exception) -> StoryganError:
+    return StoryganError(f"{path} is no {what} ({' '.join(str(error).split())}): remove {path.parent} to restart")
 
 
 def train_round_robin(runs: Sequence[Run], minutes: float) -> None:
-    """Train each run for its budget, `minutes` or (0) all stages of its configuration; who has had least is next."""
+    """Train each run for its budget: `minutes`, or with 0 all stages. The run that had the least is next."""
     while goals := {n: goal for n, run in enumerate(runs) if (goal := run.goal(minutes)) > run.iterations}:
         n = min(goals, key=lambda n: runs[n].seconds if minutes else runs[n].iterations)
-        runs[n].turn(goals[n])
-
-
-def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
-    """Dotted names of the fields in which two configurations differ, the run folder aside."""
-    a, b = (dict(leaves(values)) for values in (one, other))
-    return {name for name in a | b if a.get(name) != b.get(name)} - {"run"}
+        runs[n].train_round(goals[n])

@@ -1,5 +1,5 @@
-"""Which stories, frames and noise an iteration sees: a function of (seed, stage, k) alone, so that a resumed run, and
-every process of several, sees the same."""
+"""Stories, frames and noise of an iteration: a function of (seed, stage, k), the same in a resumed run and in every
+process."""
 
 from __future__ import annotations
 
@@ -18,96 +18,103 @@ from storygan.models.noise import Noise
 
 
 def iterations_per_epoch(stories: int, batch_size: int) -> int:
-    """Return the whole batches in one pass over the stories; the rest sits this epoch out."""
+    """Return the number of whole batches in an epoch; the remaining stories are skipped."""
     return stories // batch_size
 
 
 def indices(stories: int, batch_size: int, seed: int, stage: int, k: int) -> np.ndarray:
-    """Return the stories of iteration k: every epoch is a fresh permutation, seeded by (seed, stage, epoch)."""
+    """Return the stories of iteration k, (B,): each epoch is a permutation seeded by (seed, stage, epoch)."""
     epoch, position = divmod(k, iterations_per_epoch(stories, batch_size))
     return _permutation(stories, seed, stage, epoch)[position * batch_size : (position + 1) * batch_size]
 
 
 @lru_cache(maxsize=1)
 def _permutation(stories: int, seed: int, stage: int, epoch: int) -> np.ndarray:
-    """The epoch's, kept: that of ten million stories takes seconds."""
+    """Return an epoch's permutation, cached: one of ten million stories takes seconds."""
     return np.random.default_rng((seed, stage, epoch)).permutation(stories)
 
 
 def sample_frames(batch_size: int, T: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample n of the T frames of each story, one by one, frame t with weight t: (B, n), in order, no frame twice
-    (Efraimidis and Spirakis, 2006: the n largest u^(1/t))."""
+    """Sample n of the T frames of each story without replacement, frame t with weight t: (B, n), sorted.
+
+    Takes the n largest u^(1/t), with u uniform (Efraimidis and Spirakis, 2006).
+    """
     u = rng.random((batch_size, T))
     return np.sort(np.argsort(u ** (1 / np.arange(1, T + 1)), axis=1)[:, T - n :], axis=1)
 
 
 def sample_disc_frames(batch_size: int, n: int, m: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample m of n frames of each story, all as likely: (B, m), no frame twice."""
+    """Sample m of n frames of each story, uniformly and without replacement: (B, m)."""
     return rng.permuted(np.tile(np.arange(n), (batch_size, 1)), axis=1)[:, :m]
 
 
 def sample_orders(frame_idx: np.ndarray, T: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample an order of each story's sentences, (B, T), in which the frames `frame_idx` (B, n), in order, of a
-    cumulative story show what they did: sentences between two of them come in any order."""
-    after = (frame_idx[:, None] < np.arange(T)[:, None]).sum(2)  # (B, T): how many of the frames precede a sentence
+    """Shuffle each story's sentences such that the frames `frame_idx` of a cumulative story stay correct.
+
+    Sentences between two of these frames, (B, n) and sorted, are shuffled.
+
+    Returns:
+        (B, T), the order.
+    """
+    after = (frame_idx[:, None] < np.arange(T)[:, None]).sum(2)  # (B, T): number of these frames before a sentence
     return np.argsort(after + rng.random(after.shape), axis=1)
 
 
 def derive_seed(*entropy: int) -> int:
-    """Return a seed of its own for each tuple of numbers: 0 to 2^63 - 1."""
+    """Return a seed from 0 to 2^63 - 1 for a tuple of numbers."""
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 @dataclass
 class Batch:
-    """B stories, of which n frames each are generated."""
+    """B stories, with n generated frames each."""
 
     X: Tensor
     """(B, n, 3, 64, 64) real frames in [-1, 1]."""
     S: Tensor
     """(B, T, 128) sentence vectors."""
     story_idx: Tensor
-    """(B,) int64, which of the data set's stories they are."""
+    """(B,) int64, indices into the data set."""
     frame_idx: Tensor
-    """(B, n) int64, which of the T frames they are."""
+    """(B, n) int64, indices of the generated frames, 0 to T - 1."""
     disc_frame_idx: Tensor | None = None
-    """(B, m) int64, which of the n frames D_I sees; None: all."""
+    """(B, m) int64, indices of the frames that D_I sees, 0 to n - 1; None: all."""
     labels: Any = None
-    """(B, n, K) in {0, 1}, with a label head."""
+    """(B, n, K) in {0, 1}, for the label head."""
     pixel_weight: Tensor | None = None
-    """(B, n, 1, 64, 64), of the squared error; None: 1."""
+    """(B, n, 1, 64, 64), weights of the mean squared error; None: 1."""
     order: Tensor | None = None
-    """(B, T) int64, where the sentences are shuffled: what S is in terms of the data set's."""
+    """(B, T) int64, with `shuffle_sentences`: row b of S is row b of the data set's, indexed by it."""
     targets: Any = None
     """`Targets` of the B*n frames, for the auxiliary classifier loss."""
     augmented: Any = None
-    """Augmented real frames (B*n, 3, 64, 64) and their `Targets`, where the auxiliary classifier learns."""
+    """Augmented real frames (B*n, 3, 64, 64) and their `Targets`, where the auxiliary classifier is trained."""
 
     def to(self, device: torch.device) -> Batch:
-        """Return the same batch on another device."""
+        """Return the batch on another device."""
         moved: dict[str, Any] = {name: part.to(device) for name, part in vars(self).items() if hasattr(part, "to")}
         if self.augmented is not None:
             moved["augmented"] = tuple(part.to(device) for part in self.augmented)
         return replace(self, **moved)
 
-    def select(self, parts: Tensor) -> Tensor:
-        """Return what belongs to the frames that D_I sees: (B, n, ...) -> (B, m, ...)."""
+    def select_frames(self, parts: Tensor) -> Tensor:
+        """Return the entries of the frames that D_I sees: (B, n, ...) -> (B, m, ...)."""
         return parts if self.disc_frame_idx is None else take(parts, self.disc_frame_idx)
 
 
 def take(parts: Tensor, idx: Tensor) -> Tensor:
-    """(B, T, ...) and (B, n) int64 -> (B, n, ...)."""
+    """Index each story's entries: (B, T, ...) and (B, n) int64 -> (B, n, ...)."""
     return parts[torch.arange(len(idx), device=idx.device)[:, None], idx]
 
 
 @dataclass
 class BatchLoader:
-    """Loads the batches of one stage.
+    """Load the batches of one stage.
 
     Args:
-        S: (N, T, 128), the sentence vectors of the whole data set.
-        number: of the stage, from 0.
-        content: for a stage with an auxiliary classifier.
+        number: index of the stage, from 0.
+        S: (N, T, 128) sentence vectors of the whole data set.
+        content: targets of the auxiliary classifier, for a stage with one.
     """
 
     config: TrainConfig
@@ -121,15 +128,15 @@ class BatchLoader:
         every = np.arange(len(self.dataset))
         wanted = self.stage.shards
         self.stories = every[np.isin(self.dataset.shards, wanted)] if wanted else every  # type: ignore[arg-type]
-        """The stories that the stage uses."""
+        """Indices of the stories that the stage uses."""
 
     @property
     def iterations_per_epoch(self) -> int:
-        """Iterations of one pass over the stage's stories."""
+        """Iterations of an epoch over the stage's stories."""
         return iterations_per_epoch(len(self.stories), self.stage.batch_size)
 
     def load(self, k: int, part: slice) -> Batch:
-        """Return `part` of the batch of iteration k. What is random is sampled for the whole batch."""
+        """Return `part` of the batch of iteration k. Random values are sampled for the whole batch."""
         config, stage, dataset, T = self.config, self.stage, self.dataset, self.dataset.T
         rng = np.random.default_rng((config.seed, self.number, k))
         whole = self.stories[indices(len(self.stories), stage.batch_size, config.seed, self.number, k)]
@@ -167,7 +174,7 @@ class BatchLoader:
         return batch
 
     def noise(self, batch: Batch, k: int, part: slice, step: int = 0) -> Noise:
-        """Sample the noise of `part` of a batch, for one of the steps of iteration k."""
+        """Sample the noise of `part` of a batch, for the `step`-th generator pass of iteration k."""
         config, dataset = self.config, self.dataset
         seed = np.random.SeedSequence((config.seed, self.number, k, 1, step)).generate_state(1, np.uint64)[0]
         noise = Noise.draw(self.stage.batch_size, config.model, torch.Generator().manual_seed(int(seed >> 1)))[part]

@@ -1,4 +1,4 @@
-"""Whether a configuration, a data set and the number of processes fit together."""
+"""Check that a configuration, a data set and the number of processes fit together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storygan.models.story_encoder import D
 
 
 def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) -> None:
-    """Raise UsageError where the configuration asks for what the data set, or the number of processes, is not."""
+    """Raise UsageError where the configuration does not fit the data set or the number of processes."""
     if not config.stages:
         raise UsageError("the configuration has no stages: give a file that has some, such as configs/quickstart.yaml")
     if dataset.T != config.model.T:

@@ -1,7 +1,7 @@
-"""The processes that train together, which `torchrun` or `fabric run` starts on one machine or several.
+"""Data-parallel training: the processes that `torchrun` or `fabric run` starts on one machine or several.
 
-Each takes its part of every batch; gradients, batch norm's running statistics and metrics are averaged, so that all
-hold the same networks after every update. The first alone writes. Where one ends, all do.
+Each process computes its part of every batch. Gradients, running statistics and metrics are averaged, so all processes
+hold the same networks after every update. Only the main process writes files.
 """
 
 from __future__ import annotations
@@ -25,27 +25,21 @@ from storygan.cores import cores
 from storygan.errors import AlreadyReported, StoryganError, UsageError
 
 Value = TypeVar("Value")
-OWN = ("run", "data", "threads", "timeout")
-"""Fields of the configuration that may be other ones on another machine; the stories are compared themselves."""
+LOCAL_FIELDS = ("run", "data", "threads", "timeout")
+"""Fields of the configuration that may differ between machines; the stories themselves are compared."""
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-"""What Fabric calls them."""
-COMPARED = 64
-"""Stories whose sentence vectors are compared."""
+"""Fabric's names."""
 
 
 class AveragedGradients(DDPStrategy):
-    """Data parallelism without DDP's hooks: gradients are averaged where an optimizer takes its step.
+    """Data parallelism without DDP's hooks: gradients are averaged in the optimizer step.
 
-    DDP's hooks expect forward and backward of a network in turns. Here a discriminator judges twice before its backward
-    pass, is frozen while the generator's gradient goes through it, and R1 goes through it twice. One all_reduce a
-    network computes the same and can be read; what is lost is that sending overlaps with computing.
+    DDP expects alternating forward and backward passes of a network. Here a discriminator runs forward twice before its
+    backward pass, is frozen while the generator's gradient passes through it, and R1 passes through it twice. One
+    all_reduce per network computes the same, but does not overlap with computation.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__(timeout=timedelta(seconds=config.timeout))
-        self._run = config.run
-
-    def setup_module(self, module: nn.Module) -> nn.Module:  # type: ignore[override]  # that is the point
+    def setup_module(self, module: nn.Module) -> nn.Module:  # type: ignore[override]  # no DDP wrapper
         return module
 
     def optimizer_step(self, optimizer: Any, **kwargs: Any) -> Any:
@@ -54,156 +48,149 @@ class AveragedGradients(DDPStrategy):
         return super().optimizer_step(optimizer, **kwargs)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over the processes in each tensor, in place: as one tensor, sent once."""
+        """Replace each tensor by its mean over the processes, in place, in one all_reduce."""
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         self.all_reduce(flat)
         for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
-    # ---- all that is said between processes goes through these ----
-
-    def setup_environment(self) -> None:
-        with self._told_when_lost():
-            super().setup_environment()
-
-    def all_reduce(self, *args: Any, **kwargs: Any) -> Tensor:
-        with self._told_when_lost():
-            return super().all_reduce(*args, **kwargs)
-
     def all_gather(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Each process's tensor, without gradient; Fabric's own goes through a function torch has deprecated."""
+        """Return the tensors of all processes, stacked, without gradient; Fabric's own uses a deprecated function."""
         parts = [torch.empty_like(tensor) for _ in range(self.world_size)]
-        with self._told_when_lost():
-            distributed.all_gather(parts, tensor.contiguous())
+        distributed.all_gather(parts, tensor.contiguous())
         return torch.stack(parts)
-
-    def broadcast(self, obj: Any, src: int = 0) -> Any:
-        with self._told_when_lost():
-            return super().broadcast(obj, src)
-
-    def barrier(self, *args: Any, **kwargs: Any) -> None:
-        with self._told_when_lost():
-            super().barrier(*args, **kwargs)
-
-    @contextmanager
-    def _told_when_lost(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:  # gloo's, of a closed connection or after the timeout
-            reason = " ".join(str(error).splitlines()[0].split())
-            raise StoryganError(
-                f"process {self.global_rank} of {self.world_size}, on {socket.gethostname()}, has lost the others and "
-                f"ends ({reason}): look what they said; then go on with --resume {self._run}"
-            ) from error
 
 
 class Processes:
-    """This process and those that train with it. On leaving it waits for them, unless something went wrong.
+    """The processes that train together, and this one's place among them.
+
+    Leaving the `with` block waits for the others, unless it is left by an error.
 
     Raises:
-        UsageError: `torchrun` or `fabric run` was told what cannot be.
-        StoryganError: the others did not come, or were lost.
+        UsageError: `torchrun` or `fabric run` got options that do not fit.
+        StoryganError: the other processes did not start, or were lost.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        started = {name: int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")}
-        self.number, here = started.values() if distributed.is_torchelastic_launched() else (1, 1)
+        launched = distributed.is_torchelastic_launched()
+        self.world_size, here = (
+            int(os.environ.get(name, 1)) if launched else 1 for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")
+        )
         self.cores = max(1, cores() // here)
-        """Of those that this process may use, its part."""
-        if self.number % here:
-            raise UsageError(f"{self.number} processes, {here} of them on this machine: give every machine as many")
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the processes in five lines
+        """This process's share of the cores."""
+        if self.world_size % here:
+            raise UsageError(f"{self.world_size} processes, {here} of them on this machine: give every machine as many")
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
+        options: dict[str, Any] = {"accelerator": "auto", "devices": 1}
+        if self.world_size > 1:
+            strategy = AveragedGradients(timeout=timedelta(seconds=config.timeout))
+            options = {"strategy": strategy, "devices": here, "num_nodes": self.world_size // here}
         try:
-            self.fabric = (
-                Fabric(accelerator="auto", devices=1, precision=PRECISIONS[config.precision])
-                if self.number == 1
-                else Fabric(
-                    strategy=AveragedGradients(config),
-                    devices=here,
-                    num_nodes=self.number // here,
-                    precision=PRECISIONS[config.precision],
-                )
-            )
+            self.fabric = Fabric(precision=PRECISIONS[config.precision], **options)
+            if "LT_CLI_USED" not in os.environ:  # set by `fabric run`, which launches by itself
+                self.fabric.launch()
         except ValueError as error:
             raise UsageError(" ".join(str(error).split())) from error
-        if "LT_CLI_USED" not in os.environ:  # `fabric run` has launched it
-            self.fabric.launch()
+        except RuntimeError as error:
+            if lost_error := self._lost(error):
+                raise lost_error from error
+            raise
         self.rank: int = self.fabric.global_rank
-        self.first = self.rank == 0
+        self.is_main = self.rank == 0
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
-        if self.number > 1:
-            if kind is None:
-                self.fabric.barrier()  # one that is gone first can cost another its last message
-            distributed.destroy_process_group()
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if self.world_size == 1:
+            return
+        try:
+            if error is None:
+                self.fabric.barrier()  # a process that exits early can cost another its last message
+        except RuntimeError as lost:
+            error = lost
+        distributed.destroy_process_group()
+        if lost_error := self._lost(error):
+            raise lost_error from error
+
+    def _lost(self, error: BaseException | None) -> StoryganError | None:
+        """Return the error to report for a closed connection, or for a wait longer than `timeout`; None: no such."""
+        if not (isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))):
+            return None
+        return StoryganError(
+            f"process {os.environ.get('RANK', 0)} of {self.world_size}, on {socket.gethostname()}, has lost the others "
+            f"and ends ({' '.join(str(error).splitlines()[0].split())}): see their messages; then go on with --resume "
+            f"{self.config.run}"
+        )
 
     def part(self, batch_size: int) -> slice:
-        """Which stories of a batch are this process's; `check_fit` has seen that they can be shared out evenly."""
-        share = batch_size // self.number
-        return slice(self.rank * share, (self.rank + 1) * share)
+        """Return this process's part of a batch; `check_fit` requires that all parts are of one size."""
+        size = batch_size // self.world_size
+        return slice(self.rank * size, (self.rank + 1) * size)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over the processes in each tensor, in place."""
+        """Replace each tensor by its mean over the processes, in place."""
         if isinstance(self.fabric.strategy, AveragedGradients):
             self.fabric.strategy.average(tensors)
 
-    def most(self, value: int) -> int:
-        """The largest of the processes' values."""
-        return max(self._gathered(value))
+    def all_reduce_max(self, value: int) -> int:
+        """Return the largest of the processes' values."""
+        return max(self._all_gather(value))
 
-    def _gathered(self, value: int) -> list[int]:
-        """Each process's value; one alone asks no device for it."""
-        if self.number == 1:
+    def _all_gather(self, value: int) -> list[int]:
+        if self.world_size == 1:  # without a transfer to the device
             return [value]
         return self.fabric.strategy.all_gather(torch.tensor([value], device=self.fabric.device)).flatten().tolist()
 
-    def broadcast_from_first(self, value: Value) -> Value:
-        """What the first process has for a value."""
+    def broadcast(self, value: Value) -> Value:
+        """Return the main process's value."""
         return self.fabric.broadcast(value)
 
     @contextmanager
     def sync_errors(self) -> Iterator[None]:
-        """A block in which no process speaks with another, and at whose end each knows whether all are well.
+        """End all processes where the block raises in one. The block itself must not communicate.
 
         Raises:
             StoryganError: what the block raised, in the first process where it did.
-            ToldElsewhere: in the others, so that one line is told and all have its exit code.
+            AlreadyReported: in the others, with the same exit code.
         """
         error = None
         try:
             yield
         except StoryganError as raised:
             error = raised
-        codes = self._gathered(error.exit_code if error else 0)
+        codes = self._all_gather(error.exit_code if error else 0)
         failed = [rank for rank, code in enumerate(codes) if code]
         if failed:
             self.fabric.barrier()
             raise error if error and self.rank == failed[0] else AlreadyReported(codes[failed[0]])
 
     def assert_synced(self, fingerprint: str, S: Tensor) -> None:
-        """Raise UsageError where a process has other fields, stories or sentence vectors than the first."""
-        fields = {name: value for name, value in self.config.to_dict().items() if name not in OWN}
-        their_fields, their_fingerprint, their_S = self.broadcast_from_first((fields, fingerprint, S[:COMPARED]))
-        other = [name for name, value in fields.items() if value != their_fields[name]]
+        """Compare configuration, data set fingerprint and sentence vectors with the main process's.
+
+        Raises:
+            UsageError: they differ.
+        """
+        fields = {name: value for name, value in self.config.to_dict().items() if name not in LOCAL_FIELDS}
+        main_fields, main_fingerprint, main_S = self.broadcast((fields, fingerprint, S[:64]))
+        differing = [name for name, value in fields.items() if value != main_fields[name]]
         where = f"process {self.rank}, on {socket.gethostname()}, has"
         with self.sync_errors():
-            if other:
-                raise UsageError(f"{where} another {' and '.join(other)} than the first: give all the same options")
-            if fingerprint != their_fingerprint:
+            if differing:
+                raise UsageError(f"{where} another {' and '.join(differing)} than the first: give all the same options")
+            if fingerprint != main_fingerprint:
                 raise UsageError(f"{where} other stories in {self.config.data.path} than the first: copy them")
-            if not torch.allclose(S[:COMPARED], their_S, atol=1e-3):
+            if not torch.allclose(S[:64], main_S, atol=1e-3):
                 raise UsageError(f"{where} another sentence encoder than the first: copy {self.config.run}/model to it")
 
 
-def norms(network: nn.Module | None) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
-    """The batch norms of a network."""
+def batch_norms(network: nn.Module | None) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
+    """Return the batch norm layers of a network."""
     return [m for m in (network.modules() if network else ()) if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
 
 
 def running_statistics(network: nn.Module | None) -> list[Tensor]:
-    """What batch norm remembers of the batches, for drawing."""
-    return [value for norm in norms(network) for value in (norm.running_mean, norm.running_var) if value is not None]
+    """Return the running means and variances of a network's batch norm layers."""
+    layers = batch_norms(network)
+    return [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]

@@ -1,5 +1,7 @@
-"""The training loop: `train(config)` runs the stages of a recipe into a run folder; `train(config, resume=True)` goes
-on with one, bit for bit."""
+"""The training loop: `train(config)` trains the stages of a recipe into a run folder.
+
+`train(config, resume=True)` continues a run from its newest checkpoint, bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from tqdm import tqdm
 
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
-from storygan.signals import GracefulShutdown, shutdown_error
+from storygan.signals import GracefulShutdown
 from storygan.training.check_fit import check_fit
 from storygan.training.distributed import Processes
 from storygan.training.networks import frozen
-from storygan.training.run_folder import MODEL, RunFolder, UnwrittenRunFolder
+from storygan.training.run_folder import MODEL, NullRunFolder, RunFolder
 from storygan.training.steps import LOSSES, Terms, generate
 from storygan.training.trainer import Experiment, StageTrainer, report_out_of_memory
 from storygan.training.validation import Validation
@@ -29,84 +31,85 @@ def train(
     from_stage: tuple[str, str | Path] | None = None,
     until: int | None = None,
 ) -> Path | None:
-    """Train one configuration, from the start or from the newest checkpoint of its run folder.
+    """Train a configuration, from the start or from the newest checkpoint of its run folder.
 
     Args:
-        config: complete.
-        resume: go on with the run.
-        from_stage: name of a stage, and the folder that the stage before it left: start there.
+        config: complete configuration.
+        resume: continue the run.
+        from_stage: name of a stage to start at, and the stage folder of the stage before it.
         until: iterations of the whole run after which to save and return; None: all.
 
     Returns:
-        The model folder, `RUN/model`, ready for `StoryGAN.from_pretrained`; None in the processes that write nothing.
+        The model folder, `RUN/model`, for `StoryGAN.from_pretrained`; None in processes other than the main one.
 
     Raises:
-        UsageError: the configuration does not fit the data, or the run folder is not as `resume` says.
-        StoryganError: a loss or a weight is not finite, memory or disk is full, another process has the run; the last
-            good checkpoint stays.
-        Stopped: SIGTERM or Ctrl-C; the iterations done are saved.
+        UsageError: the configuration does not fit the data, or the run folder does not fit `resume`.
+        StoryganError: a loss or weight is not finite, memory or disk is full, or another process uses the run folder;
+            the last good checkpoint stays.
+        Stopped: on SIGTERM or Ctrl-C; the finished iterations are saved.
     """
-    torch.set_flush_denormal(True)  # before any worker thread exists: they inherit it
-    with report_out_of_memory(config), Processes(config) as processes, ExitStack() as opened:
+    torch.set_flush_denormal(True)  # before worker threads exist: they inherit it
+    with report_out_of_memory(config), Processes(config) as processes, ExitStack() as stack:
         torch.set_num_threads(config.threads or processes.cores)
         with processes.sync_errors():
             dataset = open_split(config.data.path, config.data.split)
             config = replace(config, model=replace(config.model, T=config.model.T or dataset.T))
-            check_fit(config, dataset, processes.number)
-            run = (RunFolder if processes.first else UnwrittenRunFolder)(config, resume, dataset, from_stage)
-            opened.enter_context(run)
+            check_fit(config, dataset, processes.world_size)
+            folder = RunFolder if processes.is_main else NullRunFolder
+            run = stack.enter_context(folder(config, resume, dataset, from_stage))
             experiment = Experiment.build(config, dataset, processes, *run.encoder_folders())
-            validation = Validation(config) if processes.first and config.validation.every else None
+            validation = Validation(config) if processes.is_main and config.validation.every else None
         processes.assert_synced(dataset.fingerprint, experiment.S)
-        first, checkpoint = processes.broadcast_from_first((run.first_stage, run.checkpoint))
+        first, checkpoint = processes.broadcast((run.first_stage, run.checkpoint))
 
         def build(number: int) -> StageTrainer:
             with processes.sync_errors():
-                start = run.start_of(number)
-            return StageTrainer(experiment, number, processes.broadcast_from_first(start))
+                weights = run.initial_weights(number)
+            return StageTrainer(experiment, number, processes.broadcast(weights))
 
         trainer = build(first)
         if checkpoint:
             trainer.load_state_dict(checkpoint)
         with processes.sync_errors():
             run.begin()
-        stop = opened.enter_context(GracefulShutdown(processes.first))
-        progress = opened.enter_context(progress_bar(config, run.step, processes.first))
+        shutdown = stack.enter_context(GracefulShutdown(verbose=processes.is_main))
+        bar = {"unit": "it", "dynamic_ncols": True, "smoothing": 0.05, "disable": not processes.is_main}
+        progress = stack.enter_context(tqdm(total=config.iterations, initial=run.step, **bar))  # type: ignore[call-overload]
         for number in range(first, len(config.stages)):
             trainer = trainer if number == first else build(number)
-            if not run_stage(trainer, run, validation, stop, progress, until or config.iterations):
+            if not run_stage(trainer, run, validation, shutdown, progress, until or config.iterations):
                 break
             with processes.sync_errors():
                 run.save_stage(number, trainer)
-    return run.path / MODEL if processes.first else None
+    return run.path / MODEL if processes.is_main else None
 
 
 def run_stage(
     trainer: StageTrainer,
     run: RunFolder,
     validation: Validation | None,
-    stop: GracefulShutdown,
+    shutdown: GracefulShutdown,
     progress: Any,
     until: int,
 ) -> bool:
-    """Train a stage, with logs, samples and checkpoints on the way; return whether it ends before `until`."""
+    """Train a stage, with logs, validation, samples and checkpoints. Return False if it stopped early, at `until`."""
     config, processes = trainer.config, trainer.processes
-    run.refresh_model(trainer)
+    run.save_model(trainer)
     while trainer.k < trainer.stage.iterations:
         if run.step_of(trainer) >= until:
             return False
         metrics = iteration(trainer)
         progress.update()
-        step, stopping = run.step_of(trainer), processes.most(stop.signal)
+        step, signal = run.step_of(trainer), processes.all_reduce_max(shutdown.signal)
         last = trainer.k == trainer.stage.iterations or step == until
         log, sample, save, validate = (
-            n > 0 and (step % n == 0 or last)
-            for n in (config.log_every, config.sample_every, config.checkpoint_every, config.validation.every)
+            every > 0 and (step % every == 0 or last)
+            for every in (config.log_every, config.sample_every, config.checkpoint_every, config.validation.every)
         )
-        if not (log or sample or save or validate or stopping):
+        if not (log or sample or save or validate or signal):
             continue
         with processes.sync_errors():
-            values = run.finite(metrics, step)
+            values = run.require_finite(metrics, step)
             if log:
                 run.log(trainer, values)
                 progress.set_description(trainer.name)
@@ -115,26 +118,28 @@ def run_stage(
                 run.log_validation(trainer, validation(trainer.inference_model()))
             if sample:
                 run.save_samples(step, trainer.sample())
-            if save or stopping:
+            if save or signal:
                 saved = run.save_checkpoint(trainer, prune=save)
-            if stopping and step < config.iterations:
-                raise shutdown_error(stopping, saved, run.path)
+            if signal and step < config.iterations:
+                raise run.stopped(signal, saved)
     return True
 
 
 def iteration(trainer: StageTrainer) -> Terms:
-    """Take one iteration: one Adam step, or several, of every network that learns, in the paper's order.
+    """Update every network that learns in the stage, in the paper's order: D_I, D_S, (C,) G.
+
+    Each takes `steps` Adam steps; generated frames are shared by the first step of all.
 
     Returns:
-        The terms of the networks' losses, without their weights, as `D_I/L_image`; detached scalars.
+        The loss terms by name, such as `D_I/L_image`, unweighted: detached scalars.
     """
     stage, nets, loader, k = trainer.stage, trainer.nets, trainer.loader, trainer.k
-    part = trainer.processes.part(stage.batch_size)  # of several processes, this one's
+    part = trainer.processes.part(stage.batch_size)
     batch = loader.load(k, part).to(nets.fabric.device)
     trainer.set_modes()
-    fake: Any = None  # `Generated`, once a network needs it
+    fake: Any = None  # steps.Generated, once a network needs it
     samples, metrics = 0, Terms()
-    for name, network in stage.learning().items():  # D_I, D_S, C, G
+    for name, network in stage.learning().items():
         optimizer, weights = trainer.optimizers[name], vars(network.loss)
         optimizer.param_groups[0]["lr"] = trainer.lr(network)
         for step in range(network.steps):
@@ -155,8 +160,3 @@ def iteration(trainer: StageTrainer) -> Terms:
         metrics |= {f"{name}/{term}": value.detach() for term, value in terms.items()}
     trainer.finish_iteration(metrics)
     return metrics
-
-
-def progress_bar(config: TrainConfig, step: int, shown: bool) -> Any:
-    """Return a bar of the iterations of all stages."""
-    return tqdm(total=config.iterations, initial=step, unit="it", dynamic_ncols=True, smoothing=0.05, disable=not shown)

@@ -1,4 +1,4 @@
-"""The networks of a stage, and freezing of those that another learns through."""
+"""The networks of a stage, freezing, the balance of the generator's gradients, and the auxiliary classifier."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from storygan.training.distributed import Processes
 
 @dataclass
 class Networks:
-    """The networks of a stage, set up by Fabric; None: the stage has no term that needs it."""
+    """The networks of a stage, set up by Fabric. None: no term of the stage needs the network."""
 
     G: Any
     D_I: Any = None
@@ -28,18 +28,18 @@ class Networks:
     fabric: Any = None
 
     def each(self) -> dict[str, nn.Module]:
-        """Return those that are built, by name."""
+        """Return the networks that exist, by name."""
         names = {"G": self.G, "D_I": self.D_I, "D_S": self.D_S, "C": self.C}
         return {name: network for name, network in names.items() if network is not None}
 
     def others(self, name: str) -> list[nn.Module]:
-        """Return all but one."""
+        """Return all networks except `name`."""
         return [network for other, network in self.each().items() if other != name]
 
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Let gradients pass through networks of which nothing changes: no parameter, running mean or power iteration."""
+    """Freeze networks: gradients pass through; parameters, running statistics and power iterations stay."""
     modules = [module for network in networks for module in network.modules()]
     parameters = [p for module in modules for p in module.parameters(recurse=False) if p.requires_grad]
     norms = [m for m in modules if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
@@ -62,19 +62,19 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
 
 
 ADVERSARIAL, OTHERS = ("L_image", "L_story", "label"), ("mse", "aux")
-DECAY = 0.95
-"""Of the running means of the two norms."""
+NORM_DECAY = 0.95
+"""Decay of the running means of the gradient norms."""
 
 
 class AdversarialRatio(nn.Module):
-    """Scales the adversarial terms: their gradient by `X^` gets `ratio` times the norm of that of `mse` and `aux`.
+    """Scale the adversarial terms: the norm of their gradient by `X^` becomes `ratio` times that of `mse` and `aux`.
 
-    The adaptive weight of VQGAN (Esser et al., 2021, equation 7), taken at the frames instead of the last layer, so
-    that no gradient passes through the generator twice. A module for the sake of its state.
+    This is the adaptive weight of VQGAN (Esser et al., 2021, equation 7) at the frames instead of the last layer, so
+    the generator needs one backward pass. It is a module because its norms are part of a checkpoint.
     """
 
     norms: Tensor
-    """(2,) running means of the norms, of the other terms and of the adversarial ones; 0 before the first iteration."""
+    """(2,) running means of the gradient norms of `mse` + `aux` and of the adversarial terms; 0 at the start."""
 
     def __init__(self, ratio: float, processes: Processes) -> None:
         super().__init__()
@@ -89,34 +89,34 @@ class AdversarialRatio(nn.Module):
         ]
         norms = torch.stack([gradient.norm() for gradient in gradients])
         self.processes.average([norms])
-        self.norms = DECAY * self.norms + (1 - DECAY) * norms if self.norms.any() else norms
+        self.norms = NORM_DECAY * self.norms + (1 - NORM_DECAY) * norms if self.norms.any() else norms
         scale = self.ratio * self.norms[0] / self.norms[1].clamp(min=1e-12)
-        roots: list[Tensor] = [X_hat]
-        at_roots: list[Tensor | None] = [gradients[0] + scale * gradients[1]]
-        if "L_KL" in terms:  # by way of mu and sigma alone
-            roots, at_roots = [*roots, terms["L_KL"]], [*at_roots, None]
-        torch.autograd.backward(roots, at_roots)
+        tensors: list[Tensor] = [X_hat]
+        grad_tensors: list[Tensor | None] = [gradients[0] + scale * gradients[1]]
+        if "L_KL" in terms:  # its gradient does not pass through X^
+            tensors, grad_tensors = [*tensors, terms["L_KL"]], [*grad_tensors, None]
+        torch.autograd.backward(tensors, grad_tensors)
         return scale
 
 
 def new_classifier(content: FrameContent, weights: AuxClassifierLoss) -> AttributeClassifier:
-    """Return an untrained classifier of a data set's labels and, with CLEVR-SV sentences, of objects at locations."""
+    """Return an untrained classifier of the labels and, for CLEVR-SV sentences, of the objects at locations."""
     return AttributeClassifier(
         content.known.label_names, about={"places": content.has_locations}, turns=bool(weights.direction)
     )
 
 
 def require_fit(classifier: AttributeClassifier, content: FrameContent) -> None:
-    """Raise UsageError where a classifier predicts nothing that these frames have."""
+    """Raise UsageError unless the classifier predicts labels or objects that these frames have."""
     if not any(content.known.read_by(classifier)):
         raise UsageError("the auxiliary classifier has other labels than these stories: train one with a stage of C")
 
 
 def aux_loss(C: Any, x: Tensor, targets: Targets) -> Tensor:
-    """Return what the classifier makes of generated frames (N, 3, 64, 64): scalar >= 0 with a graph.
+    """Return the auxiliary classifier loss of generated frames (N, 3, 64, 64): a scalar >= 0 with a graph.
 
-    The sum of its cross-entropies: of objects at locations where it predicts them, with their direction where it
-    predicts that, else of labels.
+    It sums the cross-entropies of objects at locations, and of their direction, where the classifier predicts them;
+    otherwise it is the cross-entropy of the labels.
     """
     weights = (
         AuxClassifierLoss(present=1, attributes=1, direction=float(C.turns is not None))

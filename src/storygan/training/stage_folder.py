@@ -1,5 +1,5 @@
-"""What a finished stage leaves to the next one: `RUN/stages/K-NAME/`, a model folder that also holds the discriminators
-(`discriminators.safetensors`) and the auxiliary classifier (`aux_classifier/`), as far as there are any yet."""
+"""The folder of a finished stage, `RUN/stages/K-NAME/`: a model folder with the discriminators
+(`discriminators.safetensors`) and the auxiliary classifier (`aux_classifier/`), if they exist."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ DISCRIMINATORS, AUX_CLASSIFIER = "discriminators.safetensors", "aux_classifier"
 
 
 @dataclass
-class StageStart:
-    """The networks that a stage starts from; those that it lacks start from the seed."""
+class InitialWeights:
+    """The networks that a stage starts from; all others are initialized from the seed."""
 
     states: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    """By network, `G`, `D_I` and `D_S`, its state."""
+    """State dicts of `G`, `D_I` and `D_S`."""
     classifier: AttributeClassifier | None = None
 
 
 def stage_folder(run: Path, config: TrainConfig, number: int) -> Path:
-    """Return the folder of a stage: `RUN/stages/2-adversarial` for number 1, which is counted from 0."""
+    """Return the folder of a stage, e.g. `RUN/stages/2-adversarial` for number 1 (from 0)."""
     return run / STAGES / f"{number + 1}-{list(config.stages)[number]}"
 
 
 def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], before: Path | None) -> None:
-    """Write a stage's folder, whole or not at all.
+    """Write a stage's folder, atomically.
 
     Args:
-        others: `D_I`, `D_S` and `C`, those that the stage has.
-        before: the folder of the stage before, whose other networks are kept.
+        folder: its path.
+        model: the generator.
+        others: `D_I`, `D_S` and `C`, if the stage has them.
+        before: folder of the previous stage; networks that this stage lacks are copied from it.
     """
     partial = _partial(folder)
     model.save_pretrained(partial)
@@ -62,7 +64,7 @@ def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], befo
 
 
 def copy_stage(source: Path, folder: Path) -> None:
-    """Copy the folder of a stage, whole or not at all."""
+    """Copy a stage's folder, atomically."""
     partial = _partial(folder)
     shutil.copytree(source, partial)
     shutil.rmtree(folder, ignore_errors=True)
@@ -70,19 +72,19 @@ def copy_stage(source: Path, folder: Path) -> None:
 
 
 def _partial(folder: Path) -> Path:
-    """Return the name of a folder until it is whole; what a killed process left of it is removed."""
+    """Return the temporary name of a folder, and remove what a killed process left there."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     return partial
 
 
-def load_stage(folder: Path) -> StageStart:
-    """Read what a stage left. StoryganError where it cannot be read."""
-    start = StageStart({"G": StoryGAN.from_pretrained(folder).state_dict()})
+def load_stage(folder: Path) -> InitialWeights:
+    """Load the networks of a stage's folder. Raises StoryganError where a file cannot be read."""
+    start = InitialWeights({"G": StoryGAN.from_pretrained(folder).state_dict()})
     if (folder / DISCRIMINATORS).exists():
         try:
             tensors = load(checked(read_file(folder / DISCRIMINATORS, MAX_WEIGHTS)))
-        except Exception as error:  # whatever the readers raise on torn or foreign files
+        except Exception as error:  # the readers raise many kinds on damaged or foreign files
             raise StoryganError(f"{folder / DISCRIMINATORS} cannot be read: {reason(error)}") from error
         for name, tensor in tensors.items():
             network, _, parameter = name.partition(".")
@@ -92,28 +94,33 @@ def load_stage(folder: Path) -> StageStart:
     return start
 
 
-def first_start(config: TrainConfig) -> StageStart:
-    """Return what the first stage of a run starts from: `init_from` and `aux_classifier`, where they are named.
+def initial_weights(config: TrainConfig) -> InitialWeights:
+    """Load the networks that the first stage starts from: `init_from` and `aux_classifier`, where they are set.
 
     Raises:
-        UsageError: the model is of another shape, its T aside.
+        UsageError: the model's configuration differs from the run's in more than T.
     """
-    start = StageStart(classifier=AttributeClassifier.load(config.aux_classifier) if config.aux_classifier else None)
+    start = InitialWeights(
+        classifier=AttributeClassifier.load(config.aux_classifier) if config.aux_classifier else None
+    )
     if not config.init_from:
         return start
     model, mine = StoryGAN.from_pretrained(config.init_from), vars(config.model)
     other = [f"--model.{key} {value}" for key, value in vars(model.config).items() if key != "T" and value != mine[key]]
     if other:
         raise UsageError(f"init_from: {config.init_from} is another model than this run's: add {' '.join(other)}")
-    start.states["G"] = resized_to(model.state_dict(), config.model.T)
+    start.states["G"] = resize_story_encoder(model.state_dict(), config.model.T)
     return start
 
 
-def resized_to(state: dict[str, Tensor], T: int) -> dict[str, Tensor]:
-    """Fit a model's state to stories of T sentences: the story encoder's first layer takes them side by side, so
-    columns of further sentences are dropped, and new ones are 0."""
+def resize_story_encoder(state: dict[str, Tensor], T: int) -> dict[str, Tensor]:
+    """Fit a generator's state to stories of T sentences.
+
+    The story encoder's first layer has 128 columns per sentence: columns of further sentences are dropped, columns of
+    new sentences are 0.
+    """
     name = "story_encoder.layer.0.weight"
-    weight = state[name]  # (128, 128 * its own T)
+    weight = state[name]  # (128, 128 * T of the model)
     columns = weight.new_zeros(len(weight), 128 * T)
     kept = min(weight.shape[1], columns.shape[1])
     columns[:, :kept] = weight[:, :kept]

@@ -1,7 +1,7 @@
-"""What each network minimises in one iteration (paper, section 3.4).
+"""The loss terms of every network (paper, section 3.4).
 
-`LOSSES` maps a network to the function that returns its terms by name: those that the stage gives a weight, and mean
-logits for the log. `loop.iteration` weights them and takes the Adam step.
+`LOSSES[network]` returns the terms by name: those to which the stage gives a weight, and mean logits for the log.
+`loop.iteration` weights them and takes the Adam step. Shapes: B stories, n generated frames, m frames that D_I sees.
 """
 
 from __future__ import annotations
@@ -31,30 +31,34 @@ Terms = dict[str, Tensor]
 
 @dataclass
 class Generated:
-    """What the generator made of a batch, with its graph."""
+    """The generator's output for a batch, with its graph."""
 
     X_hat: Tensor
     """(B, n, 3, 64, 64) in [-1, 1]."""
     h_0: Tensor
-    """(B, 128), and its distribution's `mu` and `log_sigma2`."""
+    """(B, 128), sampled from N(mu, sigma^2)."""
     mu: Tensor
+    """(B, 128)."""
     log_sigma2: Tensor
+    """(B, 128)."""
 
 
 def generate(nets: Networks, batch: Batch, noise: Noise) -> Generated:
-    """Step 1: `X^ = G(S, noise)`, the frames `frame_idx`."""
+    """Compute step 1: `X^ = G(S, noise)`, the frames `frame_idx`."""
     return Generated(*nets.G(batch.S, noise, batch.frame_idx))
 
 
 def image_discriminator_terms(
     nets: Networks, batch: Batch, fake: Generated, weights: ImageDiscriminatorLoss, stage: StageConfig, k: int
 ) -> Terms:
-    """Step 2, D_I: real and generated (x_t, s_t, h_0). L_image, r1 and r2 are sums over the T frames."""
+    """Compute step 2, D_I: real and generated (x_t, s_t, h_0). L_image, r1 and r2 are sums over the T frames."""
     T, (s, h_0) = batch.S.shape[1], conditions(batch, fake)
-    x, x_hat = (images(batch.select(X.detach())) for X in (batch.X, fake.X_hat))  # (B*m, 3, 64, 64)
+    x, x_hat = (images(batch.select_frames(X.detach())) for X in (batch.X, fake.X_hat))  # (B*m, 3, 64, 64)
     r1, r2 = require_penalties(weights, stage, k, x, x_hat)
     m = len(x) // len(batch.X)
-    pairs = [(s, h_0), *([(mismatched_story(nets, s, m), mismatched_story(nets, h_0, m))] if stage.mismatched else [])]
+    pairs = [(s, h_0)]
+    if stage.mismatched:
+        pairs.append((mismatched_story(nets, s, m), mismatched_story(nets, h_0, m)))
     (real, *wrong), labels = nets.D_I(x, *pairs)  # logits (B*m,)
     (fake_logits,), _ = nets.D_I(x_hat, (s, h_0))
     L_image = losses.discriminator_loss(stage.gan_loss, *(one.view(-1, m) for one in (real, fake_logits, *wrong)))
@@ -64,14 +68,14 @@ def image_discriminator_terms(
     if r2:
         terms["r2"] = stage.r1_every * T * 0.5 * losses.gradient_penalty(fake_logits, x_hat)
     if weights.label:
-        terms["label"] = losses.label_loss(labels, batch.select(batch.labels).flatten(0, 1))
+        terms["label"] = losses.label_loss(labels, batch.select_frames(batch.labels).flatten(0, 1))
     return terms
 
 
 def story_discriminator_terms(
     nets: Networks, batch: Batch, fake: Generated, weights: StoryDiscriminatorLoss, stage: StageConfig, k: int
 ) -> Terms:
-    """Step 2, D_S: real and generated (X, S)."""
+    """Compute step 2, D_S: real and generated (X, S)."""
     X, X_hat = batch.X.detach(), fake.X_hat.detach()
     r1, r2 = require_penalties(weights, stage, k, X, X_hat)
     stories = [batch.S, *([mismatched_story(nets, batch.S)] if stage.mismatched else [])]
@@ -89,23 +93,24 @@ def story_discriminator_terms(
 def generator_terms(
     nets: Networks, batch: Batch, fake: Generated, weights: GeneratorLoss, stage: StageConfig, k: int
 ) -> Terms:
-    """Step 3: story encoder, context encoder and image generator, with the discriminators frozen."""
+    """Compute step 3: story encoder, context encoder and image generator, with the discriminators frozen."""
     terms, T, relativistic = Terms(), batch.S.shape[1], stage.gan_loss == "relativistic"
     if weights.L_KL:
         terms["L_KL"] = losses.kl_loss(fake.mu, fake.log_sigma2)
     if weights.mse:
         terms["mse"] = losses.mse(fake.X_hat, batch.X, batch.pixel_weight)
     if weights.L_image or weights.label:
-        x_hat, pairs = batch.select(fake.X_hat), conditions(batch, fake)  # (B, m, 3, 64, 64)
-        (logits,), labels = nets.D_I(images(x_hat), pairs)
+        x_hat, pairs = batch.select_frames(fake.X_hat), conditions(batch, fake)
+        B_m = x_hat.shape[:2]
+        (logits,), labels = nets.D_I(images(x_hat), pairs)  # logits (B*m,)
         with torch.no_grad():
-            real = nets.D_I(images(batch.select(batch.X)), pairs)[0][0].view(x_hat.shape[:2]) if relativistic else None
-        L_image = losses.generator_loss(stage.gan_loss, logits.view(x_hat.shape[:2]), real)
+            real = nets.D_I(images(batch.select_frames(batch.X)), pairs)[0][0].view(B_m) if relativistic else None
+        L_image = losses.generator_loss(stage.gan_loss, logits.view(B_m), real)
         terms["L_image"] = L_image * (T / x_hat.shape[1])
         if weights.label:
-            terms["label"] = losses.label_loss(labels, batch.select(batch.labels).flatten(0, 1))
+            terms["label"] = losses.label_loss(labels, batch.select_frames(batch.labels).flatten(0, 1))
     if weights.L_story:
-        (logits,) = nets.D_S(fake.X_hat, batch.S)
+        (logits,) = nets.D_S(fake.X_hat, batch.S)  # (B,)
         with torch.no_grad():
             real = nets.D_S(batch.X, batch.S)[0][:, None] if relativistic else None
         terms["L_story"] = losses.generator_loss(stage.gan_loss, logits[:, None], real)
@@ -117,7 +122,7 @@ def generator_terms(
 def aux_classifier_terms(
     nets: Networks, batch: Batch, fake: Generated | None, weights: AuxClassifierLoss, stage: StageConfig, k: int
 ) -> Terms:
-    """The auxiliary classifier, on augmented real frames."""
+    """Compute the auxiliary classifier's terms on augmented real frames."""
     x, targets = batch.augmented
     return classifier_terms(nets.C, x, targets, weights)
 
@@ -131,26 +136,28 @@ LOSSES: dict[str, Callable[[Networks, Batch, Any, Any, StageConfig, int], Terms]
 
 
 def conditions(batch: Batch, fake: Generated) -> tuple[Tensor, Tensor]:
-    """Return `s_t` and `h_0` of every frame that D_I sees, (B*m, 128) each. `h_0` is detached: the story encoder learns
-    through the images and the KL term."""
-    s = batch.select(take(batch.S, batch.frame_idx))
+    """Return `s_t` and `h_0` of every frame that D_I sees, (B*m, 128) each.
+
+    `h_0` is detached: the story encoder learns through the frames and the KL term.
+    """
+    s = batch.select_frames(take(batch.S, batch.frame_idx))
     return s.flatten(0, 1), fake.h_0.detach().repeat_interleave(s.shape[1], dim=0)
 
 
 def mismatched_story(nets: Networks, condition: Tensor, m: int = 1) -> Tensor:
-    """Return another story's condition for every story: the batch of all processes, rolled by one story of m rows."""
+    """Return another story's condition for each story: the batch of all processes, rolled by one story of m rows."""
     whole = nets.fabric.all_gather(condition.detach()).view(-1, *condition.shape[1:])
     first = nets.fabric.global_rank * len(condition)
     return whole.roll(m, dims=0)[first : first + len(condition)]
 
 
 def images(X: Tensor) -> Tensor:
-    """(B, n, 3, 64, 64) -> (B*n, 3, 64, 64), channels_last: the fastest form on a CPU."""
+    """Flatten (B, n, 3, 64, 64) to (B*n, 3, 64, 64), channels_last: the fastest format on a CPU."""
     return X.flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def require_penalties(weights: Any, stage: StageConfig, k: int, real: Tensor, fake: Tensor) -> tuple[bool, bool]:
-    """Return whether iteration k computes R1 and R2, which are lazy; their data then requires gradients."""
+    """Return whether iteration k computes R1 and R2 (lazy regularization); make their inputs require gradients."""
     due = k % stage.r1_every == 0
     r1, r2 = due and weights.r1 > 0, due and weights.r2 > 0
     real.requires_grad_(r1)

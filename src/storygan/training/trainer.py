@@ -1,4 +1,4 @@
-"""One stage of a run: its networks, optimizers and EMA weights."""
+"""The trainer of one stage: networks, optimizers and EMA weights."""
 
 from __future__ import annotations
 
@@ -26,36 +26,43 @@ from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN, encode_stories
 from storygan.text.encoder import SentenceEncoder, fit_sentence_encoder, has_sentence_encoder
 from storygan.training.batches import BatchLoader, derive_seed
-from storygan.training.checkpoint import validate_state
-from storygan.training.distributed import Processes, norms, running_statistics
+from storygan.training.checkpoint import load_state
+from storygan.training.distributed import Processes, batch_norms, running_statistics
 from storygan.training.networks import AdversarialRatio, Networks, new_classifier, require_fit
-from storygan.training.stage_folder import StageStart
+from storygan.training.stage_folder import InitialWeights
 from storygan.training.steps import Terms
 
 HALVING_EPOCHS = 20
-"""Of the learning rate schedule `halving` (paper, section 4)."""
+"""Epochs after which `lr_schedule: halving` halves the learning rate (paper, section 4)."""
 SAMPLE_STORIES = 6
+"""Stories in a sample image."""
 
 
 @dataclass
 class Experiment:
-    """What all stages of a run share."""
+    """The parts that all stages of a run share."""
 
     config: TrainConfig
     dataset: StoryDataset
     processes: Processes
     sentence_encoder: SentenceEncoder
     S: Tensor
-    """(N, T, 128), the sentence vectors of the whole data set."""
+    """(N, T, 128) sentence vectors of the whole data set."""
     content: FrameContent | None
-    """What the frames show, where a stage needs the auxiliary classifier."""
+    """Targets of the auxiliary classifier, if a stage needs it."""
 
     @classmethod
     def build(cls, config: TrainConfig, dataset: StoryDataset, processes: Processes, *folders: Path) -> Experiment:
-        """Encode the sentences: with the encoder in the first of the folders, or in `init_from`, that has one.
+        """Encode the sentences of a data set.
+
+        Args:
+            config: of the run.
+            dataset: the training stories.
+            processes: those that train together.
+            folders: the first that has a sentence encoder is used; without one, that of `init_from`, or a new one.
 
         Raises:
-            UsageError: the sentence encoder cannot read a sentence.
+            UsageError: the sentence encoder cannot parse a sentence.
         """
         saved = next((folder for folder in folders if has_sentence_encoder(folder)), None)
         if saved is None and config.init_from:
@@ -69,7 +76,7 @@ class Experiment:
         return cls(config, dataset, processes, encoder, torch.from_numpy(S), content)
 
     def stage(self, number: int) -> StageConfig:
-        """Return a stage's configuration; without D_S where the variant has none."""
+        """Return a stage's configuration, without D_S for a variant that has none."""
         stage = list(self.config.stages.values())[number]
         if HAS_STORY_DISCRIMINATOR[self.config.model.variant]:
             return stage
@@ -81,19 +88,19 @@ class StageTrainer:
     """The state of one stage.
 
     Args:
-        experiment: of the run.
-        number: of the stage, from 0.
-        start: the networks that the stage before left.
+        experiment: the parts that all stages share.
+        number: index of the stage, from 0.
+        start: the networks to start from.
     """
 
-    def __init__(self, experiment: Experiment, number: int, start: StageStart) -> None:
+    def __init__(self, experiment: Experiment, number: int, start: InitialWeights) -> None:
         config, dataset, processes = experiment.config, experiment.dataset, experiment.processes
         self.config, self.processes, self.experiment, self.number = config, processes, experiment, number
         self.name, self.stage, self.k = list(config.stages)[number], experiment.stage(number), 0
         content = experiment.content if self.stage.needs("C") else None
         self.loader = BatchLoader(config, self.stage, number, dataset, experiment.S, content)
-        self.model = self._built("G", start)
-        networks = {name: self._built(name, start) for name in ("D_I", "D_S", "C") if self.stage.needs(name)}
+        self.model = self._build("G", start)
+        networks = {name: self._build(name, start) for name in ("D_I", "D_S", "C") if self.stage.needs(name)}
         self.nets = Networks(self.model, **networks, fabric=processes.fabric)
         self.optimizers: dict[str, Any] = {}
         for name, network in self.nets.each().items():
@@ -113,8 +120,8 @@ class StageTrainer:
             average = get_ema_multi_avg_fn(self.stage.ema)
             self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
 
-    def _built(self, name: str, start: StageStart) -> Any:
-        """Build one network as it starts the stage: as the stage before left it, or from the seed."""
+    def _build(self, name: str, start: InitialWeights) -> Any:
+        """Build a network and load its initial weights, or initialize it from the seed."""
         config = self.config
         torch.manual_seed(derive_seed(config.seed, ["G", "D_I", "D_S", "C"].index(name)))
         if name == "C":
@@ -123,7 +130,7 @@ class StageTrainer:
             if C is None and self.stage.C is None:
                 raise UsageError(
                     f"stages.{self.name}.G.loss.aux is set, but there is no auxiliary classifier: name one "
-                    "with --aux_classifier, or train it in a stage before, with C"
+                    "with --aux_classifier, or train it in an earlier stage, with C"
                 )
             C = C or new_classifier(content, cast(AuxClassifierConfig, self.stage.C).loss)
             require_fit(C, content)
@@ -135,29 +142,29 @@ class StageTrainer:
             network = ImageDiscriminator(config.discriminator, len(labels or ()))
         else:
             network = StoryDiscriminator(config.model.T, config.discriminator)
-        if name == "G" or config.discriminator.norm == "batch":  # without norm they have their own
+        if name == "G" or config.discriminator.norm == "batch":  # without norm, they initialize themselves
             INITIALIZERS[config.initialization](network)
         if (state := start.states.get(name)) is not None:
             try:
                 network.load_state_dict(state)
             except RuntimeError as error:
                 raise UsageError(
-                    f"the {name} of the stage before does not fit this configuration: {reason(error)}"
+                    f"the {name} of the previous stage does not fit this configuration: {reason(error)}"
                 ) from error
         return network
 
     def set_modes(self) -> None:
-        """Set training or evaluation mode: generating samples in between has changed it."""
+        """Set training mode, and evaluation mode for frozen parts; generating samples changes it."""
         for network in self.nets.each().values():
             network.train()
         if self.nets.C is not None:
             self.nets.C.train(self.stage.C is not None)
         if self.stage.freeze_batch_norm:
-            for norm in norms(self.nets.G):
-                norm.eval()
+            for layer in batch_norms(self.nets.G):
+                layer.eval()
 
     def finish_iteration(self, metrics: Terms) -> None:
-        """Average over the processes what each computed for its part of the batch; update the EMA weights."""
+        """Average running statistics and metrics over the processes; update the EMA weights and `k`."""
         statistics = [value for network in self.nets.each().values() for value in running_statistics(network)]
         self.processes.average([*statistics, *metrics.values()])
         if self.ema is not None:
@@ -173,48 +180,43 @@ class StageTrainer:
         return network.lr
 
     def inference_model(self) -> StoryGAN:
-        """Return the model to generate with: the EMA weights where there are any."""
+        """Return the model with EMA weights, or without EMA the model itself."""
         return self.model if self.ema is None else cast(StoryGAN, self.ema.module)
 
     def sample(self) -> np.ndarray:
-        """Return real frames and, to their right, generated ones, of the same stories and noise every time:
-        (n, 2T, 64, 64, 3)."""
+        """Return real and generated frames of fixed stories and noise: uint8 (n, 2T, 64, 64, 3)."""
         stories = np.arange(min(SAMPLE_STORIES, len(self.experiment.dataset)))
         noise = Noise.draw(len(stories), self.config.model, seeded(self.config.seed))
         generated = self.inference_model().draw(self.experiment.S[: len(stories)], noise)
         return np.concatenate([self.experiment.dataset.batch(stories), generated], axis=1)
 
     def _parts(self) -> dict[str, Any]:
-        """Everything with a state, by its name in the checkpoint."""
+        """Return all parts that have a state, by their names in the checkpoint."""
         parts = {**self.nets.each(), **{f"{name}_adam": adam for name, adam in self.optimizers.items()}}
         others = {"ema": self.ema, "adversarial_ratio": self.adversarial_ratio}
         return parts | {name: part for name, part in others.items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint holds. Stories and noise follow from the seed, the stage and `k`."""
+        """Return the state for a checkpoint. Stories and noise follow from the seed, the stage and `k`."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         return {**state, "stage": self.name, "k": self.k}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint. Raises UsageError where it is not of these networks and optimizers."""
+        """Load the state of a checkpoint. Raises UsageError where it does not fit the networks and optimizers."""
         try:
             for name, part in self._parts().items():
-                part.load_state_dict(validate_state(part, state.get(name), name))
+                load_state(part, state.get(name), name)
         except (RuntimeError, ValueError) as error:
             raise UsageError(
                 f"the checkpoint does not fit this configuration: {reason(error)}; give the run's own, or remove the "
-                f"newest file in {self.config.run}/checkpoints to go on from the one before"
+                f"newest file in {self.config.run}/checkpoints to resume from the one before"
             ) from error
         self.k = state["k"]
 
 
 @contextmanager
 def report_out_of_memory(config: TrainConfig) -> Iterator[None]:
-    """Turn whatever the block raises for want of memory into one line that says what to lower.
-
-    Raises:
-        StoryganError: out of memory.
-    """
+    """Raise StoryganError, which says what to lower, where the block runs out of memory."""
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Validation metrics of a model in training, on held-out stories."""
+"""Validation metrics on held-out stories during training."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LOWER_IS_BETTER = ("kid", "fid")
 
 
 class Validation:
-    """Measures a model on the first stories of a split, with the evaluation classifier that ships.
+    """Evaluate a model on the first stories of a split, with the shipped evaluation classifier.
 
     Raises:
-        UsageError: the stories have no such metric.
-        StoryganError: the data set has no such split, or its stories are of another length.
+        UsageError: `validation.metric` does not exist for these stories.
+        StoryganError: the data set has no such split, or its stories have another number of frames.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -43,7 +43,7 @@ class Validation:
             raise UsageError(f"validation.metric is {self.settings.metric}: for these stories there is {known}")
 
     def _names(self, N: int, T: int) -> list[str]:
-        """Return the metrics that these stories have."""
+        """Return the names of the metrics that exist for these stories."""
         names: list[str] = []
         if self.locations:
             nothing = np.zeros((1, T, T, 4), bool)
@@ -55,7 +55,7 @@ class Validation:
         ]
 
     def __call__(self, model: StoryGAN) -> dict[str, float]:
-        """Return the metrics by name, as `storygan evaluate` calls them: what the classifier reads, and KID."""
+        """Return the metrics by the names of `storygan evaluate`: those of the classifier, and KID and FID."""
         N, T = self.real.shape[:2]
         generated = draw(fuse_batch_norm(model), self.sentences, self.seed)
         rows = np.arange(2 * N * T).reshape(2, N, T)

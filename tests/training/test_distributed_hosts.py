@@ -1,4 +1,4 @@
-"""`torchrun` and `fabric run` as users type them: on this machine, and on several that are network namespaces of it."""
+"""`torchrun` and `fabric run` on this machine, and on several hosts that are its network namespaces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PORT = 29517
 
 
 class Started:
-    """A command line in a session of its own; what it says goes to a file."""
+    """A command in its own session; its output goes to a file."""
 
     def __init__(self, arguments: list[object], log: Path, **environment: str) -> None:
         self.log = log
@@ -42,7 +42,7 @@ class Started:
             )
 
     def end(self) -> int:
-        """The exit code; a process that does not end fails the test."""
+        """Return the exit code; fail where the process does not end."""
         try:
             return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -50,7 +50,7 @@ class Started:
             raise AssertionError(f"still running after {PATIENCE} s: {self.log.read_text()}") from None
 
     def kill(self) -> None:
-        """It and its workers: torchrun ends them on SIGTERM."""
+        """End the process and its workers: torchrun ends them on SIGTERM."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -59,16 +59,18 @@ class Started:
                 self.process.kill()
 
     def lines(self) -> list[str]:
-        """What storygan says of what went wrong."""
+        """Return the error lines of storygan."""
         text = self.log.read_text().replace("\r", "\n")
         return [line for line in text.splitlines() if line.startswith("storygan: ")]
 
     def workers(self) -> list[int]:
-        """Process ids, by rank."""
+        """Return the process ids by rank."""
         pid = self.process.pid
         ids = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        told = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in ids}
-        return sorted(told, key=lambda pid: next(int(v[5:]) for v in told[pid] if v.startswith(b"RANK=")))
+        environments = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in ids}
+        return sorted(
+            environments, key=lambda pid: next(int(v[5:]) for v in environments[pid] if v.startswith(b"RANK="))
+        )
 
 
 def until(condition: Callable[[], object], *started: Started) -> None:
@@ -136,16 +138,16 @@ class Hosts:
         ip("-n", self._switch, "link", "set", f"port{n}", "down")
 
     def torchrun(self, n: int, arguments: list[str], log: Path, each: int = 1) -> Started:
-        """So many processes on host n, with the first host as the meeting point."""
+        """Start `each` processes on host n, with the first host as the rendezvous."""
         torchrun = ["torchrun", f"--nnodes={len(self.names)}", f"--node-rank={n}", f"--nproc-per-node={each}"]
-        meeting = ["--master-addr=10.77.0.1", f"--master-port={PORT}"]
-        return self._on(n, [*torchrun, *meeting, "-m", "--", "storygan", *arguments], log)
+        rendezvous = ["--master-addr=10.77.0.1", f"--master-port={PORT}"]
+        return self._on(n, [*torchrun, *rendezvous, "-m", "--", "storygan", *arguments], log)
 
     def fabric_run(self, n: int, arguments: list[str], log: Path, each: int = 1) -> Started:
-        """The same with Lightning's launcher."""
+        """Do the same with Lightning's launcher."""
         fabric = ["fabric", "run", f"--num-nodes={len(self.names)}", f"--node-rank={n}", f"--devices={each}"]
-        meeting = ["--main-address=10.77.0.1", f"--main-port={PORT}"]
-        return self._on(n, [*fabric, *meeting, BIN / "storygan", *arguments], log)
+        rendezvous = ["--main-address=10.77.0.1", f"--main-port={PORT}"]
+        return self._on(n, [*fabric, *rendezvous, BIN / "storygan", *arguments], log)
 
     def _on(self, n: int, line: list[object], log: Path) -> Started:
         return Started(["ip", "netns", "exec", self.names[n], *line], log, GLOO_SOCKET_IFNAME="cable")
@@ -157,7 +159,7 @@ def ip(*arguments: str) -> None:
 
 @pytest.fixture
 def hosts() -> Callable[[int], Hosts]:
-    """A function that makes so many."""
+    """Return `Hosts`; skip where they cannot be made."""
     if shutil.which("ip") is None:
         pytest.skip("hosts are made with `ip netns`: install iproute2")
     try:
@@ -175,7 +177,7 @@ def hosts() -> Callable[[int], Hosts]:
 def test_hosts_train_together(
     hosts: Callable[[int], Hosts], data: Path, tmp_path: Path, start: Callable[..., Started], number: int, each: int
 ) -> None:
-    """Each has stories of its own, the first alone a run folder; the numbers are those of one machine."""
+    """Each host has its own copy of the stories, and the main one the run folder; the numbers equal one machine's."""
     started, sizes = [], {f"stages.{stage}.batch_size": 2 * number * each for stage in ENDS}
     with hosts(number) as network:
         try:
@@ -197,8 +199,8 @@ def test_hosts_train_together(
     assert differences(tmp_path / "host0/run", tmp_path / "here", ITERATIONS) == []
 
 
-def test_a_host_that_vanishes_ends_all(hosts: Callable[[int], Hosts], data: Path, tmp_path: Path) -> None:
-    """No connection is closed when a cable is pulled: `timeout` is what ends the wait."""
+def test_a_host_that_disconnects_ends_all(hosts: Callable[[int], Hosts], data: Path, tmp_path: Path) -> None:
+    """An unplugged cable closes no connection: `timeout` ends the wait."""
     folder, started = tmp_path / "run", []
     with hosts(2) as network:
         try:

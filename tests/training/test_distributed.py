@@ -1,4 +1,4 @@
-"""Training in several processes, for real: 2 and 4 of them, killed, stopped, and on several hosts."""
+"""Training in 2 and 4 real processes: the same numbers in all, and one error where one fails."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def data(make_dataset: Callable[..., Path]) -> Path:
 
 
 def shared_run(data: Path, folder: Path, batch_size: int = 4, **changes: object) -> list[str]:
-    """Arguments of a run of all kinds of stages, with 4 stories a batch."""
+    """Return the arguments of a run with all kinds of stages."""
     sizes = {f"stages.{name}.batch_size": batch_size for name in ENDS}
     return new_run(data, folder, **{"timeout": SECONDS, **sizes, **changes})
 
 
 def tiny(data: Path, **changes: object) -> TrainConfig:
-    """One stage of the paper's game, all stories in a batch."""
+    """Return one adversarial stage of the paper, with all stories in a batch."""
     stage = paper_stage(batch_size=B, **({"ema": changes.pop("ema")} if "ema" in changes else {}))
     config = TrainConfig(
         data=DataConfig(str(data)), model=ModelConfig("imagegan", T=1), stages={"stage": stage}, timeout=SECONDS
@@ -53,9 +53,9 @@ def tiny(data: Path, **changes: object) -> TrainConfig:
     return config
 
 
-def complaints(said: list[list[str]]) -> list[str]:
-    """What all processes say together, beside what is always said."""
-    return [line for lines in said for line in lines if line.startswith("storygan:")]
+def errors(outputs: list[list[str]]) -> list[str]:
+    """Return the error lines of all processes."""
+    return [line for lines in outputs for line in lines if line.startswith("storygan:")]
 
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
@@ -79,8 +79,8 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
     )
     for n in (1, number):
         (tmp_path / str(n)).mkdir()
-        codes, said = run_all([iterate(config, 1, tmp_path / str(n), exact=True)] * n, tmp_path / f"logs{n}")
-        assert codes == [0] * n, said
+        codes, output = run_all([iterate(config, 1, tmp_path / str(n), exact=True)] * n, tmp_path / f"logs{n}")
+        assert codes == [0] * n, output
     one = torch.load(tmp_path / "1" / "0.pt")
     for rank in range(number):
         many = torch.load(tmp_path / str(number) / f"{rank}.pt")
@@ -94,9 +94,9 @@ def test_gradients_are_those_of_the_whole_batch(make_dataset: Callable[..., Path
 
 
 @pytest.mark.parametrize("number", TWO_OR_FOUR)
-def test_all_hold_the_same_after_8_steps_and_share_out_the_stories(data: Path, tmp_path: Path, number: int) -> None:
-    codes, said = run_all([iterate(tiny(data, ema=0.9), 8, tmp_path)] * number, tmp_path / "logs")
-    assert codes == [0] * number, said
+def test_processes_stay_identical_and_divide_the_stories(data: Path, tmp_path: Path, number: int) -> None:
+    codes, output = run_all([iterate(tiny(data, ema=0.9), 8, tmp_path)] * number, tmp_path / "logs")
+    assert codes == [0] * number, output
     first, *others = (torch.load(tmp_path / f"{rank}.pt") for rank in range(number))
     for other in others:
         assert same(other["state"], first["state"])
@@ -108,77 +108,77 @@ def test_all_hold_the_same_after_8_steps_and_share_out_the_stories(data: Path, t
 
 
 @pytest.mark.parametrize("number", [pytest.param(number, marks=SLOW) for number in (2, 4)])
-def test_the_first_alone_writes_and_another_number_goes_on(data: Path, tmp_path: Path, number: int) -> None:
-    """The other processes are told of other run folders, which are never made. Two, one, two; four, two, four go on."""
+def test_only_the_main_process_writes_and_other_numbers_resume(data: Path, tmp_path: Path, number: int) -> None:
+    """Other processes never create their run folders. Two processes, then one, then two; four, two, four."""
     folder = tmp_path / "run"
     folders = [folder, *(tmp_path / f"elsewhere{rank}" for rank in range(1, number))]
     size = 2 * number
-    codes, said = run_all([until(shared_run(data, path, size), 2) for path in folders], tmp_path / "first")
-    assert codes == [0] * number, said
+    codes, output = run_all([until(shared_run(data, path, size), 2) for path in folders], tmp_path / "first")
+    assert codes == [0] * number, output
     assert [path.exists() for path in folders] == [True] + [False] * (number - 1)
     model = f"the model is in {folder}/model: storygan generate --model {folder}/model ..."
-    assert said == [[model]] + [[]] * (number - 1)
+    assert output == [[model]] + [[]] * (number - 1)
     whole = tmp_path / "whole"
     assert run(shared_run(data, whole, size), tmp_path / "log")[0] == 0
     for end, others in ((5, number // 2), (ITERATIONS, number)):
         going_on = until(["train", "--resume", str(folder)], end)
-        codes, said = run_all([going_on] * others, tmp_path / f"to{end}")
-        assert codes == [0] * others, said
+        codes, output = run_all([going_on] * others, tmp_path / f"to{end}")
+        assert codes == [0] * others, output
     assert steps_logged(folder) == list(range(1, ITERATIONS + 1))
     assert len(list((folder / "samples").glob("*.png"))) == 6  # 2 and 5, which ended a run; 3, 5, 7, 9: stages; 6
     StoryGAN.from_pretrained(folder / "model")
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_stops_all_and_two_go_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+def test_a_signal_to_one_process_stops_all_and_resuming_is_bit_exact(data: Path, tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "run"
-    codes, said = run_all([command(shared_run(data, whole))] * 2, tmp_path / "all")
-    assert codes == [0, 0], said
-    ranks = start([command(shared_run(data, folder, checkpoint_every=100))] * 2, tmp_path / "stopped", waits_at=3)
+    codes, output = run_all([command(shared_run(data, whole))] * 2, tmp_path / "all")
+    assert codes == [0, 0], output
+    ranks = start([command(shared_run(data, folder, checkpoint_every=100))] * 2, tmp_path / "stopped", pause_at=3)
     for rank in ranks:
-        rank.meet()
+        rank.wait_until_paused()
     ranks[1].send(signal.SIGTERM)
     for rank in ranks:
-        rank.go_on()
-    assert [rank.end() for rank in ranks] == [143, 143], [rank.said() for rank in ranks]
+        rank.resume()
+    assert [rank.end() for rank in ranks] == [143, 143], [rank.output() for rank in ranks]
     (saved,) = checkpoint_paths(folder / "checkpoints")
     expected = f"storygan: stopped by SIGTERM, saved {saved}: go on with --resume {folder}"
-    assert complaints([rank.said() for rank in ranks]) == [expected]
-    codes, said = run_all([command(["train", "--resume", str(folder), "--checkpoint_every=2"])] * 2, tmp_path / "on")
-    assert codes == [0, 0], said
+    assert errors([rank.output() for rank in ranks]) == [expected]
+    codes, output = run_all([command(["train", "--resume", str(folder), "--checkpoint_every=2"])] * 2, tmp_path / "on")
+    assert codes == [0, 0], output
     assert differences(folder, whole, ITERATIONS) == []
 
 
 @pytest.mark.parametrize(
     ("number", "killed"), [(2, 0), (2, 1), *(pytest.param(4, rank, marks=SLOW) for rank in (0, 2))]
 )
-def test_one_is_killed_and_all_end(data: Path, tmp_path: Path, number: int, killed: int) -> None:
+def test_all_processes_end_where_one_is_killed(data: Path, tmp_path: Path, number: int, killed: int) -> None:
     folder = tmp_path / "run"
     training = command(shared_run(data, folder, batch_size=2 * number))
-    ranks = start([training] * number, tmp_path / "killed", waits_at=3)
+    ranks = start([training] * number, tmp_path / "killed", pause_at=3)
     for rank in ranks:
-        rank.meet()
+        rank.wait_until_paused()
     ranks[killed].send(signal.SIGKILL)
     assert ranks[killed].end() == -signal.SIGKILL
     left = {rank: process for rank, process in enumerate(ranks) if rank != killed}
     for process in left.values():
-        process.go_on()
+        process.resume()
     for rank, process in left.items():
-        assert process.wait(SECONDS) == 1, process.said()
-        (line,) = process.said()
+        assert process.wait(SECONDS) == 1, process.output()
+        (line,) = process.output()
         assert line.startswith(f"storygan: process {rank} of {number}, on ")
-        assert line.endswith(f"look what they said; then go on with --resume {folder}")
+        assert line.endswith(f"see their messages; then go on with --resume {folder}")
     assert [path.name for path in checkpoint_paths(folder / "checkpoints")] == ["step-00000002.pt"]
-    code, said = run(["train", "--resume", str(folder)], tmp_path / "log")
-    assert code == 0, said
+    code, output = run(["train", "--resume", str(folder)], tmp_path / "log")
+    assert code == 0, output
     assert steps_logged(folder) == list(range(1, ITERATIONS + 1))
 
 
-def test_nan_in_one_stops_all(data: Path, tmp_path: Path) -> None:
+def test_nan_in_one_process_stops_all(data: Path, tmp_path: Path) -> None:
     arguments = shared_run(data, tmp_path / "run")
-    codes, said = run_all([command(arguments), poisoned(arguments, 4)], tmp_path / "logs")
-    assert codes == [1, 1], said
-    (line,) = complaints(said)
+    codes, output = run_all([command(arguments), poisoned(arguments, 4)], tmp_path / "logs")
+    assert codes == [1, 1], output
+    (line,) = errors(output)
     assert "is nan at iteration 4: training stops" in line
     assert [path.name for path in checkpoint_paths(tmp_path / "run/checkpoints")] == [
         "step-00000002.pt",
@@ -186,28 +186,30 @@ def test_nan_in_one_stops_all(data: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_what_one_cannot_do_none_does(data: Path, make_dataset: Callable[..., Path], tmp_path: Path) -> None:
-    """A run folder that is taken, which the first alone sees; another option; other stories."""
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken/config.yaml").write_text("{}")
-    codes, said = run_all([command(shared_run(data, tmp_path / "taken"))] * 2, tmp_path / "logs")
-    assert (codes, complaints(said)) == ([2, 2], [line for line in said[0] if "holds a run already" in line]), said
+def test_an_error_at_the_start_of_one_process_ends_all(
+    data: Path, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A run folder that holds a run, which only the main process sees; another option; other stories."""
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/config.yaml").write_text("{}")
+    codes, output = run_all([command(shared_run(data, tmp_path / "used"))] * 2, tmp_path / "logs")
+    assert (codes, errors(output)) == ([2, 2], [line for line in output[0] if "holds a run already" in line]), output
     new, others = tmp_path / "new", make_dataset(stories=B + 1, T=1)
-    for changed, complaint in (
+    for changed, message in (
         (
             shared_run(data, new, **{"seed": 1, "stages.reconstruction.ema": 0.5}),
             "has another stages and seed than the first",
         ),
         (shared_run(others, new), "has other stories in"),
     ):
-        codes, said = run_all([command(shared_run(data, new)), command(changed)], tmp_path / "logs")
-        assert codes == [2, 2], said
-        (line,) = complaints(said)
-        assert complaint in line
+        codes, output = run_all([command(shared_run(data, new)), command(changed)], tmp_path / "logs")
+        assert codes == [2, 2], output
+        (line,) = errors(output)
+        assert message in line
         assert not new.exists()
 
 
-def test_a_batch_is_shared_out_evenly(data: Path) -> None:
+def test_a_batch_must_divide_evenly(data: Path) -> None:
     dataset = open_split(data, "train")
     check_fit(tiny(data), dataset, 4)
     for number in (3, 8):
@@ -215,12 +217,12 @@ def test_a_batch_is_shared_out_evenly(data: Path) -> None:
             check_fit(tiny(data), dataset, number)
 
 
-def test_one_process_alone_speaks_with_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_does_not_communicate(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Processes(tiny(data)) as processes:
-        assert (processes.rank, processes.number, processes.first) == (0, 1, True)
+        assert (processes.rank, processes.world_size, processes.is_main) == (0, 1, True)
         assert processes.part(B) == slice(0, B)
         monkeypatch.setattr(processes.fabric.strategy, "all_gather", None)
-        assert processes.most(7) == 7
+        assert processes.all_reduce_max(7) == 7
         with pytest.raises(UsageError, match="mine"), processes.sync_errors():
             raise UsageError("mine")
         one = torch.tensor(3.0)
