@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from storygan.errors import StoryganError, UsageError
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.noise import Noise, on_circle
 from storygan.models.storygan import StoryGAN, to_frames
 from storygan.text.clevr import LABELS, LIMIT
@@ -158,6 +158,6 @@ def check_graph(model: StoryGAN, path: Path) -> float:
 def random_inputs(model: StoryGAN, B: int) -> dict[str, np.ndarray]:
     """Standard normal inputs for B stories, the same every time."""
     config, generator = model.config, torch.Generator().manual_seed(B)
-    noise = Noise.draw(B, config, generator)
+    noise = Noise.sample(B, config, generator)
     S = torch.randn(B, config.T, DIM, generator=generator)
     return {name: t.numpy() for name, t in zip(INPUTS, (S, noise.eps_0, noise.eps, noise.g_0), strict=True)}

@@ -35,7 +35,7 @@ from storygan.models.attribute_classifier import (
     read,
     turn_loss,
 )
-from storygan.models.model_folder import shipped_models
+from storygan.models.storygan import shipped_models
 from storygan.text.clevr import LABELS
 from storygan.training.loop import train
 

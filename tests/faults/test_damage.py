@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from storygan.text.embedding_cache import EmbeddingCache, Memory
 from tests.conftest import tiny_story
 from tests.faults.conftest import assert_same_run
 from tests.faults.processes import run
@@ -22,12 +23,10 @@ from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
 from storygan.data.schema import label_names, read_shard, shard_name, write_shard
 from storygan.errors import StoryganError
-from storygan.models.model_folder import SHIPPED, shipped_models
-from storygan.models.storygan import StoryGAN
+from storygan.models.storygan import SHIPPED, StoryGAN, shipped_models
 from storygan.text import embedding_cache
 from storygan.text.clevr import LABELS
 from storygan.text.clevr_encoder import ClevrEncoder
-from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.text.encoder import load_sentence_encoder
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, newest_checkpoint, save_checkpoint
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from storygan.text.embedding_cache import EmbeddingCache, Memory
 from tests.faults.conftest import SmallDisk
 from tests.faults.processes import run
 from tests.faults.tally import fault
@@ -18,7 +19,6 @@ from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.errors import StoryganError
 from storygan.text import embedding_cache
-from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.training.checkpoint import newest_checkpoint
 from storygan.viz import save_story
 

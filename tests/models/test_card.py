@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 from storygan.config import DataConfig, ModelConfig, TrainConfig
 from storygan.errors import StoryganError, UsageError
 from storygan.models.model_card import add_results, make_card, read_card
-from storygan.models.model_folder import SHIPPED, shipped_models
-from storygan.models.storygan import StoryGAN
+from storygan.models.storygan import SHIPPED, StoryGAN, shipped_models
 from storygan.text.clevr_encoder import ClevrEncoder
 
 REPORT = {

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from storygan.config import VARIANTS, ModelConfig, Variant
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.image_generator import UpsampleConv
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
@@ -30,7 +30,7 @@ def trained(variant: Variant) -> StoryGAN:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_same_function_without_batch_norm(variant: Variant, stories: int) -> None:
     G = trained(variant)
-    S, noise = torch.randn(stories, 4, 128), Noise.draw(stories, G.config, torch.Generator().manual_seed(1))
+    S, noise = torch.randn(stories, 4, 128), Noise.sample(stories, G.config, torch.Generator().manual_seed(1))
     before = {name: value.clone() for name, value in G.state_dict().items()}
     F = fuse_batch_norm(G)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_of_the_type_that_the_weights_have() -> None:
 
 def test_the_original_stays_in_its_mode() -> None:
     G = trained("storygan").train()
-    G.draw(torch.randn(1, 4, 128), Noise.draw(1, G.config, torch.Generator().manual_seed(1)))
+    G.sample(torch.randn(1, 4, 128), Noise.sample(1, G.config, torch.Generator().manual_seed(1)))
     assert G.training
     assert all(m.training for m in G.modules())
 

@@ -15,18 +15,18 @@ from storygan.models.accelerate import SETTINGS
 CODE = """
 import resource, sys, torch
 from storygan.config import ModelConfig
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.accelerate import tune_malloc
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 
 print(tune_malloc() if sys.argv[1] == "keep" else None)
 model = fuse_batch_norm(StoryGAN(ModelConfig(noise_dim=5)))
-S, noise = torch.zeros(32, 4, 128), Noise.draw(32, model.config, torch.Generator())
+S, noise = torch.zeros(32, 4, 128), Noise.sample(32, model.config, torch.Generator())
 counts = []
 for _ in range(8):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    model.draw(S, noise)
+    model.sample(S, noise)
     counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 print(min(counts[1:]))
 """

@@ -153,7 +153,7 @@ def test_every_variant_draws(variant: str, T: int) -> None:
     config = ModelConfig(variant=variant, T=T)  # type: ignore[arg-type]
     model = StoryGAN(config)
     S = torch.randn(2, T, 128)
-    X_hat, h_0, mu, log_sigma2 = model(S, Noise.draw(2, config, torch.Generator().manual_seed(0)))
+    X_hat, h_0, mu, log_sigma2 = model(S, Noise.sample(2, config, torch.Generator().manual_seed(0)))
     assert X_hat.shape == (2, T, 3, 64, 64)
     assert X_hat.abs().max() <= 1
     assert h_0.shape == mu.shape == log_sigma2.shape == (2, 128)

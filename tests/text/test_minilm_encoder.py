@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from storygan.text.embedding_cache import Memory
 
 from storygan.errors import StoryganError, UsageError
 from storygan.text import embedding_cache
 from storygan.text import minilm_encoder as minilm
-from storygan.text.embedding_cache import Memory
 from storygan.text.encoder import SETTINGS_FILE, TENSORS_FILE, fit_sentence_encoder, load_sentence_encoder
 from storygan.text.minilm_encoder import MiniLMEncoder, embed
 

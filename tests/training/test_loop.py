@@ -21,8 +21,8 @@ from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.measure import draw, measure
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.attribute_classifier import AttributeClassifier
-from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop
 from storygan.training.check_fit import check_fit

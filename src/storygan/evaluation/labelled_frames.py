@@ -17,8 +17,8 @@ from storygan.data.clevr.locations import in_picture, parse_objects, sample_loca
 from storygan.data.dataset import StoryDataset
 from storygan.errors import UsageError
 from storygan.losses import label_loss
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier, reading_loss, turn_loss
-from storygan.models.folding import fuse_batch_norm
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 
 
