@@ -585,7 +585,7 @@ CONFIG = {"variant": "imagegan", "T": 1, "noise_dim": 2}
 
 
 def tensors(arrays: dict[str, np.ndarray]) -> Iterator[bytes]:
-    """A safetensors file without a checksum, and what can be wrong in its header."""
+    """A safetensors file, and what can be wrong in its header."""
     content = save_tensors(arrays)
     start = 8 + int.from_bytes(content[:8], "little")
     header, data = json.loads(content[8:start]), content[start:]
@@ -679,19 +679,21 @@ def classifier_file(name: str, contents: Callable[[Path], Iterator[bytes]]) -> N
     """One file of a classifier's folder."""
 
     def prepare(folder: Path) -> Iterator[bytes]:
-        AttributeClassifier(["p", "q"], {"places": True, "epochs": 1}).save(folder)
+        AttributeClassifier(["p", "q"], {"locations": True, "epochs": 1}).save(folder)
         yield from contents(folder)
 
     @target(f"classifier {name}", prepare)
     def _(folder: Path, content: bytes) -> None:
         write(folder / name, content)
         classifier = AttributeClassifier.load(folder)
-        classifier.look(np.zeros((1, 64, 64, 3), np.uint8))
+        classifier.predict(np.zeros((1, 64, 64, 3), np.uint8))
         assert classifier.about.get("epochs", 0) + 1
         classifier.save(folder / "again")
 
 
-classifier_file("classifier.json", lambda folder: jsons({"labels": ["p", "q"], "about": {"places": True, "epochs": 1}}))
+classifier_file(
+    "classifier.json", lambda folder: jsons({"labels": ["p", "q"], "about": {"locations": True, "epochs": 1}})
+)
 classifier_file(
     "classifier.safetensors",
     lambda folder: tensors(

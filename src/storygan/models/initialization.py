@@ -42,7 +42,7 @@ def pytorch_weights(network: nn.Module) -> None:
 def he_initialize(network: nn.Module) -> None:
     """Initialize a network without norm layers (He et al., 2015), in place.
 
-    Weights are N(0, gain / sqrt(fan_in)), biases 0. The gain of a layer before a LeakyReLU is that of LeakyReLU, else 1.
+    Weights are N(0, gain / sqrt(fan_in)), biases 0. Layers before a LeakyReLU have its gain, others 1.
     """
     slopes = {
         layer: activation.negative_slope
