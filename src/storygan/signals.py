@@ -11,7 +11,7 @@ from signal import SIGINT, Signals
 from types import FrameType
 from typing import Any, Self
 
-from storygan.errors import Stopped
+from storygan.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -86,7 +86,7 @@ class GracefulShutdown:
             os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
 
 
-def shutdown_error(number: int, saved: object, run: object) -> Stopped:
+def shutdown_error(number: int, saved: object, run: object) -> Interrupted:
     """The error that ends the run: by which signal, what is saved, how to go on."""
     name = Signals(number).name
-    return Stopped(f"stopped by {name}, saved {saved}: go on with --resume {run}", 128 + number)
+    return Interrupted(f"stopped by {name}, saved {saved}: go on with --resume {run}", 128 + number)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from storygan.config import TrainConfig, leaves
-from storygan.errors import Stopped, StoryganError, UsageError
+from storygan.errors import Interrupted, StoryganError, UsageError
 from storygan.files import atomic_write, parse_json, parse_yaml, read_text
 from storygan.training.checkpoint import checkpoint_paths, step_of
 from storygan.training.loop import train
@@ -137,9 +137,9 @@ class Run:
         start = time.perf_counter()
         try:
             train(self.config, resume=self.started, until=goal)
-        except Stopped as stop:
+        except Interrupted as stop:
             turn = f"stopped in the turn of {self.path.name} from {self.iterations} to {goal}"
-            raise Stopped(f"{turn}: the same command goes on, with that turn anew", stop.exit_code) from stop
+            raise Interrupted(f"{turn}: the same command goes on, with that turn anew", stop.exit_code) from stop
         self.started = True
         self.turns.append(Round(goal, round(time.perf_counter() - start, 3)))
         atomic_write(self.path / TURNS, json.dumps(self.turns))

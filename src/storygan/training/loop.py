@@ -44,7 +44,7 @@ def train(
         UsageError: the configuration does not fit the data, or the run folder is not as `resume` says.
         StoryganError: a loss or a weight is not finite, memory or disk is full, another process has the run; the last
             good checkpoint stays.
-        Stopped: SIGTERM or Ctrl-C; the iterations done are saved.
+        Interrupted: SIGTERM or Ctrl-C; the iterations done are saved.
     """
     torch.set_flush_denormal(True)  # before any worker thread exists: they inherit it
     with report_out_of_memory(config), Processes(config) as processes, ExitStack() as opened:
