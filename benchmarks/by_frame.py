@@ -14,8 +14,8 @@ from storygan.data.dataset import open_split
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.measure import draw
 from storygan.evaluation.predictions import look
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.attribute_classifier import AttributeClassifier
-from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
 

@@ -28,13 +28,13 @@ import onnxruntime
 import torch
 
 from storygan.export import INPUTS, export_onnx, random_inputs
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 
 START = {
-    "torch": "from storygan import StoryGAN; from storygan.models.folding import fold; import torch\n"
-    "torch.set_num_threads({threads}); fold(StoryGAN.from_pretrained({model!r})).generate({story!r})",
+    "torch": "from storygan import StoryGAN; from storygan.models.accelerate import fuse_batch_norm; import torch\n"
+    "torch.set_num_threads({threads}); fuse_batch_norm(StoryGAN.from_pretrained({model!r})).generate({story!r})",
     "onnxruntime": "import onnxruntime, numpy as np; options = onnxruntime.SessionOptions()\n"
     "options.intra_op_num_threads = {threads}; session = onnxruntime.InferenceSession({graph!r}, options)\n"
     "session.run(['frames'], {{i.name: np.zeros((1, *i.shape[1:]), np.float32) for i in session.get_inputs()}})",
@@ -51,8 +51,8 @@ def drawers(model: StoryGAN, graph: Path, stories: int, threads: int) -> dict[st
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return {
-        "torch": lambda: model.draw(S, noise),
-        "folded": lambda: folded.draw(S, noise),
+        "torch": lambda: model.sample(S, noise),
+        "folded": lambda: folded.sample(S, noise),
         "onnxruntime": lambda: session.run(["frames"], inputs)[0],
     }
 

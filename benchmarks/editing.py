@@ -18,7 +18,7 @@ from tqdm import tqdm
 from storygan import StoryGAN, editing
 from storygan.data.clevr.scene import sample_scene
 from storygan.editing import Drawing
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.text.clevr import COLOURS, format_sentence, parse_sentence
 
 Numbers = dict[str, list[float]]

@@ -22,13 +22,16 @@ from storygan.config import *
 from storygan.data.dataset import open_split
 from storygan.models.noise import Noise
 try:
-    from storygan.models.folding import fold
-except ImportError:  # drawing had no form of its own yet
-    fold = lambda model: model
-try:
-    from storygan.models.accelerate import tune_malloc
-except ImportError:
-    tune_malloc = lambda: None
+    from storygan.models.accelerate import fuse_batch_norm, tune_malloc
+except ImportError:  # before version 0.2
+    try:
+        from storygan.models.folding import fold as fuse_batch_norm
+    except ImportError:
+        fuse_batch_norm = lambda model: model
+    try:
+        from storygan.models.memory import keep_memory as tune_malloc
+    except ImportError:
+        tune_malloc = lambda: None
 data, dataset = DataConfig(sys.argv[1]), open_split(sys.argv[1], "train")
 try:
     from storygan.training.trainer import Experiment, StageTrainer
@@ -50,12 +53,13 @@ else:
     config = TrainConfig(data=data, stages={"adversarial": stage})
     experiment = Experiment.build(config, dataset, Processes(config))
     trainer, S = StageTrainer(experiment, 0, initial_weights(config)), experiment.S
-drawing = fold(trainer.model)
+drawing = fuse_batch_norm(trainer.model)
 def draw(n):
     if keeps:
         tune_malloc()
-    noise = Noise.draw(n, config.model, torch.Generator().manual_seed(0))
-    return drawing.draw(S[:1].expand(n, -1, -1), noise)
+    noise = getattr(Noise, "sample", None) or Noise.draw
+    sample = getattr(drawing, "sample", None) or drawing.draw
+    return sample(S[:1].expand(n, -1, -1), noise(n, config.model, torch.Generator().manual_seed(0)))
 def iterate():
     return {name: value.item() for name, value in iteration(trainer).items()}
 calls = {"train_iteration": iterate, "draw_1": lambda: draw(1), "draw_64": lambda: draw(64)}

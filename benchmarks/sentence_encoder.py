@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from storygan.text.embedding_cache import EmbeddingCache
+
 from storygan.text.minilm_encoder import MiniLMEncoder, embed
 
 COMPARED = 2000  # random captions whose neighbours in 128 and in 384 dimensions are compared

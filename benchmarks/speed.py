@@ -51,8 +51,7 @@ from storygan.config import (
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.models import accelerate as winograd
-from storygan.models.accelerate import tune_malloc
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm, tune_malloc
 from storygan.models.noise import Noise
 from storygan.training import steps
 from storygan.training.batches import Batch
@@ -162,7 +161,7 @@ class Bench:
         self.reconstruction, self.trainer = (StageTrainer(self.experiment, n, start) for n in range(len(STAGES)))
         self.batch = self.load()
         self.drawing = fuse_batch_norm(self.trainer.model)
-        self.noise = Noise.draw(B, self.config.model, torch.Generator().manual_seed(0))
+        self.noise = Noise.sample(B, self.config.model, torch.Generator().manual_seed(0))
 
     def load(self) -> Batch:
         return self.trainer.loader.load(0, slice(None))
@@ -184,8 +183,8 @@ class Bench:
     def draw(self, n: int) -> object:
         tune_malloc()  # as `storygan generate` does; no row of training comes after these
         S = self.experiment.S[:1].expand(n, -1, -1)
-        noise = Noise.draw(n, self.config.model, torch.Generator().manual_seed(0))
-        return self.drawing.draw(S, noise)
+        noise = Noise.sample(n, self.config.model, torch.Generator().manual_seed(0))
+        return self.drawing.sample(S, noise)
 
     def calls(self) -> dict[str, tuple[Callable[[], object], int, str]]:
         """Name -> what to time, how often, and a note."""

@@ -70,7 +70,7 @@ def group(file: str, tests: str | tuple[str, ...], *changes: Change) -> list[Mut
 
 REFERENCE = "tests/models/test_reference.py::test_"
 INPUTS = "self.layer(torch.cat([S, eps], dim=2).flatten(0, 1))"
-TRUNK = "nn.BatchNorm2d(outputs),\n                nn.LeakyReLU(SLOPE, inplace=True),"
+TRUNK = "nn.BatchNorm2d(outputs),\n        nn.LeakyReLU(SLOPE, inplace=True),"
 JOIN = "nn.BatchNorm2d(512),\n            nn.LeakyReLU(SLOPE, inplace=True),"
 PAIR, TEXT = "torch.cat(pair, dim=1)", "self.text_encoder(S))"
 STEPS, NETWORKS, TRAINER = (f"tests/training/test_{module}.py::test_" for module in ("steps", "networks", "trainer"))
@@ -94,6 +94,11 @@ SUM = "weights[term] * value for term, value"
 def ignored(term: str) -> str:
     """Return the weighted sum with weight 1 for a term."""
     return SUM.replace("weights[term]", f'(1 if term == "{term}" else weights[term])')
+
+
+def no_relu(sizes: str) -> str:
+    """Return a block of the image generator without its ReLU."""
+    return f"nn.Sequential(*conv_bn_relu_upsample({sizes})[:2], nn.Upsample(scale_factor=2)),"
 
 
 MUTANTS = [
@@ -122,11 +127,26 @@ MUTANTS = [
     *group(
         "models/image_generator.py",
         REFERENCE + "image_generator",
-        ("image generator: no 1st ReLU", "nn.BatchNorm2d(512), nn.ReLU(inplace=True)", "nn.BatchNorm2d(512)"),
-        ("image generator: no 2nd ReLU", "upsample_conv_bn_relu(512, 256),", "upsample_conv_bn_relu(512, 256)[:2],"),
-        ("image generator: no 3rd ReLU", "upsample_conv_bn_relu(256, 128),", "upsample_conv_bn_relu(256, 128)[:2],"),
-        ("image generator: no 4th ReLU", "upsample_conv_bn_relu(128, 64),", "upsample_conv_bn_relu(128, 64)[:2],"),
+        ("image generator: no 1st ReLU", "conv_bn_relu_upsample(D, 512),", no_relu("D, 512")),
+        ("image generator: no 2nd ReLU", "conv_bn_relu_upsample(512, 256),", no_relu("512, 256")),
+        ("image generator: no 3rd ReLU", "conv_bn_relu_upsample(256, 128),", no_relu("256, 128")),
+        ("image generator: no 4th ReLU", "conv_bn_relu_upsample(128, 64),", no_relu("128, 64")),
+        ("image generator: bilinear for nearest", "scale_factor=2)", 'scale_factor=2, mode="bilinear")'),
         ("image generator: Hardtanh for Tanh", "nn.Tanh(),", "nn.Hardtanh(),"),
+    ),
+    *group(
+        "models/accelerate.py",
+        "tests/models/test_accelerate.py",
+        ("accelerate: no kernel is flipped", "weight.flip(2, 3).transpose(0, 1)", "weight.transpose(0, 1)"),
+        ("accelerate: no border in the join", "(0.0, 1.0, 1.0), (1.0, 1.0, 1.0)", "(1.0, 1.0, 1.0), (1.0, 1.0, 1.0)"),
+        (
+            "accelerate: another image's condition",
+            "torch.cat(list(conditions))",
+            "torch.cat(list(conditions)).roll(1, 0)",
+        ),
+        ("accelerate: upsampled twice", "change_class(layer, nn.Identity)", "pass"),
+        ("accelerate: discriminators stay plain", "change_class(module, WinogradConv2d)", "pass"),
+        ("fuse_batch_norm: colours reversed", "layer.bias.repeat(4)", "layer.bias.flip(0).repeat(4)"),
     ),
     *group(
         "models/storygan.py",

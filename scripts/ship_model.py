@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from storygan.models.model_card import add_metadata
-from storygan.models.model_folder import SHIPPED
-from storygan.models.storygan import StoryGAN
+from storygan.models.storygan import SHIPPED, StoryGAN
 
 ROOT = Path(__file__).parents[1]
 

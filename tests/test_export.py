@@ -47,7 +47,7 @@ def lively(
     nn.init.normal_(model.image_generator[4].weight, 0, 0.05)
     nn.init.normal_(model.image_generator[4].bias, 0, 0.3)
     with torch.no_grad():
-        model.train()(torch.randn(16, T, DIM), Noise.draw(16, model.config, torch.Generator().manual_seed(0)))
+        model.train()(torch.randn(16, T, DIM), Noise.sample(16, model.config, torch.Generator().manual_seed(0)))
     return model.eval()
 
 
@@ -118,14 +118,14 @@ def test_every_variant_draws_as_pytorch_does(variant: Variant, tmp_path: Path) -
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     assert [i.name for i in session.get_inputs()] == ["S", "eps_0", "eps", "g_0"]
     for B in (1, 2, 13):
-        S, noise = torch.randn(B, 3, 128), Noise.draw(B, model.config, torch.Generator().manual_seed(B))
+        S, noise = torch.randn(B, 3, 128), Noise.sample(B, model.config, torch.Generator().manual_seed(B))
         inputs = {"S": S, "eps_0": noise.eps_0, "eps": noise.eps, "g_0": noise.g_0}
         X_hat, frames = session.run(["X_hat", "frames"], {name: tensor.numpy() for name, tensor in inputs.items()})
         with torch.no_grad():
             expected = model(S, noise)[0].numpy()
         assert expected.std() > 0.1
         np.testing.assert_allclose(X_hat, expected, atol=1e-4)
-        assert np.abs(frames.astype(int) - model.draw(S, noise)).max() <= 1
+        assert np.abs(frames.astype(int) - model.sample(S, noise)).max() <= 1
 
 
 @pytest.mark.slow
@@ -135,13 +135,13 @@ def test_the_graph_puts_normal_noise_on_a_circle(tmp_path: Path) -> None:
     model = lively(noise_dim=6, noise="circle")
     export.export_onnx(model, tmp_path / "a.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
-    S, normal = torch.randn(3, 4, 128), Noise.draw(3, ModelConfig(noise_dim=6), torch.Generator().manual_seed(0))
+    S, normal = torch.randn(3, 4, 128), Noise.sample(3, ModelConfig(noise_dim=6), torch.Generator().manual_seed(0))
     inputs = {"S": S, "eps_0": normal.eps_0, "eps": normal.eps, "g_0": normal.g_0}
     (X_hat,) = session.run(["X_hat"], {name: tensor.numpy() for name, tensor in inputs.items()})
     with torch.no_grad():
         expected, as_given = (
             model(S, noise)[0].numpy()
-            for noise in (Noise.draw(3, model.config, torch.Generator().manual_seed(0)), normal)
+            for noise in (Noise.sample(3, model.config, torch.Generator().manual_seed(0)), normal)
         )
     np.testing.assert_allclose(X_hat, expected, atol=1e-4)
     assert np.abs(X_hat - as_given).max() > 1e-2
@@ -185,7 +185,7 @@ def test_the_example_draws_with_numpy_and_onnxruntime_alone(graph: Path, tmp_pat
         torch.from_numpy(rng.standard_normal((4, *shape), dtype=np.float32)) for shape in ((128,), (4, 7), (128,))
     )
     S = torch.from_numpy(model.encode([STORY])).repeat(4, 1, 1)
-    frames = model.draw(S, Noise(eps_0, eps, g_0))  # (4, 4, 64, 64, 3)
+    frames = model.sample(S, Noise(eps_0, eps, g_0))  # (4, 4, 64, 64, 3)
     expected = frames.swapaxes(1, 2).reshape(4 * 64, 4 * 64, 3)
     assert np.abs(np.asarray(Image.open(picture)).astype(int) - expected).max() <= 1
     assert expected.std() > 20

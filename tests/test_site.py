@@ -20,7 +20,7 @@ from tests.test_readme import README, ROOT, parse
 
 from storygan.cli import commands as cli
 from storygan.models.model_card import add_metadata
-from storygan.models.model_folder import shipped_models
+from storygan.models.storygan import shipped_models
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 LOADED = re.compile(

@@ -1,16 +1,16 @@
-"""Types that every part shares. No torch, no numpy at run time."""
+"""Exceptions, and checks of arguments."""
 
 from __future__ import annotations
 
 MAX_SHOWN = 2000
-"""Characters of an error's line."""
+"""Characters of an error message."""
 NO_MEMORY = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to allocate")
 MAX_SEED = 2**63 - 1
-"""What every generator of random numbers takes."""
+"""The largest seed that every random number generator accepts."""
 
 
 class StoryganError(Exception):
-    """What the user can mend: one line that names the thing and what to do. The command line prints it and exits 1."""
+    """Raise for an error that the user can fix: one line names the thing and what to do. The exit code is 1."""
 
     exit_code = 1
 
@@ -19,55 +19,59 @@ class StoryganError(Exception):
 
 
 class UsageError(StoryganError):
-    """The call itself is off (a wrong sentence, a wrong option): the command line exits 2."""
+    """A wrong argument, such as a sentence or an option; the exit code is 2."""
 
     exit_code = 2
 
 
 class AlreadyReported(StoryganError):
-    """Another of the processes that train together says why all end: this one exits with its code and says nothing."""
+    """Raise in distributed training after another process failed and printed why, with its exit code."""
 
     def __init__(self, exit_code: int) -> None:
-        super().__init__("another process says why")
+        super().__init__("another process failed")
         self.exit_code = exit_code
 
 
-class Stopped(StoryganError):
-    """Work ended by a signal, and saved: the command line exits with `exit_code`, 128 and the signal's number."""
+class Interrupted(StoryganError):
+    """A signal ended the work, which is saved. `exit_code` is 128 plus the signal's number."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
 
-def printable(text: str, most: int = 0) -> str:
-    """The text with what a file could command a terminal with (control characters, surrogates, ...) written out, and
-    at most `most` characters of it (0: all)."""
-    if most and len(text) > most:
-        text = f"{text[: most - 3]}..."
+def printable(text: str, limit: int = 0) -> str:
+    """Escape control characters and surrogates, which could control a terminal, and truncate to `limit` characters.
+
+    Args:
+        text: any.
+        limit: 0: no limit.
+    """
+    if limit and len(text) > limit:
+        text = f"{text[: limit - 3]}..."
     if text.isprintable():
         return text
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if not most or len(shown) <= most else f"{shown[: most - 3]}..."
+    return shown if not limit or len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what an error says; its kind where it says nothing."""
+    """Return the first line of an error's message, or its type if it has none."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def require_whole(name: str, value: int, low: int, high: int) -> None:
-    """UsageError unless the number is from `low` to `high`."""
+    """Raise UsageError unless `low <= value <= high`."""
     if not low <= value <= high:
         raise UsageError(f"{name} is {value}: it must be at {f'least {low}' if value < low else f'most {high:,}'}")
 
 
 def require_seed(seed: int) -> None:
-    """UsageError unless a generator takes the seed."""
+    """Raise UsageError unless 0 <= seed <= `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed {seed}: use 0 to {MAX_SEED}")
+        raise UsageError(f"seed is {seed}: it must be from 0 to {MAX_SEED}")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says so, in whatever words: PyTorch's allocators and its libraries have no type for it."""
+    """Return whether an error means that memory ran out; PyTorch and its libraries have only messages for it."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)

@@ -1,11 +1,12 @@
-"""A model as one ONNX graph, checked against PyTorch, with what its sentences need in the graph's metadata.
+"""Export of a model as one ONNX graph, which is checked against PyTorch.
 
-Inputs, float32, B stories of T sentences: `S` (B, T, 128) sentence vectors; standard normal noise `eps_0` (B, 128),
-`eps` (B, T, noise_dim), `g_0` (B, 128). Outputs: `X_hat` (B, T, 3, 64, 64) in [-1, 1], and `frames`, the same as uint8
-(B, T, 64, 64, 3). Every variant of the model has this one signature; one whose noise lies on circles puts `eps` there.
+Inputs, float32, for B stories: sentence vectors `S` (B, T, 128), and standard normal noise `eps_0` (B, 128), `eps`
+(B, T, noise_dim) and `g_0` (B, 128). Outputs: `X_hat` (B, T, 3, 64, 64) in [-1, 1], and `frames`, uint8
+(B, T, 64, 64, 3). All variants have this signature. With the noise distribution `circle`, the graph moves `eps` there.
 
-Metadata, two JSON objects: `config`, the fields of `ModelConfig`; `sentence_encoder`, its kind, settings and arrays,
-and for `clevr` also the words in the order of its one-hots. `examples/draw_onnx.py` makes sentence vectors from it.
+Metadata: two JSON objects. `config` has the fields of `ModelConfig`. `sentence_encoder` has the encoder's kind,
+settings and arrays; for `clevr` also the words in the order of its one-hots. `examples/draw_onnx.py` encodes sentences
+with it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from storygan.errors import StoryganError, UsageError
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.noise import Noise, on_circle
 from storygan.models.storygan import StoryGAN, to_frames
 from storygan.text.clevr import LABELS, LIMIT
@@ -33,20 +34,20 @@ from storygan.text.encoder import DIM
 
 INPUTS, OUTPUTS = ("S", "eps_0", "eps", "g_0"), ("X_hat", "frames")
 TOLERANCE = 1e-4
-"""How far `X_hat`, in [-1, 1], may be from PyTorch's."""
+"""Largest allowed difference of `X_hat`, in [-1, 1], from PyTorch's."""
 CHECKED = (1, 3, 8)
-"""Batch sizes, other than the traced one, at which the graph is compared with PyTorch."""
+"""Batch sizes at which the graph is compared with PyTorch; it is traced at 2."""
 
 
 class Graph(nn.Module):
-    """The model as a function of tensors alone."""
+    """A model as a function of tensors alone."""
 
     def __init__(self, model: StoryGAN) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, S: Tensor, eps_0: Tensor, eps: Tensor, g_0: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and outputs as in the module's docstring."""
+        """Generate `X_hat` and `frames` (module docstring)."""
         if self.model.config.noise == "circle":
             eps = on_circle(eps)
         X_hat, *_ = self.model(S, Noise(eps_0, eps, g_0))
@@ -54,18 +55,19 @@ class Graph(nn.Module):
 
 
 def export_onnx(model: StoryGAN, out: str | Path) -> float:
-    """Write the graph, whole or not at all.
+    """Export a model to an ONNX file, which is written only after the check.
 
     Args:
-        model: any variant; its sentence encoder's arrays go along, where it has one.
-        out: the file to write, replaced where it exists.
+        model: any variant; the arrays of its sentence encoder, if any, go into the metadata.
+        out: file to write; an existing one is replaced.
 
     Returns:
-        The largest difference of `X_hat` from PyTorch's, over the batch sizes of `CHECKED`.
+        The largest difference of `X_hat` from PyTorch's, over the batch sizes in `CHECKED`.
 
     Raises:
-        UsageError: where `out` cannot be a file.
-        StoryganError: where the graph differs from PyTorch by more than `TOLERANCE`.
+        UsageError: `out` is a folder, or in none.
+        StoryganError: the graph differs from PyTorch by more than `TOLERANCE`.
+        ImportError: onnxruntime or onnxscript is not installed.
     """
     out = Path(out)
     check_graph_file(out)
@@ -78,7 +80,7 @@ def export_onnx(model: StoryGAN, out: str | Path) -> float:
 
 
 def check_graph_file(out: Path) -> None:
-    """Before the work that takes long: UsageError where `out` cannot be written, ImportError without the extra."""
+    """Raise UsageError if `out` cannot be written, ImportError if a library is missing."""
     import onnxruntime  # noqa: F401
     import onnxscript  # noqa: F401
 
@@ -89,7 +91,7 @@ def check_graph_file(out: Path) -> None:
 
 
 def write_graph(model: StoryGAN, path: Path) -> None:
-    """Trace the folded model at B = 2, with B left open, and save it with the metadata in one file."""
+    """Trace the model with fused batch norm at B = 2, with a dynamic B, and save it with its metadata in one file."""
     B = torch.export.Dim("B")
     with quiet():
         program = torch.onnx.export(
@@ -101,7 +103,7 @@ def write_graph(model: StoryGAN, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
-    assert program is not None  # so it is with dynamo=True
+    assert program is not None  # with dynamo=True
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces, with the paths of this machine
     program.model.metadata_props.update(metadata(model))
@@ -110,7 +112,7 @@ def write_graph(model: StoryGAN, path: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No word from the exporter on what is not ours to change: deprecations within it, absent packages."""
+    """Silence the exporter's warnings about its own deprecations and about optional packages."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -123,18 +125,18 @@ def quiet() -> Iterator[None]:
 
 
 def metadata(model: StoryGAN) -> dict[str, str]:
-    """What the graph says of itself: strings by name."""
-    found: dict[str, Any] = {"config": asdict(model.config)}
+    """Return the graph's metadata, JSON by name (module docstring)."""
+    values: dict[str, Any] = {"config": asdict(model.config)}
     encoder = model.sentence_encoder
     if encoder is not None:
         arrays = {name: array.tolist() for name, array in encoder.tensors().items()}
         grammar = {"words": LABELS, "limit": LIMIT} if encoder.kind == "clevr" else {}
-        found["sentence_encoder"] = {"kind": encoder.kind, **encoder.settings(), **grammar, **arrays}
-    return {name: json.dumps(value) for name, value in found.items()}
+        values["sentence_encoder"] = {"kind": encoder.kind, **encoder.settings(), **grammar, **arrays}
+    return {name: json.dumps(value) for name, value in values.items()}
 
 
 def check_graph(model: StoryGAN, path: Path) -> float:
-    """The largest difference of the graph's `X_hat` from PyTorch's; StoryganError where it is too large."""
+    """Return the largest difference of the graph's `X_hat` from PyTorch's. Raise StoryganError if it is too large."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -143,21 +145,21 @@ def check_graph(model: StoryGAN, path: Path) -> float:
         inputs = random_inputs(model, B)
         with torch.no_grad():
             X_hat, frames = (output.numpy() for output in original(*map(torch.from_numpy, inputs.values())))
-        drawn_X_hat, drawn_frames = session.run(OUTPUTS, inputs)
-        difference = float(np.abs(drawn_X_hat - X_hat).max())
-        levels = int(np.abs(drawn_frames.astype(int) - frames).max())
+        graph_X_hat, graph_frames = session.run(OUTPUTS, inputs)
+        difference = float(np.abs(graph_X_hat - X_hat).max())
+        levels = int(np.abs(graph_frames.astype(int) - frames).max())
         if not (difference <= TOLERANCE and levels <= 1):
             raise StoryganError(
-                f"the graph is not the model: at {B} stories it differs from PyTorch by {difference:.2g} "
-                f"({levels} of 255 levels; at most {TOLERANCE:g} is allowed), so nothing was written"
+                f"the graph differs from PyTorch by {difference:.2g} for {B} stories ({levels} of 255 levels; at most "
+                f"{TOLERANCE:g} is allowed): nothing was written"
             )
         worst = max(worst, difference)
     return worst
 
 
 def random_inputs(model: StoryGAN, B: int) -> dict[str, np.ndarray]:
-    """Standard normal inputs for B stories, the same every time."""
+    """Return standard normal inputs for B stories, the same every time."""
     config, generator = model.config, torch.Generator().manual_seed(B)
-    noise = Noise.draw(B, config, generator)
+    noise = Noise.sample(B, config, generator)
     S = torch.randn(B, config.T, DIM, generator=generator)
     return {name: t.numpy() for name, t in zip(INPUTS, (S, noise.eps_0, noise.eps, noise.g_0), strict=True)}

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever happens meanwhile: a kill, a full disk, a power cut."""
+"""Atomic writing of files and folders, and bounded reading of files that others have written."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ import yaml
 from storygan.errors import StoryganError, reason
 
 MAX_TEXT = 16 * 2**20
-"""Bytes of a settings file, which has some hundred; of a story, some thousand."""
-MAX_YAML, DEEPEST = 1_000_000, 20
-"""Characters of a configuration, and how deep its parts may be nested: ours have 2,000 and 2."""
+"""Bytes of a text file; ours have some hundred or thousand."""
+MAX_YAML, MAX_DEPTH = 1_000_000, 20
+"""Characters of a configuration and depth of its nesting; ours have 2,000 and 5."""
 
 
 @contextmanager
 def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
-    """A file to fill. It gets the name `path` when the block ends well, synced to the disk; else nothing of it stays.
+    """Open a temporary file for writing; it is synced and renamed to `path` when the block ends, or else removed.
 
     Args:
-        path: the old file, if there is one, stays until then.
-        temporary: its name meanwhile, in the same folder; a process that is killed leaves it, the next one takes it.
+        path: an existing file stays until the rename.
+        temporary: temporary name, in the same folder. What a killed process left there is replaced.
 
     Raises:
-        StoryganError: where the disk is full or the folder cannot be written to.
+        StoryganError: the file cannot be written.
     """
     temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
         try:
             temporary.unlink(missing_ok=True)
-            with temporary.open("xb") as file:  # a new one: where a link of that name points to, nothing is written
+            with temporary.open("xb") as file:  # never through a link
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -51,48 +51,48 @@ def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Replace a file: the old one or the new one is there at any moment. StoryganError where it cannot be written."""
+    """Replace a file atomically. Raise StoryganError if it cannot be written."""
     with atomic_open(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 def user_cache() -> Path:
-    """$XDG_CACHE_HOME/storygan; ~/.cache/storygan without that variable."""
+    """Return `$XDG_CACHE_HOME/storygan`, or `~/.cache/storygan` without that variable."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is an ordinary file of that name; False for names that no file can have."""
+    """Return whether a path is a regular file; False for names that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
         return False
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a file.
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        ValueError: it is no ordinary file (a pipe, a device, which may have no end) or has more than `most` bytes.
+        OSError: it does not exist, or cannot be read.
+        ValueError: it is not a regular file (pipes and devices may never end), or larger than `limit`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would be waited for
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # would wait for the writer of a pipe
     with open(descriptor, "rb") as file:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise ValueError(f"{path} is not an ordinary file")
-        if state.st_size > most:
-            raise ValueError(f"{path} has {state.st_size:,} bytes: at most {most:,} are read")
+            raise ValueError(f"{path} is not a regular file")
+        if state.st_size > limit:
+            raise ValueError(f"{path} has {state.st_size:,} bytes: the limit is {limit:,}")
         return file.read()
 
 
-def read_text(path: Path, most: int = MAX_TEXT) -> str:
-    """The text of a UTF-8 file. OSError and ValueError as `read_file`; ValueError also where it is not UTF-8."""
-    return read_file(path, most).decode("utf-8-sig")
+def read_text(path: Path, limit: int = MAX_TEXT) -> str:
+    """Read a UTF-8 file of at most `limit` bytes. Raise as `read_file`, and ValueError if it is not UTF-8."""
+    return read_file(path, limit).decode("utf-8-sig")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What JSON holds. ValueError where it is not JSON, or too deeply nested."""
+    """Parse JSON. Raise ValueError if it is not JSON, or nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -100,34 +100,37 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
-    """What YAML text holds.
+    """Parse YAML without aliases (`*x`) and deep nesting, with which a few lines can stand for terabytes.
+
+    Args:
+        text: at most `MAX_YAML` characters.
+        load: function that parses it after these checks.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or holds what a configuration does not need and a few lines of which can stand
-            for terabytes: names for parts (`&x`, `*x`) and deep nesting.
+        yaml.YAMLError: it is not YAML, too long or nested too deeply, or has an alias.
     """
     if len(text) > MAX_YAML:
-        raise yaml.YAMLError(f"it has {len(text):,} characters: at most {MAX_YAML:,} are read")
+        raise yaml.YAMLError(f"it has {len(text):,} characters: the limit is {MAX_YAML:,}")
     depth = 0
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                raise yaml.YAMLError(f"it repeats a part by name (*{event.anchor}): write it out")
+                raise yaml.YAMLError(f"aliases are not supported (*{event.anchor}): write the value out")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
+            if depth > MAX_DEPTH:
                 raise yaml.YAMLError("it is nested too deeply")
         return load(text)
-    except ValueError as error:  # of a number with thousands of digits
+    except ValueError as error:  # an integer of thousands of digits
         raise yaml.YAMLError(reason(error)) from error
 
 
 def cannot_write(path: Path, error: OSError) -> StoryganError:
-    """One line for what the operating system says: `PATH cannot be written: No space left on device`."""
+    """Return the error `PATH cannot be written: No space left on device`."""
     return StoryganError(f"{path} cannot be written: {error.strerror or error}")
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
+    """Sync a folder, so that a rename survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -137,17 +140,17 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_folder(out: str | Path) -> Iterator[Path]:
-    """A folder to fill, which gets the name `out` when the block ends well and is removed when it does not,
-    with the parents that it needed.
+    """Create a temporary folder; it is renamed to `out` when the block ends, or else removed with its new parents.
 
-    StoryganError where `out` exists and is not an empty folder.
+    Raises:
+        StoryganError: `out` exists and is not an empty folder, or cannot be written.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoryganError(f"{out} already exists: name a new folder")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    made = [parent for parent in partial.parents if not parent.exists()]
+    created = [parent for parent in partial.parents if not parent.exists()]
     try:
         partial.mkdir(parents=True)
         yield partial
@@ -156,6 +159,6 @@ def atomic_folder(out: str | Path) -> Iterator[Path]:
         raise StoryganError(f"{out} was not written: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        for parent in made:
-            with suppress(OSError):  # it has something in it
+        for parent in created:
+            with suppress(OSError):  # not empty
                 parent.rmdir()

@@ -1,8 +1,8 @@
 """The losses, as pure functions of logits, moments and images. D = sigmoid(logit).
 
-The game is `min_theta max_psi  alpha * L_image + beta * L_story + L_KL` (paper, equation 7). What a discriminator
-maximises is written here as the negative that it minimises. Frame logits are (B, T), story logits (B, 1): the sum over
-t of L_image is the sum over the second axis; the batch is averaged.
+The objective is `min_theta max_psi  alpha * L_image + beta * L_story + L_KL` (paper, equation 7). Discriminator losses
+are negated, so that they are minimized. Frame logits are (B, T), story logits (B, 1). Losses are summed over the second
+axis, the sum over t in L_image, and averaged over the batch.
 """
 
 from __future__ import annotations
@@ -15,25 +15,32 @@ from storygan.config import GANLoss
 
 
 def sum_over_frames(terms: Tensor) -> Tensor:
-    """(B, T) or (B, 1) terms -> scalar: summed over the frames, averaged over the stories."""
+    """Sum terms (B, T) or (B, 1) over the frames and average over the stories: scalar."""
     return terms.sum(1).mean()
 
 
 def real_loss(logits: Tensor) -> Tensor:
-    """`-log D(x)`, for what the discriminator should take for real: (B, T) -> scalar >= 0."""
+    """Compute `-log D(x)` of logits (B, T), the loss of the label "real": scalar >= 0."""
     return sum_over_frames(F.softplus(-logits))
 
 
 def fake_loss(logits: Tensor) -> Tensor:
-    """`-log(1 - D(x^))`, for what the discriminator should take for fake: (B, T) -> scalar >= 0."""
+    """Compute `-log(1 - D(x^))` of logits (B, T), the loss of the label "fake": scalar >= 0."""
     return sum_over_frames(F.softplus(logits))
 
 
 def discriminator_loss(gan_loss: GANLoss, real: Tensor, *fake: Tensor) -> Tensor:
-    """A discriminator's part of L_image or L_story: logits (B, T) of real and of fake pairs -> scalar >= 0.
+    """Compute a discriminator's loss, L_image or L_story.
 
-    Several kinds of fake pairs share the weight of one (Reed et al., 2016, algorithm 1). `relativistic`:
-    `softplus(-(D(x) - D(x^)))` (Jolicoeur-Martineau, 2019).
+    Several kinds of fake pairs share the weight of one (Reed et al., 2016, algorithm 1).
+
+    Args:
+        gan_loss: `relativistic`: `softplus(-(D(x) - D(x^)))` of logits (Jolicoeur-Martineau, 2019); others: as above.
+        real: (B, T) logits of real pairs.
+        fake: (B, T) logits of fake pairs, one tensor per kind.
+
+    Returns:
+        Scalar >= 0.
     """
     if gan_loss == "relativistic":
         return torch.stack([real_loss(real - one) for one in fake]).mean()
@@ -41,10 +48,16 @@ def discriminator_loss(gan_loss: GANLoss, real: Tensor, *fake: Tensor) -> Tensor
 
 
 def generator_loss(gan_loss: GANLoss, fake: Tensor, real: Tensor | None = None) -> Tensor:
-    """The generator's part of L_image or L_story: logits (B, T) of generated pairs -> scalar.
+    """Compute the generator's loss, L_image or L_story.
 
-    `saturating`: `log(1 - D(x^))`, the formula as written; `non-saturating`: `-log D(x^)` (Goodfellow et al., 2014,
-    section 3); `relativistic`: `softplus(-(D(x^) - D(x)))`, with the logits `real`.
+    Args:
+        gan_loss: `saturating`: `log(1 - D(x^))`, the formula as written. `non-saturating`: `-log D(x^)` (Goodfellow et
+            al., 2014, section 3). `relativistic`: `softplus(-(D(x^) - D(x)))` of logits.
+        fake: (B, T) logits of generated pairs.
+        real: (B, T) logits of real pairs, for `relativistic`.
+
+    Returns:
+        Scalar.
     """
     if gan_loss == "relativistic":
         assert real is not None
@@ -53,7 +66,7 @@ def generator_loss(gan_loss: GANLoss, fake: Tensor, real: Tensor | None = None) 
 
 
 def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
-    """L_KL, `KL(N(mu, sigma^2) || N(0, I))` in closed form (paper, equation 8).
+    """Compute L_KL, `KL(N(mu, sigma^2) || N(0, I))`, in closed form (paper, equation 8).
 
     Args:
         mu: (B, 128).
@@ -66,26 +79,28 @@ def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
 
 
 def mse(X_hat: Tensor, X: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean squared error of images in [-1, 1], any equal shapes -> scalar >= 0.
+    """Compute the mean squared error of images: scalar >= 0.
 
     Args:
-        weight: of each pixel, of a shape that broadcasts to theirs; None: 1.
+        X_hat: images in [-1, 1], any shape.
+        X: images of the same shape.
+        weight: weight of each pixel, broadcast to this shape; None: 1.
     """
     errors = (X_hat - X).square()
     return (errors if weight is None else weight * errors).mean()
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Multi-label cross-entropy: (N, K) logits and {0, 1} labels -> scalar, averaged over labels and frames."""
+    """Compute the multi-label cross-entropy of logits (N, K) and labels in {0, 1}, averaged over both: scalar >= 0."""
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
 def gradient_penalty(logits: Tensor, x: Tensor) -> Tensor:
-    """`|grad_x D(x)|^2` on real data, gamma/2 left to the caller (Mescheder et al., 2018, equation 9).
+    """Compute `|grad_x D(x)|^2`, without the factor gamma/2 (Mescheder et al., 2018, equation 9).
 
     Args:
         logits: any shape, computed from `x`.
-        x: (N, ...) real images that require a gradient.
+        x: (N, ...) images that require a gradient: real ones for R1, generated ones for R2.
 
     Returns:
         Scalar >= 0 with a graph: summed over each image or sequence, averaged over N.

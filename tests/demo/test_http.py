@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tests.demo.serving import serving
 
-from storygan.models.model_folder import SHIPPED
+from storygan.models.storygan import SHIPPED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SECRETS = (b"root:x:0:0", b"from __future__", b"imagegan")  # of /etc/passwd, of the source, of a model's folder

@@ -3,15 +3,13 @@
 import socket
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.demo.serving import OPEN, serving
 
 from storygan.cli import main
-from storygan.demo.server import MAX_EMBEDDINGS, free_port, load_models, running
-from storygan.errors import StoryganError, UsageError
+from storygan.demo.server import free_port, load_models
+from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
-from storygan.text import embedding_cache
 from storygan.text.minilm_encoder import MiniLMEncoder
 
 
@@ -38,18 +36,6 @@ def test_own_models_are_offered_without_their_path(model: StoryGAN, tmp_path: Pa
 def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--model", "nothing", "--port", "0"]) == 1
     assert capsys.readouterr().err.startswith("storygan: no model 'nothing'")
-
-
-def test_no_sentence_of_a_visitor_is_written_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_cache, "MEMORY", embedding_cache.Memory())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(StoryganError), running(["nothing"], "127.0.0.1", 0):
-        pass
-    cache = embedding_cache.EmbeddingCache("one")
-    for n in range(MAX_EMBEDDINGS + 9):
-        cache.put({str(n): np.ones(384, np.float16)})
-    assert len(embedding_cache.MEMORY) == MAX_EMBEDDINGS
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from storygan.config import VARIANTS, ModelConfig, Variant
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 

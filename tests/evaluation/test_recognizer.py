@@ -27,47 +27,47 @@ from storygan.evaluation.labelled_frames import (
 )
 from storygan.evaluation.train_classifier import check_classifier, train_classifier
 from storygan.models.attribute_classifier import (
-    FEATURES,
+    N_FEATURES,
     SHIPPED,
     WEIGHTS,
     AttributeClassifier,
-    at_places,
-    read,
-    turn_loss,
+    at_locations,
+    predict_objects,
+    yaw_loss,
 )
-from storygan.models.model_folder import shipped_models
+from storygan.models.storygan import shipped_models
 from storygan.text.clevr import LABELS
 from storygan.training.loop import train
 
 
 def test_what_it_says_of_frames(classifier: AttributeClassifier, stories: StoryDataset) -> None:
     frames = stories.batch([0]).reshape(-1, 64, 64, 3)
-    maps, labels, features = classifier.look(frames)
+    maps, labels, features = classifier.predict(frames)
     assert maps.shape == (4, 16, 32, 32)
     assert labels.shape == (4, len(LABELS))
-    assert features.shape == (4, FEATURES)
+    assert features.shape == (4, N_FEATURES)
     larger = frames.repeat(2, 1).repeat(2, 2)
-    assert np.abs(classifier.look(larger)[1] - labels).mean() < 0.1, "frames of another size are brought to 64"
+    assert np.abs(classifier.predict(larger)[1] - labels).mean() < 0.1, "frames of another size are brought to 64"
 
 
 def test_a_frame_is_read_alike_in_any_batch(classifier: AttributeClassifier, stories: StoryDataset) -> None:
     frames = stories.batch(range(3)).reshape(-1, 64, 64, 3)
-    sync_errors, alone = classifier.look(frames)[0], classifier.look(frames[5:6])[0]
+    sync_errors, alone = classifier.predict(frames)[0], classifier.predict(frames[5:6])[0]
     assert torch.allclose(sync_errors[5:6], alone, atol=1e-4)
 
 
-def test_logits_at_places_are_those_of_the_map_there() -> None:
+def test_logits_at_locations_are_those_of_the_map_there() -> None:
     rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     maps = torch.stack([columns, rows])[None]
     places = torch.tensor([[[0.5, 0.25], [(3 + 0.5) / 32, (7 + 0.5) / 32]]])
-    assert at_places(maps, places)[0].tolist() == pytest.approx(np.array([[15.5, 7.5], [3, 7]]))
+    assert at_locations(maps, places)[0].tolist() == pytest.approx(np.array([[15.5, 7.5], [3, 7]]))
 
 
 def test_saved_and_loaded(classifier: AttributeClassifier, stories: StoryDataset, tmp_path: Path) -> None:
     again = AttributeClassifier.load(classifier.save(tmp_path / "again"))
     assert (again.labels, again.about) == (classifier.labels, classifier.about)
     frames = stories.batch([1])[0]
-    assert torch.equal(again.look(frames)[0], classifier.look(frames)[0])
+    assert torch.equal(again.predict(frames)[0], classifier.predict(frames)[0])
 
 
 def test_broken_folders_are_named(classifier: AttributeClassifier, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_augmentation_follows_from_its_seed_alone() -> None:
 def test_a_little_training_learns(sample: Path) -> None:
     classifier = train_classifier(sample, epochs=4, batch_size=8)
     assert check_classifier(classifier, sample, "train").values["empty_place"] > 0.8
-    about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "places": True}
+    about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "locations": True}
     assert classifier.about == about
 
 
@@ -167,7 +167,7 @@ def test_any_labelled_data_set_has_a_label_classifier(sample: Path, tmp_path: Pa
     data = write(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo", "Loopy", "Crong"], sample)
     classifier = train_classifier(data, epochs=2)
     assert classifier.labels == ("Pororo", "Loopy", "Crong")
-    assert not classifier.knows_places
+    assert not classifier.predicts_locations
     values = check_classifier(classifier, data, "train").values
     assert set(values) == {"label_exact_match", "label_micro_f1", "label_consistency"}
 
@@ -186,12 +186,12 @@ def test_what_cannot_be_learned_is_refused(classifier: AttributeClassifier, samp
 
 
 def test_reading_gives_probabilities_and_words(classifier: AttributeClassifier, stories: StoryDataset) -> None:
-    maps, _, _ = classifier.look(stories.batch([0])[0])
-    reading = read(maps, np.full((4, 3, 2), 0.5, np.float32))
-    assert reading.there.shape == (4, 3)
-    assert ((reading.there >= 0) & (reading.there <= 1)).all()
-    assert reading.words.shape == (4, 3, 4)
-    assert (reading.words < (2, 8, 2, 3)).all()
+    maps, _, _ = classifier.predict(stories.batch([0])[0])
+    reading = predict_objects(maps, np.full((4, 3, 2), 0.5, np.float32))
+    assert reading.present.shape == (4, 3)
+    assert ((reading.present >= 0) & (reading.present <= 1)).all()
+    assert reading.attributes.shape == (4, 3, 4)
+    assert (reading.attributes < (2, 8, 2, 3)).all()
 
 
 @pytest.mark.slow
@@ -205,11 +205,11 @@ def test_an_auxiliary_classifier_learns_directions(sample: Path, tmp_path: Path)
     truth = FrameContent(dataset).targets(story_idx, last, np.random.default_rng(0))
     T, losses = dataset.T, {}
     trained = AttributeClassifier.load(tmp_path / "stages/1-only/aux_classifier")
-    for name, one in {"trained": trained, "new": AttributeClassifier(LABELS, turns=True).eval()}.items():
-        maps, *_ = one.look(dataset.frames[:, dataset.T - 1])
+    for name, one in {"trained": trained, "new": AttributeClassifier(LABELS, yaw=True).eval()}.items():
+        maps, *_ = one.predict(dataset.frames[:, dataset.T - 1])
         assert maps.shape[1] == 18
-        losses[name] = turn_loss(maps, truth.locations[:, :T], truth.direction, truth.has_direction).item()
-        assert read(maps, truth.locations[:, :T].numpy()).words.shape == (len(dataset), 4, 4)
+        losses[name] = yaw_loss(maps, truth.locations[:, :T], truth.direction, truth.has_direction).item()
+        assert predict_objects(maps, truth.locations[:, :T].numpy()).attributes.shape == (len(dataset), 4, 4)
     assert losses["trained"] < 0.8 < losses["new"]
 
 
@@ -218,6 +218,6 @@ def test_turns_are_read_where_cubes_are() -> None:
     maps[:, 16] = 1.0  # at every place: a turn of 0
     turns = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [1.0, 0.0]]).expand(2, -1, -1)
     counts = torch.zeros(2, 4, dtype=torch.bool)
-    assert turn_loss(maps, places, turns, counts) == 0
+    assert yaw_loss(maps, places, turns, counts) == 0
     counts[0, :3] = True
-    assert turn_loss(maps, places, turns, counts).item() == pytest.approx((0 + 2 + 4) / 3)
+    assert yaw_loss(maps, places, turns, counts).item() == pytest.approx((0 + 2 + 4) / 3)

@@ -9,24 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from tests.conftest import tiny_story
 from tests.faults.conftest import assert_same_run
 from tests.faults.processes import run
 from tests.run_folders import same
 
-from storygan import seal
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
 from storygan.data.schema import label_names, read_shard, shard_name, write_shard
 from storygan.errors import StoryganError
-from storygan.models.model_folder import SHIPPED, shipped_models
 from storygan.models.storygan import StoryGAN
-from storygan.text import embedding_cache
 from storygan.text.clevr import LABELS
 from storygan.text.clevr_encoder import ClevrEncoder
-from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.text.encoder import load_sentence_encoder
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, newest_checkpoint, save_checkpoint
 
@@ -148,69 +143,31 @@ def test_a_run_resumes_from_before_its_damaged_checkpoint(whole: Path, tmp_path:
 
 
 def test_a_damaged_model(tmp_path: Path) -> None:
-    """One flip in each part of the weights: length, header, data."""
+    """safetensors checks the header, and that all values are there; the values themselves have no checksum."""
     StoryGAN(ModelConfig(T=1), ClevrEncoder.fit([])).save_pretrained(tmp_path)
     path, rng = tmp_path / "model.safetensors", np.random.default_rng(0)
     content = path.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
-    for part in (slice(0, 8), slice(8, header), slice(header, None)):
-        path.write_bytes(content[: part.start] + flipped(content[part], rng) + content[part.stop or len(content) :])
-        with pytest.raises(StoryganError, match=r"the model in .* does not load"):
+    for part in (slice(0, 8), slice(8, header)):
+        path.write_bytes(content[: part.start] + flipped(content[part], rng) + content[part.stop :])
+        with pytest.raises(StoryganError, match=r"the model in .* cannot be loaded"):
             StoryGAN.from_pretrained(tmp_path)
+    path.write_bytes(cut(content, rng))
+    with pytest.raises(StoryganError, match=r"the model in .* cannot be loaded"):
+        StoryGAN.from_pretrained(tmp_path)
     path.write_bytes(cut(content, rng))
     with pytest.raises(StoryganError, match=r"the model in .* does not load"):
         StoryGAN.from_pretrained(tmp_path)
 
 
-def test_a_damaged_sentence_encoder(tmp_path: Path) -> None:
-    """It has the format and checksum of the weights, and is small enough for hundreds of tries."""
+def test_a_sentence_encoder_cut_short(tmp_path: Path) -> None:
     ClevrEncoder.fit([]).save(tmp_path)
-    path = tmp_path / "sentence_encoder.safetensors"
-    refused = damage(path, lambda: {k: v.tobytes() for k, v in load_sentence_encoder(tmp_path).tensors().items()})
-    assert refused > 0.95 * (FLIPS + CUTS)
-
-
-def test_a_damaged_embedding_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A vector that is read equals the written one; at most one line is printed, and the run continues."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    vectors = {f"sentence {n}": np.random.default_rng(n).normal(size=384).astype(np.float16) for n in range(9)}
-    lost = []
-
-    def embed() -> dict[str, bytes]:
-        monkeypatch.setattr(embedding_cache, "MEMORY", Memory())  # as in a new process
-        cache = EmbeddingCache("one")
-        found = cache.get(list(vectors))
-        missing = {text: vector for text, vector in vectors.items() if text not in found}
-        cache.put(missing)
-        found = missing | found | cache.get(list(missing))
-        cache.close()
-        lost.append(len(missing))
-        assert len(capsys.readouterr().err.splitlines()) <= 1
-        return {text: vector.tobytes() for text, vector in sorted(found.items())}
-
-    embed()
-    path = tmp_path / "storygan" / "embeddings.sqlite"
-    assert damage(path, embed) == 0
-    assert np.count_nonzero(lost[2:]) > 60, "half of the file is vectors"
-
-
-@pytest.mark.parametrize("name", shipped_models())
-def test_models_without_a_checksum_load(name: str, tmp_path: Path) -> None:
-    """Models of older versions have none."""
-    folder = shutil.copytree(SHIPPED / name, tmp_path / name)
-    files = list(folder.glob("*.safetensors"))
-    assert len(files) == 2
-    for path in files:
-        content = path.read_bytes()
-        assert seal.KEY.encode() in content
-        path.write_bytes(safetensors.torch.save(safetensors.torch.load(content)))
-        assert seal.KEY.encode() not in path.read_bytes()
-    one, two = StoryGAN.from_pretrained(folder), StoryGAN.from_pretrained(name)
-    assert same(one.state_dict(), two.state_dict())
-    story = ["large red rubber cube at (-1.8, 1.5)"] * one.config.T
-    assert np.array_equal(one.encode([story]), two.encode([story]))
+    path, rng = tmp_path / "sentence_encoder.safetensors", np.random.default_rng(0)
+    content = path.read_bytes()
+    for _ in range(CUTS):
+        path.write_bytes(cut(content, rng))
+        with pytest.raises(StoryganError, match="cannot be read"):
+            load_sentence_encoder(tmp_path)
 
 
 def test_a_damaged_shard(tmp_path: Path) -> None:

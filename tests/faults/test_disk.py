@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from tests.tiny_run import new_run, one_stage
 from storygan.data.dataset import open_split
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.errors import StoryganError
-from storygan.text import embedding_cache
-from storygan.text.embedding_cache import EmbeddingCache, Memory
 from storygan.training.checkpoint import newest_checkpoint
 from storygan.viz import save_story
 
@@ -139,33 +136,3 @@ def test_a_data_folder_that_is_read_only(
     disk.remount("ro")
     assert np.array_equal(open_split(folder, "train").frames, open_split(data, "train").frames)
     assert len(list((tmp_path / "cache").rglob("train-*.npy"))) == 1
-
-
-@pytest.mark.parametrize("state", ["full", "read-only", "locked"])
-def test_an_embedding_cache_that_cannot_be_written(
-    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str
-) -> None:
-    """Existing entries are read; after a failed write the process keeps its embeddings in memory."""
-    monkeypatch.setattr(embedding_cache, "MEMORY", Memory())
-    monkeypatch.setattr(embedding_cache, "PATIENCE", 0.01)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(disk.mount("64k" if state == "full" else "1m")))
-    first, new = ({f"{n}": np.full(384, n, np.float16) for n in numbers} for numbers in (range(5), range(5, 99)))
-    cache = EmbeddingCache("one")
-    cache.put(first)
-    cache.close()
-    if state == "read-only":
-        disk.remount("ro")
-    holder = sqlite3.connect(cache.path)
-    if state == "locked":
-        holder.execute("BEGIN IMMEDIATE")
-    cache = EmbeddingCache("one")
-    assert len(cache.get(list(first))) == 5
-    cache.put(new)
-    assert len(cache.get(list(new))) == 94
-    cache.close()
-    cache = EmbeddingCache("one")
-    assert len(cache.get(list(new))) == 94
-    cache.close()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "embeddings.sqlite is not used: " in line
-    holder.close()

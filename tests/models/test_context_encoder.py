@@ -27,7 +27,7 @@ def test_gradients_reach_every_parameter_of_the_generator() -> None:
     for variant in VARIANTS:
         config = ModelConfig(variant=variant)
         model = StoryGAN(config)
-        noise = Noise.draw(B, config, torch.Generator().manual_seed(0))
+        noise = Noise.sample(B, config, torch.Generator().manual_seed(0))
         X_hat, *_ = model(torch.randn(B, T, 128), noise)
         (X_hat * torch.randn_like(X_hat)).sum().backward()
         for name, parameter in model.named_parameters():

@@ -11,8 +11,8 @@ CIRCLE = ModelConfig(noise_dim=4, noise="circle")
 
 
 def test_pairs_on_a_circle_keep_their_directions() -> None:
-    normal = Noise.draw(50, ModelConfig(noise_dim=4), seeded(3))
-    round_ = Noise.draw(50, CIRCLE, seeded(3))
+    normal = Noise.sample(50, ModelConfig(noise_dim=4), seeded(3))
+    round_ = Noise.sample(50, CIRCLE, seeded(3))
     pairs, before = round_.eps.unflatten(-1, (2, 2)), normal.eps.unflatten(-1, (2, 2))
     torch.testing.assert_close(pairs.norm(dim=-1), torch.full((50, 4, 2), 2**0.5))
     angles = (torch.atan2(each[..., 1], each[..., 0]) for each in (pairs, before))
@@ -28,7 +28,7 @@ def test_each_value_on_a_circle_has_mean_0_and_variance_1_and_goes_with_no_other
 
 
 def test_the_noise_of_a_story_does_not_depend_on_how_many_follow_it() -> None:
-    one, more = Noise.draw(1, CIRCLE, seeded(1)), Noise.draw(3, CIRCLE, seeded(1))
+    one, more = Noise.sample(1, CIRCLE, seeded(1)), Noise.sample(3, CIRCLE, seeded(1))
     for name, part in vars(one).items():
         assert torch.equal(part, getattr(more, name)[:1])
 

@@ -9,9 +9,8 @@ import torch
 
 from storygan.config import ModelConfig
 from storygan.errors import StoryganError, UsageError
-from storygan.models.model_folder import shipped_models
 from storygan.models.noise import Noise
-from storygan.models.storygan import StoryGAN
+from storygan.models.storygan import StoryGAN, shipped_models
 from storygan.text.clevr_encoder import ClevrEncoder
 
 STORY = [
@@ -44,7 +43,7 @@ def test_the_same_seed_gives_the_same_pictures(model: StoryGAN) -> None:
 
 def test_more_samples_do_not_change_the_first() -> None:
     config = ModelConfig(noise_dim=10)
-    few, many = (Noise.draw(n, config, torch.Generator().manual_seed(3)) for n in (2, 5))
+    few, many = (Noise.sample(n, config, torch.Generator().manual_seed(3)) for n in (2, 5))
     assert torch.equal(few.eps, many.eps[:2])
     assert torch.equal(few.eps_0, many.eps_0[:2])
     assert torch.equal(few.g_0, many.g_0[:2])
@@ -55,9 +54,9 @@ def test_several_stories_and_batches(model: StoryGAN, monkeypatch: pytest.Monkey
     frames = model.generate(stories, samples=2)
     assert frames.shape == (4, 4, 64, 64, 3)
     S = torch.from_numpy(model.encode(stories)).repeat_interleave(2, dim=0)
-    noise = Noise.draw(4, model.config, torch.Generator().manual_seed(0))
+    noise = Noise.sample(4, model.config, torch.Generator().manual_seed(0))
     monkeypatch.setattr("storygan.models.storygan.FRAMES", 12)  # three stories
-    in_parts = model.draw(S, noise)
+    in_parts = model.sample(S, noise)
     assert np.abs(in_parts.astype(int) - frames).max() <= 1  # rounding may differ by a level
 
 

@@ -72,7 +72,7 @@ def test_an_encoder_of_the_first_version_gives_its_own_vectors(tmp_path: Path) -
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_a_vector_does_not_depend_on_its_company() -> None:
+def test_a_vector_does_not_depend_on_its_batch() -> None:
     encoder = ClevrEncoder()
     sentences = [format_sentence(thing) for thing in random_objects(33)]
     one_by_one = np.concatenate([encoder.encode([sentence]) for sentence in sentences])
@@ -99,7 +99,7 @@ def test_save_and_load_give_the_same_vectors(tmp_path: Path) -> None:
         assert np.array_equal(loaded.encode([SENTENCE]), encoder.encode([SENTENCE]))
 
 
-def test_a_broken_or_missing_encoder_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_broken_or_missing_encoder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match=r"holds no sentence_encoder\.json"):
         load_sentence_encoder(tmp_path)
     ClevrEncoder().save(tmp_path)

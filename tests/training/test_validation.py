@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from storygan.models.folding import fuse_batch_norm
 from tests.training.tiny import G
 
 from storygan.config import DataConfig, ModelConfig, StageConfig, TrainConfig, ValidationConfig
@@ -14,7 +15,6 @@ from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.errors import StoryganError
 from storygan.evaluation.measure import draw, measure
-from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop
 from storygan.training.loop import train

@@ -40,7 +40,7 @@ def edit(args: Namespace) -> None:
     options = args[args.edit]
     story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
     from storygan import editing, viz
-    from storygan.models.folding import fuse_batch_norm
+    from storygan.models.accelerate import fuse_batch_norm
     from storygan.models.storygan import StoryGAN
 
     viz.check_out(out, options.scale)

@@ -42,8 +42,7 @@ def generate(args: Namespace) -> None:
     story = read_story(args.sentences, args.file)
     gc.set_threshold(100_000)  # importing PyTorch makes many objects, all of which stay; this process is short
     from storygan import viz
-    from storygan.models.accelerate import tune_malloc
-    from storygan.models.folding import fuse_batch_norm
+    from storygan.models.accelerate import fuse_batch_norm, tune_malloc
     from storygan.models.storygan import StoryGAN
 
     out = Path(args.out)

@@ -25,7 +25,7 @@ from storygan.evaluation.baselines import ROWS
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.measure import VARIETY_NOTE, draw, measure, noise_use
 from storygan.files import atomic_write, parse_json, read_text
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
 from storygan.training.run_folder import METRICS, locked

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import yaml
 
 from storygan.config import TrainConfig, leaves
-from storygan.errors import Stopped, StoryganError, UsageError
+from storygan.errors import Interrupted, StoryganError, UsageError
 from storygan.files import atomic_write, parse_json, parse_yaml, read_text
 from storygan.training.checkpoint import checkpoint_paths, step_of
 from storygan.training.loop import train
@@ -135,9 +135,9 @@ class Run:
         start = time.perf_counter()
         try:
             train(self.config, resume=self.started, until=goal)
-        except Stopped as stop:
+        except Interrupted as stop:
             where = f"stopped in the round of {self.path.name} from {self.iterations} to {goal}"
-            raise Stopped(f"{where}: the same command resumes, and repeats that round", stop.exit_code) from stop
+            raise Interrupted(f"{where}: the same command resumes, and repeats that round", stop.exit_code) from stop
         self.started = True
         self.rounds.append(Round(goal, round(time.perf_counter() - start, 3)))
         atomic_write(self.path / ROUNDS, json.dumps(self.rounds))

@@ -65,7 +65,7 @@ def draw(name: str, model: StoryGAN, sentences: Sequence[str], samples: int, see
     Raises:
         StoryganError: where the model cannot read the story.
     """
-    noise = Noise.draw(samples, model.config, torch.Generator().manual_seed(seed))
+    noise = Noise.sample(samples, model.config, torch.Generator().manual_seed(seed))
     S = torch.from_numpy(model.encode([sentences]))
     sheet = Sheet(name, samples, ())
     for n in range(samples):

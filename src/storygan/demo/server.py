@@ -13,10 +13,8 @@ from tempfile import TemporaryDirectory
 
 from storygan.demo.security import Guard
 from storygan.errors import UsageError
-from storygan.models.folding import fuse_batch_norm
-from storygan.models.model_folder import shipped_models
-from storygan.models.storygan import StoryGAN
-from storygan.text import embedding_cache
+from storygan.models.accelerate import fuse_batch_norm
+from storygan.models.storygan import StoryGAN, shipped_models
 
 
 class Models(dict[str, StoryGAN]):
@@ -53,7 +51,6 @@ def _shown(name: str) -> str:
     return path.parent.name if path.name == "model" else path.name
 
 
-MAX_EMBEDDINGS = 2000  # of sentences in plain English: those of the visitors are not written to the disk
 MAX_VISITORS = 100  # whose drawings are kept; the ones not seen for longest are forgotten
 
 
@@ -73,7 +70,6 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         UsageError: where the address cannot be served.
     """
     port = free_port(host, port)
-    embedding_cache.MEMORY.use(MAX_EMBEDDINGS)
     models = load_models(names)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder

@@ -12,7 +12,7 @@ from torch import Tensor
 from storygan.editing.output import Drawing, draw_anew, say, tell
 from storygan.errors import UsageError, require_whole
 from storygan.models.noise import Noise, seeded
-from storygan.models.storygan import MAX_SAMPLES, StoryGAN, with_bar
+from storygan.models.storygan import MAX_SAMPLES, StoryGAN, progress_bar
 
 MAX_SENTENCES = 1000
 STEPS_WITHOUT_BAR = 16
@@ -113,7 +113,7 @@ def interpolate(model: StoryGAN, drawing: Drawing, seed: int, steps: int) -> Dra
     path = [slerp(drawing.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
     stories = [
         tell(model, drawing.story, drawing.S, drawing.S_0, replace(drawing.noise, eps_0=eps_0))
-        for eps_0 in with_bar(path, "step", least=STEPS_WITHOUT_BAR + 1)
+        for eps_0 in progress_bar(path, "step", least=STEPS_WITHOUT_BAR + 1)
     ]
     noise = Noise(*(torch.cat([getattr(s.noise, name) for s in stories]) for name in ("eps_0", "eps", "g_0")))
     S, S_0, g, h = (torch.cat([getattr(s, name) for s in stories]) for name in ("S", "S_0", "g", "h"))
@@ -167,4 +167,4 @@ def encode(model: StoryGAN, sentence: str, like: Tensor) -> Tensor:
 def noise_of(model: StoryGAN, drawing: Drawing, n: int, seed: int) -> Noise:
     """The noise that a seed gives to the drawings, for n sentences."""
     config = replace(model.config, T=n)
-    return Noise.draw(len(drawing), config, seeded(seed)).to(drawing.S.device)
+    return Noise.sample(len(drawing), config, seeded(seed)).to(drawing.S.device)

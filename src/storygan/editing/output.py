@@ -18,7 +18,7 @@ from storygan.errors import require_whole
 from storygan.models.baselines import ImageGANContext
 from storygan.models.context_encoder import ContextEncoder
 from storygan.models.noise import Noise, seeded
-from storygan.models.storygan import MAX_SAMPLES, Story, StoryGAN, batches, evaluation_mode, to_uint8, with_bar
+from storygan.models.storygan import MAX_SAMPLES, Story, StoryGAN, batches, evaluation_mode, progress_bar, to_uint8
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def draw(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> Draw
     require_whole("samples", samples, 1, MAX_SAMPLES)
     device = next(model.parameters()).device
     S = torch.from_numpy(model.encode([story])).to(device).repeat_interleave(samples, dim=0)
-    noise = Noise.draw(samples, model.config, seeded(seed)).to(device)
+    noise = Noise.sample(samples, model.config, seeded(seed)).to(device)
     return tell(model, tuple(story), S, S, noise)
 
 
@@ -84,7 +84,7 @@ def draw_anew(model: StoryGAN, drawing: Drawing, first: int, last: int) -> Drawi
     a, b = first - 1, last  # as slices from 0
     pixels, g_after, h_after = [], [], []
     with evaluation_mode(model):
-        for rows in with_bar(batches(len(drawing.S), b - a), "batch"):
+        for rows in progress_bar(batches(len(drawing.S), b - a), "batch"):
             inputs = drawing.S[rows, a:b], drawing.noise.eps[rows, a:b]
             g, h = drawing.g[rows, a], drawing.h[rows, a]
             o = model.context_encoder(*inputs, h, g)  # (N, last - first + 1, 128, 4, 4)

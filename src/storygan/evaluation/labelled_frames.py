@@ -17,8 +17,8 @@ from storygan.data.clevr.locations import in_picture, parse_objects, sample_loca
 from storygan.data.dataset import StoryDataset
 from storygan.errors import UsageError
 from storygan.losses import label_loss
-from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier, reading_loss, turn_loss
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
+from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier, object_loss, yaw_loss
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 
 
@@ -38,7 +38,7 @@ class LabelledFrames:
 
     def read_by(self, classifier: AttributeClassifier) -> tuple[bool, bool]:
         """Whether a classifier knows what is at places of these frames, and whether it knows their labels."""
-        return self.words is not None and classifier.knows_places, self.label_names == classifier.labels
+        return self.words is not None and classifier.predicts_locations, self.label_names == classifier.labels
 
 
 def labelled_frames(dataset: StoryDataset) -> LabelledFrames:
@@ -167,12 +167,12 @@ def classifier_terms(C: Any, x: Tensor, targets: Targets, weights: AuxClassifier
     maps, labels, _ = C(x.contiguous(memory_format=torch.channels_last))
     terms = {"label": label_loss(labels, targets.labels)} if weights.label else {}
     if targets.locations is not None and (weights.present or weights.attributes):
-        terms["present"], terms["attributes"] = reading_loss(
+        terms["present"], terms["attributes"] = object_loss(
             maps, targets.locations, targets.present, targets.counts, targets.attributes
         )
     if targets.direction is not None and weights.direction:
         T = targets.direction.shape[1]
-        terms["direction"] = turn_loss(maps, targets.locations[:, :T], targets.direction, targets.has_direction)
+        terms["direction"] = yaw_loss(maps, targets.locations[:, :T], targets.direction, targets.has_direction)
     return terms
 
 

@@ -178,7 +178,7 @@ def draw(model: StoryGAN, stories: list[list[str]], seed: int) -> np.ndarray:
     """
     model.require_story(stories[0])  # a split has one T
     S = torch.from_numpy(model.encode(stories))
-    return model.draw(S, Noise.draw(len(S), model.config, seeded(seed)))
+    return model.sample(S, Noise.sample(len(S), model.config, seeded(seed)))
 
 
 def _averaged(data: str | Path, dataset: StoryDataset) -> tuple[StoryDataset, str]:

@@ -159,7 +159,7 @@ def variety(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerStory]:
         `change_with_h_0_rms_01`: the same, but the second drawing's h_0 is another story's (the previous one's).
     """
     generator = seeded(seed)
-    noises = [Noise.draw(len(S), model.config, generator) for _ in range(SAMPLES)]
+    noises = [Noise.sample(len(S), model.config, generator) for _ in range(SAMPLES)]
     one, other = noises[0], noises[1]
     h_0, other_h_0 = (model.story_encoder(S, noise.eps_0)[0] for noise in (one, other))
     drawings = [draw(model, S, model.story_encoder(S, noise.eps_0)[0], noise) for noise in noises]

@@ -11,7 +11,13 @@ from tqdm import tqdm
 from storygan.data.clevr.locations import floor_grid, in_picture, parse_objects, safe_places
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.metrics import ObjectPredictions
-from storygan.models.attribute_classifier import FEATURES, THERE, AttributeClassifier, Prediction, read
+from storygan.models.attribute_classifier import (
+    N_FEATURES,
+    PRESENT_THRESHOLD,
+    AttributeClassifier,
+    Prediction,
+    predict_objects,
+)
 
 BATCH = 32
 """Frames that go through the network at a time: more no longer fit the cache, and take half as long again."""
@@ -36,16 +42,16 @@ def look(classifier: AttributeClassifier, pool: FramePool, stories: Sequence[Seq
         UsageError: where a sentence is not of the CLEVR-SV grammar.
     """
     M = len(pool.frames)
-    labels, features = np.empty((M, len(classifier.labels)), bool), np.empty((M, FEATURES), np.float32)
+    labels, features = np.empty((M, len(classifier.labels)), bool), np.empty((M, N_FEATURES), np.float32)
     questions = Questions(pool, stories) if stories is not None else None
     for start in tqdm(range(0, M, BATCH), desc="recognize", unit="batch", disable=None):
         part = slice(start, min(start + BATCH, M))
-        maps, probabilities, features[part] = classifier.look(pool.frames[part])
+        maps, probabilities, features[part] = classifier.predict(pool.frames[part])
         labels[part] = probabilities > 0.5
         if questions is None:
             continue
         for row, n, t in questions.about(part):
-            questions.answer(row, n, t, read(maps[pool.rows[row][n, t] - start], questions.places[n]))
+            questions.answer(row, n, t, predict_objects(maps[pool.rows[row][n, t] - start], questions.places[n]))
     return Predictions(labels, features, questions.seen if questions else {})
 
 
@@ -83,8 +89,8 @@ class Questions:
 
     def answer(self, row: str, n: np.ndarray, t: np.ndarray, reading: Prediction) -> None:
         """Keep what was read in frames t of stories n."""
-        there, T, seen = reading.there >= THERE, self.T, self.seen[row]
+        there, T, seen = reading.present >= PRESENT_THRESHOLD, self.T, self.seen[row]
         seen.there[n, t] = there[:, :T]
-        seen.words[n, t] = reading.words[:, :T]
-        seen.right[n, t] = reading.words[:, :T] == self.words[n]
+        seen.words[n, t] = reading.attributes[:, :T]
+        seen.right[n, t] = reading.attributes[:, :T] == self.words[n]
         seen.extra[n, t] = (there[:, T:] & self.safe[n, t]).sum(1)

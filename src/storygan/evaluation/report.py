@@ -14,7 +14,7 @@ from storygan.evaluation.baselines import MODEL, ROWS, trivial_row
 from storygan.evaluation.bootstrap import Estimate
 from storygan.evaluation.measure import VARIETY_NOTE, Line, draw, measure, noise_use
 from storygan.evaluation.sample_grid import ranked_rows
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.viz import check_out, save_sheet
 

@@ -53,7 +53,7 @@ def train_classifier(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
-    classifier = AttributeClassifier(content.known.label_names, {**about, "places": content.has_locations})
+    classifier = AttributeClassifier(content.known.label_names, {**about, "locations": content.has_locations})
     classifier = classifier.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.AdamW(classifier.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size

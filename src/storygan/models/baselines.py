@@ -1,4 +1,4 @@
-"""The paper's baselines (section 4): what stands in place of the context encoder. Same signature, same gist."""
+"""The paper's baselines (section 4): modules in place of the context encoder, with the same signature."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from storygan.models.story_encoder import D
 
 
 def linear_gist(inputs: int) -> nn.Module:
-    """A linear map to a gist: (N, inputs) -> (N, 128, 4, 4)."""
+    """Build a linear map to a gist: (N, inputs) -> (N, 128, 4, 4)."""
     return nn.Sequential(nn.Linear(inputs, D * CELLS * CELLS), nn.Unflatten(1, (D, CELLS, CELLS)))
 
 
 class ImageGANContext(nn.Module):
-    """`imagegan`: no context encoder; `[s_t, h_0, eps_t]` of each frame feeds the generator."""
+    """`imagegan`: `o_t` is a linear map of `[s_t, h_0, eps_t]`; there is no recurrence."""
 
     def __init__(self, noise_dim: int) -> None:
         super().__init__()
         self.layer = linear_gist(D + D + noise_dim)
 
     def forward(self, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
-        """As `ContextEncoder.forward`; `g_0` has no use here."""
-        h_0s = h_0.unsqueeze(1).expand(-1, S.shape[1], -1)
+        """Compute the gists, as `ContextEncoder.forward`; `g_0` is ignored."""
+        h_0s = h_0.unsqueeze(1).expand(-1, S.shape[1], -1)  # (B, T, 128)
         return self.layer(torch.cat([S, h_0s, eps], dim=2).flatten(0, 1)).unflatten(0, S.shape[:2])
 
 
 class SVCContext(nn.Module):
-    """`svc`: `o_t` is a linear map of the concatenation of `i_t` and `h_0`."""
+    """`svc`: `o_t` is a linear map of `[i_t, h_0]`."""
 
     def __init__(self, noise_dim: int) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class SVCContext(nn.Module):
         self.layer = linear_gist(D + D)
 
     def forward(self, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
-        """As `ContextEncoder.forward`."""
-        i = self.lower(S, eps, g_0)
+        """Compute the gists, as `ContextEncoder.forward`."""
+        i = self.lower(S, eps, g_0)  # (B, T, 128)
         h_0s = h_0.unsqueeze(1).expand_as(i)
         return self.layer(torch.cat([i, h_0s], dim=2).flatten(0, 1)).unflatten(0, S.shape[:2])
 
 
 class SVFNContext(nn.Module):
-    """`svfn`: `o_t = Filter(i_t) * h_0`, a filter network without Text2Gist's memory."""
+    """`svfn`: `o_t = Filter(i_t) * h_0`; there is no state `h_t`."""
 
     def __init__(self, noise_dim: int) -> None:
         super().__init__()
@@ -52,9 +52,9 @@ class SVFNContext(nn.Module):
         self.filter_network = FilterNetwork()
 
     def forward(self, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
-        """As `ContextEncoder.forward`."""
-        i = self.lower(S, eps, g_0)
-        filters = self.filter_network(i.flatten(0, 1))
+        """Compute the gists, as `ContextEncoder.forward`."""
+        i = self.lower(S, eps, g_0)  # (B, T, 128)
+        filters = self.filter_network(i.flatten(0, 1))  # (B*T, 16, 64)
         return gist(filters, h_0.unsqueeze(1).expand_as(i).flatten(0, 1)).unflatten(0, S.shape[:2])
 
 
@@ -64,7 +64,7 @@ CONTEXTS: dict[Variant, type[nn.Module]] = {
     "svc": SVCContext,
     "svfn": SVFNContext,
 }
-"""What makes the gists in each variant, built with `noise_dim`."""
+"""By variant, the class that computes the gists; its argument is `noise_dim`."""
 
 HAS_STORY_DISCRIMINATOR: dict[Variant, bool] = {"storygan": True, "imagegan": False, "svc": True, "svfn": True}
-"""Which variants are trained with D_S."""
+"""By variant, whether it is trained with D_S."""

@@ -1,4 +1,4 @@
-"""The weights every network starts from."""
+"""Initial weights of the networks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch.nn.utils import parametrize
 
 @torch.no_grad()
 def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
-    """DCGAN's start (Radford et al., 2016): weights N(0, std), norm layers N(1, std), biases 0. In place.
+    """Initialize as DCGAN does (Radford et al., 2016): weights N(0, std), batch norms N(1, std), biases 0. In place.
 
-    A network on the meta device, which has shapes alone, stays as it is: torch would import its compiler, 2 s, to try.
+    Networks on the meta device are left as they are: there, `normal_` would import torch's compiler, which takes 2 s.
     """
     if any(parameter.is_meta for parameter in network.parameters()):
         return
@@ -29,17 +29,38 @@ def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
 
 @torch.no_grad()
 def pytorch_weights(network: nn.Module) -> None:
-    """Each layer's own start, as PyTorch has it: uniform, the wider the fewer its inputs. In place.
+    """Initialize each layer as its own constructor does, in place.
 
-    A weight under spectral norm stays: it has had that start from its making.
+    Weights under spectral norm keep their values, which their constructors have initialized.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.GRUCell | nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_parameters()
 
 
+@torch.no_grad()
+def he_initialize(network: nn.Module) -> None:
+    """Initialize a network without norm layers (He et al., 2015), in place.
+
+    Weights are N(0, gain / sqrt(fan_in)), biases 0. Layers before a LeakyReLU have its gain, others 1.
+    """
+    slopes = {
+        layer: activation.negative_slope
+        for module in network.modules()
+        if isinstance(module, nn.Sequential)
+        for layer, activation in zip(module, [*module][2:], strict=False)  # between them, where batch norm was
+        if isinstance(activation, nn.LeakyReLU)
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            gain = nn.init.calculate_gain("leaky_relu", slopes[module]) if module in slopes else 1.0
+            module.weight.normal_(0.0, gain / module.weight[0].numel() ** 0.5)
+            if module.bias is not None:
+                module.bias.zero_()
+
+
 def _own_parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """A layer's parameters by name; of a weight under spectral norm, what it is computed from."""
+    """Return a layer's parameters by name; for a weight under spectral norm, the original."""
     own: list[tuple[str, Tensor]] = list(module.named_parameters(recurse=False))
     if parametrize.is_parametrized(module):
         own += [(name, part.original) for name, part in module.parametrizations.items()]  # type: ignore[union-attr, operator]
@@ -47,4 +68,4 @@ def _own_parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 INITIALIZERS = {"dcgan": initialize_weights, "pytorch": pytorch_weights}
-"""By the name in the configuration."""
+"""By the name in the configuration (`initialization`)."""

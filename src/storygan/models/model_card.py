@@ -1,4 +1,4 @@
-"""The model card: README.md of a model folder, with the front matter that the Hugging Face hub reads."""
+"""Model cards: README.md of a model folder, with front matter for the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from storygan.config import ModelConfig, TrainConfig
 from storygan.errors import UsageError, reason
 from storygan.files import parse_yaml, read_text
 
-READS = {
-    "clevr": "Sentences are CLEVR-SV's: `large red rubber cube at (-1.8, 1.5)`.",
-    "sentence": "Sentences are plain English; whoever loads the model needs `pip install 'storygan[sentence]'`.",
+SENTENCES = {
+    "clevr": "Sentences follow the CLEVR-SV grammar: `large red rubber cube at (-1.8, 1.5)`.",
+    "sentence": "Sentences are plain English, which needs `pip install 'storygan[sentence]'`.",
 }
-RESULTS = "## How good it is\n"
+"""By kind of sentence encoder."""
+RESULTS = "## Evaluation\n"
 
 
 def make_card(
@@ -28,20 +29,19 @@ def make_card(
     time: str = "",
     license: str = "",
 ) -> str:
-    """A card from what is known.
+    """Write a model card.
 
     Args:
         config: of the model.
-        encoder: kind of its sentence encoder, where it has one.
-        training: how it was trained, where that is known, and
-        iterations: for how long,
-        stories: on how many,
-        time: by the clock and on what machine, `12 minutes on 2 cores (x86_64)`.
-        license: the hub's name of it, such as `cc-by-sa-4.0`. Only who shares a model can know what its data allow, so
-            without one the card says `other`, not stated.
+        encoder: kind of its sentence encoder; empty: it has none.
+        training: configuration of the training run; None: unknown, and the next three are ignored.
+        iterations: number of iterations.
+        stories: number of training stories.
+        time: duration and machine, such as `12 minutes on 2 cores (x86_64)`.
+        license: the hub's identifier, such as `cc-by-sa-4.0`; empty: `other`, not stated, as the training data decide.
 
     Returns:
-        Markdown with YAML front matter: licence, library, task, language and tags.
+        Markdown with YAML front matter: license, library, task, language and tags.
     """
     tags = ["story-visualization", "text-to-image", "gan", config.variant]
     if encoder == "clevr":
@@ -56,12 +56,12 @@ def make_card(
         pipeline_tag="text-to-image",
         tags=tags,
     )
-    trained = "It is not known how this model was trained.\n"
+    trained = "The training of this model is not documented.\n"
     if training is not None:
         dump = yaml.safe_dump(_without_folders(training), sort_keys=False)
         trained = f"{iterations:,} iterations on {stories:,} stories, in {time}.\n"
         if training.init_from:
-            trained += f"It began with the weights of `{_name(training.init_from)}`, whose training comes on top.\n"
+            trained += f"It was initialized from `{_name(training.init_from)}`.\n"
         trained += f"\n```yaml\n{dump}```\n"
     return f"""---
 {data.to_yaml()}
@@ -69,33 +69,32 @@ def make_card(
 
 # StoryGAN, variant `{config.variant}`
 
-Draws {config.T} frames of 64x64 from a story of {config.T} sentences, one a sentence, as the generator of StoryGAN
-(Li et al., CVPR 2019, https://arxiv.org/abs/1812.02784).
-{READS.get(encoder, "It takes sentence vectors, not sentences.")}
+Generates {config.T} frames of 64x64 from a story of {config.T} sentences, one frame per sentence, with the generator of
+StoryGAN (Li et al., CVPR 2019, https://arxiv.org/abs/1812.02784).
+{SENTENCES.get(encoder, "It takes sentence vectors, not sentences.")}
 
 ```python
 from storygan import StoryGAN
 
-model = StoryGAN.from_pretrained("...")  # this folder, or where it is on the hub
+model = StoryGAN.from_pretrained("...")  # this folder, or its id on the hub
 frames = model.generate(story, samples=3)  # story: {config.T} sentences; uint8 (3, {config.T}, 64, 64, 3)
 ```
 
-## What it was trained on, and for how long
+## Training
 
 {trained}
 {RESULTS}
-Not measured. `storygan evaluate --model FOLDER --data DATA --card` measures it and writes the table here.
+Not evaluated. `storygan evaluate --model FOLDER --data DATA --card` writes a table here.
 
-## Limits
+## Limitations
 
-64x64 pixels, stories of exactly {config.T} sentences, and nothing that its training data do not show. The
-discriminators are not part of it.
+Frames have 64x64 pixels, and stories exactly {config.T} sentences. The model generates only content like that of its
+training data. The discriminators are not included.
 """
 
 
 def _without_folders(training: TrainConfig) -> dict[str, Any]:
-    """Return the configuration with the last part of each path alone: where somebody keeps files is not for the hub.
-    Networks that do not learn and terms without a weight are left out."""
+    """Return the configuration without folders in paths, which are private, without None and without zero weights."""
 
     def named(values: dict[str, Any], part: str = "") -> dict[str, Any]:
         kept = {name: value for name, value in values.items() if value is not None and (part != "loss" or value)}
@@ -110,28 +109,28 @@ def _without_folders(training: TrainConfig) -> dict[str, Any]:
 
 
 def _name(path: str) -> str:
-    """`clevr` of `/home/me/data/clevr`; of a run's model folder, `runs/a/model`, `a/model`."""
+    """Return the last part of a path: `clevr` for `/home/me/data/clevr`, but `a/model` for `runs/a/model`."""
     parts = Path(path).parts
     return "/".join(parts[-2:]) if parts[-1:] == ("model",) else Path(path).name
 
 
 def read_card(path: Path) -> str:
-    """A card that results can be added to. UsageError where it cannot be read, or its front matter is not a card's."""
+    """Read a card. Raise UsageError if it cannot be read, or its front matter is not that of a model card."""
     try:
         card = read_text(path)
         _parsed(card)
     except FileNotFoundError as error:
-        raise UsageError(f"there is no {path}: give a model folder") from error
+        raise UsageError(f"there is no {path}: name a model folder") from error
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} is no model card whose results can be written: {reason(error)}") from error
+        raise UsageError(f"{path} is not a valid model card: {reason(error)}") from error
     return card
 
 
 def add_results(card: str, report: Mapping[str, Any]) -> str:
-    """The card with what `storygan evaluate --json` found, in its text and in its front matter.
+    """Write evaluation results into the text and the front matter of a card, and return it.
 
     Args:
-        card: a card with the heading `How good it is`; its section is replaced, or added at the end.
+        card: a model card. Its section `Evaluation` is replaced, or added at the end.
         report: `Report.to_dict()`; its row `model` is this model.
     """
     how = f"{report['stories']} stories of {report['data']}, split {report['split']}, seed {report['seed']}"
@@ -147,8 +146,13 @@ def add_results(card: str, report: Mapping[str, Any]) -> str:
 def results_table(
     report: Mapping[str, Any], metrics: Sequence[str] | None = None, titles: Mapping[str, str] | None = None
 ) -> str:
-    """Markdown: a line for each of the metrics (all that the model's row has), a column for each row of the report; the
-    header's first cell says on how many stories and with which seed."""
+    """Format results as a Markdown table, one line per metric and one column per row of the report.
+
+    Args:
+        report: `Report.to_dict()`.
+        metrics: names of the metrics; None: all of the model.
+        titles: of the columns, by row of the report.
+    """
     rows = report["rows"]
     names = list(rows["model"]) if metrics is None else metrics
     header = f"{report['stories']:,} stories, seed {report['seed']}"
@@ -158,7 +162,7 @@ def results_table(
 
 
 def add_metadata(card: str, report: Mapping[str, Any]) -> str:
-    """The same, in the front matter alone: for a card whose text says it in its own way."""
+    """Write evaluation results into the front matter of a card alone, and return it."""
     from huggingface_hub import EvalResult
 
     values = report["rows"]["model"]
@@ -180,7 +184,7 @@ def add_metadata(card: str, report: Mapping[str, Any]) -> str:
 
 
 def _parsed(card: str) -> Any:
-    """The hub's ModelCard. ValueError, TypeError, yaml.YAMLError: the front matter is not one that the hub reads."""
+    """Parse a card. Raise ValueError, TypeError or yaml.YAMLError if the front matter is not valid."""
     from huggingface_hub import ModelCard
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 

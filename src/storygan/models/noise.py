@@ -1,4 +1,4 @@
-"""The noise a story is drawn from: the only thing that is random when a trained model draws."""
+"""The noise of a story: all that is random when a trained model generates."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from storygan.models.story_encoder import D
 
 @dataclass
 class Noise:
-    """Noise for B stories: standard normal, but for an `eps` on circles where `ModelConfig.noise` says so."""
+    """Noise for B stories: standard normal, except that `eps` lies on circles if `ModelConfig.noise` is `circle`."""
 
     eps_0: Tensor
-    """(B, 128): `eps` of `h_0 = mu(S) + sigma(S) * eps`."""
+    """(B, 128): the noise in `h_0 = mu(S) + sigma(S) * eps`."""
     eps: Tensor
-    """(B, T, noise_dim): `eps_t`, which joins each sentence."""
+    """(B, T, noise_dim): `eps_t`, concatenated with each sentence vector."""
     g_0: Tensor
-    """(B, 128): first state of the lower GRU."""
+    """(B, 128): initial state of the lower GRU."""
 
     @classmethod
-    def draw(cls, B: int, config: ModelConfig, generator: torch.Generator) -> Noise:
-        """Draw for B stories, story after story: the noise of a story does not depend on how many follow it."""
+    def sample(cls, B: int, config: ModelConfig, generator: torch.Generator) -> Noise:
+        """Sample noise for B stories, one story at a time: a story's noise does not depend on how many follow it."""
         stories = [
             (
                 torch.randn(D, generator=generator),
@@ -39,11 +39,11 @@ class Noise:
         return replace(noise, eps=on_circle(noise.eps)) if config.noise == "circle" else noise
 
     def to(self, device: torch.device) -> Noise:
-        """The same noise on another device."""
+        """Return the same noise on another device."""
         return Noise(self.eps_0.to(device), self.eps.to(device), self.g_0.to(device))
 
     def __getitem__(self, rows: slice) -> Noise:
-        """The noise of some of the stories."""
+        """Return the noise of some of the stories."""
         return Noise(self.eps_0[rows], self.eps[rows], self.g_0[rows])
 
     def permute(self, order: Tensor) -> Noise:
@@ -54,9 +54,9 @@ class Noise:
     def couple(
         self, story_nuisance: Tensor | None, frame_nuisance: Tensor | None, distribution: NoiseDistribution
     ) -> Noise:
-        """Put nuisance values in place of the first values of `eps_0` and `eps_t`.
+        """Replace the first values of `eps_0` and `eps_t` by nuisance values.
 
-        The values are standard normal over the data set, so the distribution of the noise stays what it is.
+        Nuisance values are standard normal over the data set, so the distribution of the noise does not change.
 
         Args:
             story_nuisance: (B, K), K <= 128.
@@ -73,14 +73,13 @@ class Noise:
 
 
 def on_circle(eps: Tensor) -> Tensor:
-    """Standard normal (..., K) -> each consecutive pair of values in the same direction, at a distance of sqrt(2). An
-    odd last value stays."""
+    """Scale each consecutive pair of standard normal values (..., K) to length sqrt(2). An odd last value stays."""
     even = eps.shape[-1] // 2 * 2
     pairs = (2**0.5 * F.normalize(eps[..., :even].unflatten(-1, (-1, 2)), dim=-1)).flatten(-2)
     return pairs if even == eps.shape[-1] else torch.cat([pairs, eps[..., even:]], -1)
 
 
 def seeded(seed: int) -> torch.Generator:
-    """The generator that a user's seed stands for; UsageError where it can be none."""
+    """Return a generator with a user's seed. Raise UsageError if the seed is out of range."""
     require_seed(seed)
     return torch.Generator().manual_seed(seed)

@@ -1,18 +1,15 @@
-"""The story encoder (paper, section 3.1 and equation 1): the whole story into its context `h_0`."""
+"""The story encoder (paper, section 3.1 and equation 1)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 D = 128
-"""Size of a sentence vector `s_t`, of `h_0`, `i_t` and `h_t` (paper, section 4)."""
+"""Length of a sentence vector `s_t`, of `h_0`, `i_t` and `h_t` (paper, section 4)."""
 
 
 class StoryEncoder(nn.Module):
-    """`h_0 = mu(S) + sigma(S) * eps`, `eps ~ N(0, I)`.
-
-    Linear + BN + ReLU takes the T sentence vectors of 128 to 128; two linear heads give mu and log sigma^2.
-    """
+    """Story context `h_0 = mu(S) + sigma(S) * eps`, `eps ~ N(0, I)` (paper, equation 1)."""
 
     def __init__(self, T: int) -> None:
         super().__init__()
@@ -30,6 +27,6 @@ class StoryEncoder(nn.Module):
         Returns:
             `h_0`, `mu(S)` and `log sigma^2(S)`, each (B, 128).
         """
-        hidden = self.layer(S.flatten(1))  # (B, 128*T) -> (B, 128)
-        mu, log_sigma2 = self.mu(hidden), self.log_sigma2(hidden)
+        hidden = self.layer(S.flatten(1))  # (B, T*128) -> (B, 128)
+        mu, log_sigma2 = self.mu(hidden), self.log_sigma2(hidden)  # (B, 128)
         return mu + (0.5 * log_sigma2).exp() * eps, mu, log_sigma2

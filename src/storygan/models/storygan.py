@@ -1,9 +1,9 @@
-"""StoryGAN: story encoder, context encoder and image generator, with the sentence encoder that they were trained on."""
+"""StoryGAN: story encoder, context encoder and image generator, with the sentence encoder they were trained with."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,115 +18,48 @@ from torch import Tensor, nn
 from storygan.config import ModelConfig
 from storygan.errors import StoryganError, UsageError, reason, require_whole
 from storygan.files import atomic_write, parse_json, read_file, read_text
+from storygan.models.accelerate import accelerate
 from storygan.models.baselines import CONTEXTS
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialization import initialize_weights
 from storygan.models.model_card import make_card
-from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise, seeded
 from storygan.models.story_encoder import D, StoryEncoder
-from storygan.seal import checked, seal
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
-
-FRAMES = 256
-"""Frames that are drawn at once: the same batches give the same pixels."""
 Item = TypeVar("Item")
-
-
-def batches(N: int, T: int) -> list[slice]:
-    """The rows 0 .. N - 1 of stories of T frames, `FRAMES` at a time, or a story."""
-    batch = max(1, FRAMES // T)
-    return [slice(n, n + batch) for n in range(0, N, batch)]
-
-
-def with_bar(items: Sequence[Item], unit: str, least: int = 2) -> Iterator[Item]:
-    """The items, with a bar on stderr where there are at least so many, and where somebody sees it."""
-    if len(items) < least:
-        return iter(items)
-    from tqdm import tqdm  # late: most drawings need none
-
-    shown: Iterable[Item] = tqdm(items, desc="draw", unit=unit, disable=None)
-    return iter(shown)
-
-
 Story = Sequence[str]
+SHIPPED = Path(__file__).parents[1] / "weights"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+HUB_FILES = [CONFIG, WEIGHTS, "sentence_encoder.*", CARD]
+"""Files that are fetched from a hub."""
 MAX_WEIGHTS = 2**31
-"""Bytes of a file of weights; ours have 5 MB, and in fp32 10 MB."""
+"""Bytes of `model.safetensors`; ours has 5 MB, in fp32 10 MB."""
 MAX_SAMPLES = 10_000
-"""Drawings of one story; those of 4 frames are 500 MB."""
-
-
-def to_frames(X: Tensor) -> Tensor:
-    """Images (..., 3, H, W) in [-1, 1] -> uint8 frames (..., H, W, 3)."""
-    return ((X + 1) * 127.5).round().clamp(0, 255).byte().movedim(-3, -1)
-
-
-def to_uint8(X: Tensor) -> np.ndarray:
-    """The same as an array."""
-    return to_frames(X).cpu().numpy()
-
-
-def read_model_config(path: Path) -> ModelConfig:
-    """Read `config.json`. Version 0.1 called the noise distribution `circle` by another name."""
-    values = parse_json(read_text(path))
-    if values.get("noise") == "circles":
-        values["noise"] = "circle"
-    return ModelConfig(**values)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """No gradients, batch norm by its running statistics; the model's own mode comes back afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
-
-
-def require_fit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    """Raise ValueError with the first name that is missing, not known or of another shape."""
-    for name, tensor in expected.items():
-        if name not in state:
-            raise ValueError(f"it has no {name!r}, which its config.json asks for")
-        if state[name].shape != tensor.shape:
-            shapes = f"{tuple(state[name].shape)}, and its config.json asks for {tuple(tensor.shape)}"
-            raise ValueError(f"the shape of {name!r} is {shapes}")
-    for name in state:
-        if name not in expected:
-            raise ValueError(f"it has a {name!r}, which its config.json does not know")
-
-
-def encode_stories(encoder: SentenceEncoder, stories: Sequence[Story]) -> np.ndarray:
-    """B stories of T sentences -> float32 sentence vectors (B, T, 128). UsageError where one is empty or unreadable."""
-    flat = [sentence for story in stories for sentence in story]
-    if not all(sentence.strip() for sentence in flat):
-        raise UsageError("a sentence is empty: say what its frame shows")
-    return encoder.encode(flat).reshape(len(stories), -1, D)
+"""Samples per story; those of 4 frames take 500 MB."""
+BATCH_FRAMES = 256
+"""Frames that are generated at once: the same batches give the same pixels."""
 
 
 class StoryGAN(nn.Module):
-    """The generator of the paper (Li et al., CVPR 2019) or of one of its baselines (`config.variant`).
+    """The generator of the paper (Li et al., CVPR 2019), or of one of its baselines (`config.variant`).
 
-    `forward` takes sentence vectors and noise and is what is trained; `generate` takes strings and gives pictures.
+    `forward` takes sentence vectors and noise and is what is trained; `generate` takes strings and returns frames.
 
     Args:
         config: shape of the networks.
-        sentence_encoder: makes `s_t` from strings; saved with the model. `generate` needs it, `forward` does not.
+        sentence_encoder: turns sentences into `s_t`, and is saved with the model. `generate` needs it, `forward` does
+            not.
     """
 
     def __init__(self, config: ModelConfig, sentence_encoder: SentenceEncoder | None = None) -> None:
         super().__init__()
         self.config = config
         self.sentence_encoder = sentence_encoder
-        self.card = ""  # text of the model card, README.md in the model folder; empty: one is made when it is saved
+        self.card = ""  # text of README.md in the model folder; empty: `save_pretrained` makes one
         self.story_encoder = StoryEncoder(config.T)
         self.context_encoder = CONTEXTS[config.variant](config.noise_dim)
         self.image_generator = ImageGenerator()
@@ -135,7 +68,7 @@ class StoryGAN(nn.Module):
     def forward(
         self, S: Tensor, noise: Noise, frame_idx: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Draw stories.
+        """Generate images from sentence vectors.
 
         Args:
             S: (B, T, 128) sentence vectors.
@@ -145,80 +78,91 @@ class StoryGAN(nn.Module):
         Returns:
             `X_hat` (B, n, 3, 64, 64) in [-1, 1], and `h_0`, `mu`, `log_sigma2`, each (B, 128).
         """
-        h_0, mu, log_sigma2 = self.story_encoder(S, noise.eps_0)
+        h_0, mu, log_sigma2 = self.story_encoder(S, noise.eps_0)  # (B, 128)
         o = self.context_encoder(S, noise.eps, h_0, noise.g_0)  # (B, T, 128, 4, 4)
         if frame_idx is not None:
-            o = o[torch.arange(len(o), device=o.device)[:, None], frame_idx]
+            o = o[torch.arange(len(o), device=o.device)[:, None], frame_idx]  # (B, n, 128, 4, 4)
         return self.frames(o), h_0, mu, log_sigma2
 
     def frames(self, o: Tensor) -> Tensor:
-        """Gists (B, n, 128, 4, 4) -> frames (B, n, 3, 64, 64) in [-1, 1]."""
+        """Generate images from gists: (B, n, 128, 4, 4) -> (B, n, 3, 64, 64) in [-1, 1]."""
         return self.image_generator(o.flatten(0, 1)).unflatten(0, o.shape[:2])
 
     def require_story(self, story: Story) -> None:
-        """UsageError unless it is T sentences."""
+        """Raise UsageError unless a story is T sentences."""
         if isinstance(story, str):
             raise UsageError("a story is a list of sentences; this one is a string")
         if len(story) != self.config.T:
-            raise UsageError(f"this model draws stories of {self.config.T} sentences; this one has {len(story)}")
+            raise UsageError(f"this model generates stories of {self.config.T} sentences; this one has {len(story)}")
 
     @torch.no_grad()
     def generate(self, stories: Story | Sequence[Story], samples: int = 1, seed: int = 0) -> np.ndarray:
-        """Draw pictures from sentences. The same seed gives the same pictures.
+        """Generate frames from sentences. The same seed gives the same frames.
 
         Args:
             stories: one story (T strings), or several.
-            samples: drawings of each story, each from other noise.
-            seed: of the noise.
+            samples: number of samples per story, each with its own noise; at most `MAX_SAMPLES`.
+            seed: seed of the noise, 0 to 2^63 - 1.
 
         Returns:
             uint8 frames (N, T, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
 
         Raises:
-            UsageError: where a story has not T sentences, the sentence encoder does not know a word, or a number is
-                out of its range.
+            UsageError: a story has not T sentences, the sentence encoder does not know a word, or a number is out of
+                its range.
         """
-        one = not stories or isinstance(stories, str) or isinstance(stories[0], str)
-        told: list[Story] = [stories] if one else list(stories)  # type: ignore[list-item]
-        for story in told:
+        single = not stories or isinstance(stories, str) or isinstance(stories[0], str)
+        batch: list[Story] = [stories] if single else list(stories)  # type: ignore[list-item]
+        for story in batch:
             self.require_story(story)
         require_whole("samples", samples, 1, MAX_SAMPLES)
-        S = torch.from_numpy(self.encode(told)).repeat_interleave(samples, dim=0)
-        noise = Noise.draw(len(S), self.config, seeded(seed))
-        return self.draw(S, noise)
+        S = torch.from_numpy(self.encode(batch)).repeat_interleave(samples, dim=0)
+        return self.sample(S, Noise.sample(len(S), self.config, seeded(seed)))
 
-    def draw(self, S: Tensor, noise: Noise) -> np.ndarray:
-        """(N, T, 128) sentence vectors and noise -> uint8 frames (N, T, 64, 64, 3), in evaluation mode.
+    def sample(self, S: Tensor, noise: Noise) -> np.ndarray:
+        """Generate frames from sentence vectors, in evaluation mode, with a progress bar for more than one batch.
 
-        With a progress bar where it takes more than one batch.
+        Args:
+            S: (N, T, 128) sentence vectors.
+            noise: for N stories.
+
+        Returns:
+            uint8 frames (N, T, 64, 64, 3).
         """
         device, parts = next(self.parameters()).device, []
         with evaluation_mode(self):
-            for rows in with_bar(batches(*S.shape[:2]), "batch"):
+            for rows in progress_bar(batches(*S.shape[:2]), "batch"):
                 X_hat, *_ = self(S[rows].to(device), noise[rows].to(device))
                 parts.append(to_uint8(X_hat))
         return np.concatenate(parts)
 
     def encode(self, stories: Sequence[Story]) -> np.ndarray:
-        """B stories of T sentences -> float32 sentence vectors (B, T, 128). UsageError where one is empty, or cannot be
-        read."""
+        """Encode B stories as float32 sentence vectors (B, T, 128).
+
+        Raises:
+            UsageError: a sentence is empty, or the sentence encoder cannot read it.
+            StoryganError: the model has no sentence encoder.
+        """
         if self.sentence_encoder is None:
-            raise StoryganError("this model has no sentence encoder: give it one, or use forward with sentence vectors")
+            raise StoryganError("this model has no sentence encoder: set one, or use forward with sentence vectors")
         return encode_stories(self.sentence_encoder, stories)
 
-    # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md; no pickle ----
+    # ---- model folder: config.json, model.safetensors, the sentence encoder's files, README.md ----
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model folder; the weights in the type they have (`half_weights` makes them half as large).
+        """Write the model folder, with the weights in their own type (`half_weights` halves their size).
 
-        Each file is replaced whole, so that a training that is killed here leaves a folder that can be drawn with.
+        Each file is replaced atomically.
+
+        Raises:
+            StoryganError: a file cannot be written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if self.sentence_encoder is not None:
             self.sentence_encoder.save(folder)
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        atomic_write(folder / WEIGHTS, seal(save(state, metadata={"format": "pt"})))
+        atomic_write(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
         encoder = self.sentence_encoder.kind if self.sentence_encoder else ""
         atomic_write(folder / CARD, self.card or make_card(self.config, encoder))
         atomic_write(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
@@ -227,22 +171,24 @@ class StoryGAN(nn.Module):
         self,
         repo_id: str,
         *,
-        commit_message: str = "A model of storygan",
+        commit_message: str = "Upload a StoryGAN model",
         private: bool | None = None,
         token: str | None = None,
         branch: str | None = None,
         create_pr: bool | None = None,
     ) -> CommitInfo:
-        """Upload the model folder, as `huggingface_hub.ModelHubMixin` does. It is no base class: its import takes a
+        """Upload the model folder to the Hugging Face hub.
+
+        The same as `huggingface_hub.ModelHubMixin.push_to_hub`. The mixin is no base class, because its import takes a
         tenth of a cold `generate`.
 
         Args:
-            repo_id: `user/model`; made where there is none.
-            commit_message: of the one commit.
-            private: whether a new repository is; None: as the hub has it.
-            token: of the hub; None: the one of `hf auth login`.
-            branch: None: `main`.
-            create_pr: as a pull request.
+            repo_id: `user/model`; created if it does not exist.
+            commit_message: message of the commit.
+            private: whether a new repository is private; None: the hub's default.
+            token: access token; None: the one stored by `hf auth login`.
+            branch: branch to commit to; None: `main`.
+            create_pr: whether to open a pull request instead.
 
         Raises:
             huggingface_hub.errors.HfHubHTTPError: the hub refuses.
@@ -263,22 +209,22 @@ class StoryGAN(nn.Module):
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **hub_options: Any) -> StoryGAN:
-        """Load a model: a shipped one's name (`clevr-sv`), a model folder, or a hub id (`user/model`).
+        """Load a model, accelerated and in evaluation mode.
 
         Args:
-            name: which model.
+            name: a shipped model (`clevr-sv`), a model folder, or a hub id (`user/model`).
             hub_options: `revision`, `token`, `cache_dir`, ... of `huggingface_hub.snapshot_download`.
 
         Raises:
-            StoryganError: where there is no such model, or its files do not fit together.
+            StoryganError: there is no such model, or its files do not fit together.
         """
         folder = resolve_model(name, **hub_options)
         try:
             config = read_model_config(folder / CONFIG)
-            state = load(checked(read_file(folder / WEIGHTS, MAX_WEIGHTS)))
+            state = load(read_file(folder / WEIGHTS, MAX_WEIGHTS))
             encoder = load_sentence_encoder(folder)
-            with torch.device("meta"):  # shapes without memory: a lying config must not take any
-                require_fit(cls(config).state_dict(), state)
+            with torch.device("meta"):  # shapes without memory, as the config may be anyone's
+                require_state(cls(config).state_dict(), state)
             model = cls(config, encoder)
             model.load_state_dict(state)
             model.card = read_text(folder / CARD) if (folder / CARD).exists() else ""
@@ -286,12 +232,111 @@ class StoryGAN(nn.Module):
             raise StoryganError(f"{folder} is not a model folder: {error}") from error
         except StoryganError:
             raise
-        except Exception as error:  # a lying config, torn or foreign weights: whatever the readers raise
-            raise StoryganError(f"the model in {folder} does not load: {reason(error)}") from error
-        return model.float().eval()
+        except Exception as error:  # foreign config or weights make the libraries raise many kinds
+            raise StoryganError(f"the model in {folder} cannot be loaded: {reason(error)}") from error
+        return accelerate(model.float().eval())
 
     def half_weights(self) -> StoryGAN:
-        """Round the parameters to fp16 for a small model folder, in place; batch norm's statistics stay fp32."""
+        """Round the parameters to fp16, in place, for a small model folder; batch norm's statistics stay fp32."""
         for parameter in self.parameters():
             parameter.data = parameter.data.half()
         return self
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models that come with the package."""
+    return sorted(folder.parent.name for folder in SHIPPED.glob(f"*/{CONFIG}"))
+
+
+def resolve_model(name: str | Path, **hub_options: Any) -> Path:
+    """Return the folder of a shipped model, of a path, or of a hub id, which is downloaded.
+
+    Raises:
+        StoryganError: there is no such model.
+    """
+    if str(name) in shipped_models():
+        return SHIPPED / str(name)
+    if Path(name).is_dir():
+        return Path(name)
+    shipped = ", ".join(shipped_models())
+    if str(name).count("/") != 1 or Path(name).is_absolute():
+        raise StoryganError(f"no model {str(name)!r}: name a shipped one ({shipped}), a model folder or a hub id")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(name), **{"allow_patterns": HUB_FILES, **hub_options}))
+    except Exception as error:
+        raise StoryganError(f"no folder {str(name)!r}, and the hub does not have it: {reason(error)}") from error
+
+
+def read_model_config(path: Path) -> ModelConfig:
+    """Read `config.json`, of version 0.1 too, which has another name for the noise distribution `circle`."""
+    values = parse_json(read_text(path))
+    if values.get("noise") == "circles":
+        values["noise"] = "circle"
+    return ModelConfig(**values)
+
+
+def require_state(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Raise ValueError that names the first missing, unknown or differently shaped tensor."""
+    for name, tensor in expected.items():
+        if name not in state:
+            raise ValueError(f"{WEIGHTS} has no {name!r}, which {CONFIG} requires")
+        if state[name].shape != tensor.shape:
+            shapes = f"{tuple(state[name].shape)}, but {CONFIG} requires {tuple(tensor.shape)}"
+            raise ValueError(f"the shape of {name!r} is {shapes}")
+    for name in state:
+        if name not in expected:
+            raise ValueError(f"{WEIGHTS} has {name!r}, which is not in a model with this {CONFIG}")
+
+
+def encode_stories(encoder: SentenceEncoder, stories: Sequence[Story], cache: Path | None = None) -> np.ndarray:
+    """Encode B stories of T sentences as float32 sentence vectors (B, T, 128).
+
+    Args:
+        cache: folder for embeddings (`SentenceEncoder.encode`).
+
+    Raises:
+        UsageError: a sentence is empty, or the encoder cannot read it.
+    """
+    flat = [sentence for story in stories for sentence in story]
+    if not all(sentence.strip() for sentence in flat):
+        raise UsageError("a sentence is empty: write what its frame shows")
+    return encoder.encode(flat, cache).reshape(len(stories), -1, D)
+
+
+def to_frames(X: Tensor) -> Tensor:
+    """Convert images (..., 3, H, W) in [-1, 1] to uint8 frames (..., H, W, 3)."""
+    return ((X + 1) * 127.5).round().clamp(0, 255).byte().movedim(-3, -1)
+
+
+def to_uint8(X: Tensor) -> np.ndarray:
+    """Convert images (..., 3, H, W) in [-1, 1] to an array of uint8 frames (..., H, W, 3)."""
+    return to_frames(X).cpu().numpy()
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Turn off gradients and put the model in evaluation mode; restore its mode afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def batches(N: int, T: int) -> list[slice]:
+    """Split N stories of T frames into slices of at most `BATCH_FRAMES` frames, or one story."""
+    size = max(1, BATCH_FRAMES // T)
+    return [slice(n, n + size) for n in range(0, N, size)]
+
+
+def progress_bar(items: Sequence[Item], unit: str, least: int = 2) -> Iterator[Item]:
+    """Iterate with a progress bar on stderr, for at least `least` items and on a terminal alone."""
+    if len(items) < least:
+        return iter(items)
+    from tqdm import tqdm  # its import takes time that a single story need not
+
+    return iter(tqdm(items, desc="generate", unit=unit, disable=None))

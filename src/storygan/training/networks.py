@@ -102,7 +102,7 @@ class AdversarialRatio(nn.Module):
 def new_classifier(content: FrameContent, weights: AuxClassifierLoss) -> AttributeClassifier:
     """Return an untrained classifier of the labels and, for CLEVR-SV sentences, of the objects at locations."""
     return AttributeClassifier(
-        content.known.label_names, about={"places": content.has_locations}, turns=bool(weights.direction)
+        content.known.label_names, about={"locations": content.has_locations}, yaw=bool(weights.direction)
     )
 
 
@@ -119,8 +119,8 @@ def aux_loss(C: Any, x: Tensor, targets: Targets) -> Tensor:
     otherwise it is the cross-entropy of the labels.
     """
     weights = (
-        AuxClassifierLoss(present=1, attributes=1, direction=float(C.turns is not None))
-        if C.knows_places
+        AuxClassifierLoss(present=1, attributes=1, direction=float(C.predicts_yaw))
+        if C.predicts_locations
         else AuxClassifierLoss(label=1)
     )
     return torch.stack(list(classifier_terms(C, x, targets, weights).values())).sum()

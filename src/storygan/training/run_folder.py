@@ -23,7 +23,7 @@ from storygan import viz
 from storygan.config import TrainConfig
 from storygan.cores import cores
 from storygan.data.dataset import StoryDataset
-from storygan.errors import Stopped, StoryganError, UsageError, reason
+from storygan.errors import Interrupted, StoryganError, UsageError, reason
 from storygan.files import atomic_write, cannot_write, parse_json, read_file
 from storygan.models.model_card import make_card
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
@@ -274,10 +274,10 @@ class RunFolder:
         if trainer.k:  # otherwise the previous stage wrote it
             self._with_card(trainer).save_pretrained(self.path / MODEL)
 
-    def stopped(self, signal: int, saved: Path) -> Stopped:
+    def stopped(self, signal: int, saved: Path) -> Interrupted:
         """Return the error that ends a run on a signal."""
         message = f"stopped by {Signals(signal).name}, saved {saved}: go on with --resume {self.path}"
-        return Stopped(message, 128 + signal)
+        return Interrupted(message, 128 + signal)
 
     def _with_card(self, trainer: StageTrainer) -> Any:
         """Return the model, with its model card."""

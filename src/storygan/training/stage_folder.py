@@ -15,7 +15,6 @@ from storygan.errors import StoryganError, UsageError, reason
 from storygan.files import atomic_write, read_file
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import MAX_WEIGHTS, StoryGAN
-from storygan.seal import checked, seal
 
 STAGES = "stages"
 DISCRIMINATORS, AUX_CLASSIFIER = "discriminators.safetensors", "aux_classifier"
@@ -56,7 +55,7 @@ def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], befo
         for name, tensor in others[network].state_dict().items()
     }
     if discriminators:
-        atomic_write(partial / DISCRIMINATORS, seal(save(discriminators)))
+        atomic_write(partial / DISCRIMINATORS, save(discriminators))
     if "C" in others:
         others["C"].save(partial / AUX_CLASSIFIER)  # type: ignore[operator]
     shutil.rmtree(folder, ignore_errors=True)
@@ -83,7 +82,7 @@ def load_stage(folder: Path) -> InitialWeights:
     start = InitialWeights({"G": StoryGAN.from_pretrained(folder).state_dict()})
     if (folder / DISCRIMINATORS).exists():
         try:
-            tensors = load(checked(read_file(folder / DISCRIMINATORS, MAX_WEIGHTS)))
+            tensors = load(read_file(folder / DISCRIMINATORS, MAX_WEIGHTS))
         except Exception as error:  # the readers raise many kinds on damaged or foreign files
             raise StoryganError(f"{folder / DISCRIMINATORS} cannot be read: {reason(error)}") from error
         for name, tensor in tensors.items():

@@ -18,12 +18,12 @@ from storygan.config import AuxClassifierConfig, NetworkConfig, StageConfig, Tra
 from storygan.data.dataset import StoryDataset
 from storygan.errors import StoryganError, UsageError, out_of_memory, reason
 from storygan.evaluation.labelled_frames import FrameContent
+from storygan.models.accelerate import accelerate
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialization import INITIALIZERS
-from storygan.models.model_folder import resolve_model
 from storygan.models.noise import Noise, seeded
-from storygan.models.storygan import StoryGAN, encode_stories
+from storygan.models.storygan import StoryGAN, encode_stories, resolve_model
 from storygan.text.encoder import SentenceEncoder, fit_sentence_encoder, has_sentence_encoder
 from storygan.training.batches import BatchLoader, derive_seed
 from storygan.training.checkpoint import load_state
@@ -67,9 +67,11 @@ class Experiment:
         saved = next((folder for folder in folders if has_sentence_encoder(folder)), None)
         if saved is None and config.init_from:
             saved = resolve_model(config.init_from)
-        encoder = fit_sentence_encoder(config.sentence_encoder, dataset.sentences, saved)
+        frames = dataset.frames
+        cache = Path(frames.filename).parent if isinstance(frames, np.memmap) and frames.filename else None
+        encoder = fit_sentence_encoder(config.sentence_encoder, dataset.sentences, saved, cache)
         try:
-            S = encode_stories(encoder, dataset.sentences)
+            S = encode_stories(encoder, dataset.sentences, cache)
         except UsageError as error:
             raise UsageError(f"{error}; sentences in plain English: --sentence_encoder sentence") from error
         content = FrameContent(dataset) if any(stage.needs("C") for stage in config.stages.values()) else None
@@ -151,7 +153,7 @@ class StageTrainer:
                 raise UsageError(
                     f"the {name} of the previous stage does not fit this configuration: {reason(error)}"
                 ) from error
-        return network
+        return accelerate(network)
 
     def set_modes(self) -> None:
         """Set training mode, and evaluation mode for frozen parts; generating samples changes it."""
@@ -186,8 +188,8 @@ class StageTrainer:
     def sample(self) -> np.ndarray:
         """Return real and generated frames of fixed stories and noise: uint8 (n, 2T, 64, 64, 3)."""
         stories = np.arange(min(SAMPLE_STORIES, len(self.experiment.dataset)))
-        noise = Noise.draw(len(stories), self.config.model, seeded(self.config.seed))
-        generated = self.inference_model().draw(self.experiment.S[: len(stories)], noise)
+        noise = Noise.sample(len(stories), self.config.model, seeded(self.config.seed))
+        generated = self.inference_model().sample(self.experiment.S[: len(stories)], noise)
         return np.concatenate([self.experiment.dataset.batch(stories), generated], axis=1)
 
     def _parts(self) -> dict[str, Any]:

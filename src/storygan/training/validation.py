@@ -13,7 +13,7 @@ from storygan.evaluation.labelled_frames import find_classifier, labelled_frames
 from storygan.evaluation.measure import distance_stories, distances, draw, label_metrics, object_metrics
 from storygan.evaluation.metrics import ObjectPredictions
 from storygan.evaluation.predictions import look
-from storygan.models.folding import fuse_batch_norm
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
 LOWER_IS_BETTER = ("kid", "fid")

@@ -1,4 +1,4 @@
-"""The model card: complete for the hub, and true."""
+"""Model cards: complete for the hub, and correct; errors of model folders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 from storygan.config import DataConfig, ModelConfig, TrainConfig
 from storygan.errors import StoryganError, UsageError
 from storygan.models.model_card import add_results, make_card, read_card
-from storygan.models.model_folder import SHIPPED, shipped_models
-from storygan.models.storygan import StoryGAN
+from storygan.models.storygan import SHIPPED, StoryGAN, shipped_models
 from storygan.text.clevr_encoder import ClevrEncoder
 
 REPORT = {
@@ -36,7 +35,7 @@ def front_matter(card: str) -> dict[str, object]:
     return yaml.safe_load(card.split("---\n")[1])
 
 
-def test_a_card_says_what_is_known() -> None:
+def test_make_card() -> None:
     folders = {"run": "/home/me/runs/b", "init_from": "/home/me/runs/a/model", "aux_classifier": "/home/me/runs/c"}
     training = TrainConfig(**folders, data=DataConfig("/home/me/data/clevr"))  # type: ignore[arg-type]
     card = make_card(ModelConfig("svc", T=5), "clevr", training, 400, 2000, "12.3 minutes on 2 cores (x86_64)", "mit")
@@ -48,36 +47,36 @@ def test_a_card_says_what_is_known() -> None:
         "tags": ["story-visualization", "text-to-image", "gan", "svc", "clevr-sv"],
     }
     assert "400 iterations on 2,000 stories, in 12.3 minutes on 2 cores (x86_64).\n" in card
-    assert "It began with the weights of `a/model`" in card
+    assert "It was initialized from `a/model`." in card
     assert "variant: svc" not in card.split("```yaml")[0]
-    for told in ("run: b\n", "init_from: a/model\n", "aux_classifier: c\n", "path: clevr\n"):
-        assert told in card
+    for line in ("run: b\n", "init_from: a/model\n", "aux_classifier: c\n", "path: clevr\n"):
+        assert line in card
     assert "/home/me" not in card
 
 
 @pytest.mark.parametrize("name", shipped_models())
-def test_the_card_of_what_ships_is_complete(name: str) -> None:
+def test_shipped_cards_are_complete(name: str) -> None:
     text = (SHIPPED / name / "README.md").read_text()
-    told = front_matter(text)
+    fields = front_matter(text)
     assert {
-        name for name in ("language", "license", "library_name", "pipeline_tag", "tags") if not told.get(name)
+        name for name in ("language", "license", "library_name", "pipeline_tag", "tags") if not fields.get(name)
     } == set()
-    assert told["license"] != "other"
-    for heading in ("## What it was trained on, and for how long", "## How good it is", "## How good it is not"):
+    assert fields["license"] != "other"
+    for heading in ("## Training", "## Evaluation", "## Limitations"):
         assert heading in text
 
 
-def test_a_card_without_a_licence_says_so() -> None:
+def test_a_card_without_a_license_says_so() -> None:
     fields = front_matter(make_card(ModelConfig()))
     assert (fields["license"], fields["license_name"]) == ("other", "not-stated")
 
 
 def test_results_go_into_text_and_front_matter_and_are_replaced() -> None:
     card = add_results(make_card(ModelConfig()), REPORT)
-    assert "Not measured" not in card
+    assert "Not evaluated" not in card
     assert "| `object_accuracy` | 0.930 (0.900 to 0.960) | 0.512 (0.400 to 0.600) |" in card
     assert "| `diversity_rms_01` |  | 0.050 (0.040 to 0.060) |" in card
-    assert card.index("## How good it is") < card.index("## Limits")
+    assert card.index("## Evaluation") < card.index("## Limitations")
     results = ModelCard(card).data.eval_results
     assert [(result.metric_type, result.metric_value) for result in results] == [
         ("object_accuracy", 0.5123),
@@ -87,22 +86,22 @@ def test_results_go_into_text_and_front_matter_and_are_replaced() -> None:
     assert add_results(card, REPORT) == card
 
 
-def test_results_of_a_part_say_so() -> None:
+def test_results_of_a_subset_say_so() -> None:
     card = add_results(make_card(ModelConfig()), {**REPORT, "only": "toon-test-pair"})
     assert "split test, seed 0, the stories whose ids begin with toon-test-pair, with" in card
     assert {result.dataset_config for result in ModelCard(card).data.eval_results} == {"toon-test-pair"}
 
 
-def test_results_are_added_to_a_card_by_hand() -> None:
+def test_results_are_added_to_a_custom_card() -> None:
     card = add_results("---\nlicense: mit\n---\n# Mine\n\nA text.\n", REPORT)
     assert front_matter(card)["license"] == "mit"
-    assert "A text.\n\n## How good it is\n\nOn 100 stories of clevr, split test" in card
+    assert "A text.\n\n## Evaluation\n\nOn 100 stories of clevr, split test" in card
 
 
 def test_results_are_added_to_a_card_without_front_matter(capfd: pytest.CaptureFixture[str]) -> None:
     card = add_results("# Mine\n", REPORT)
     assert front_matter(card)["library_name"] == "storygan"
-    assert "# Mine\n\n## How good it is" in card
+    assert "# Mine\n\n## Evaluation" in card
     assert capfd.readouterr().err == ""
 
 
@@ -110,13 +109,13 @@ BAD_MATTER = ["foo: [1, 2", "- a", "model-index: 3", "a: &a [1]\nb: *a", "model-
 
 
 @pytest.mark.parametrize("matter", BAD_MATTER)
-def test_a_card_that_cannot_take_results_is_one_line(matter: str, tmp_path: Path) -> None:
+def test_an_invalid_front_matter_is_an_error(matter: str, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(f"---\n{matter}\n---\n# Mine\n")
-    with pytest.raises(UsageError, match=r"README\.md is no model card whose results can be written: "):
+    with pytest.raises(UsageError, match=r"README\.md is not a valid model card: "):
         read_card(tmp_path / "README.md")
 
 
-def test_saving_writes_a_card_where_there_is_none_and_keeps_one_that_is(tmp_path: Path) -> None:
+def test_save_pretrained_keeps_an_existing_card(tmp_path: Path) -> None:
     model = StoryGAN(ModelConfig(noise_dim=3), ClevrEncoder())
     model.save_pretrained(tmp_path)
     card = (tmp_path / "README.md").read_text()
@@ -127,7 +126,7 @@ def test_saving_writes_a_card_where_there_is_none_and_keeps_one_that_is(tmp_path
     assert (tmp_path / "README.md").read_text() == f"{card}\nMine.\n"
 
 
-def test_files_of_a_model_folder_can_be_read_by_others(tmp_path: Path) -> None:
+def test_files_of_a_model_folder_are_readable_by_all(tmp_path: Path) -> None:
     StoryGAN(ModelConfig(noise_dim=3), ClevrEncoder()).save_pretrained(tmp_path)
     assert {
         path.name: path.stat().st_mode & 0o444 for path in tmp_path.iterdir() if path.stat().st_mode & 0o444 != 0o444
@@ -137,11 +136,14 @@ def test_files_of_a_model_folder_can_be_read_by_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.pop("story_encoder.mu.bias"), "it has no 'story_encoder.mu.bias'"),
-        (lambda state: state.update(more=torch.zeros(1)), "it has a 'more', which its config.json does not know"),
+        (lambda state: state.pop("story_encoder.mu.bias"), "model.safetensors has no 'story_encoder.mu.bias'"),
+        (
+            lambda state: state.update(more=torch.zeros(1)),
+            r"model.safetensors has 'more', which is not in a model",
+        ),
         (
             lambda state: state.update({"story_encoder.mu.bias": torch.zeros(7)}),
-            r"the shape of 'story_encoder.mu.bias' is \(7,\), and its config.json asks for \(128,\)",
+            r"the shape of 'story_encoder.mu.bias' is \(7,\), but config.json requires \(128,\)",
         ),
     ],
 )
