@@ -20,7 +20,7 @@ from tests.run_folders import same
 from storygan import seal
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
-from storygan.data.schema import label_names, read_shard, shard_name, write_shard
+from storygan.data.schema import read_metadata, read_shard, shard_name, write_shard
 from storygan.errors import StoryganError
 from storygan.models.model_folder import SHIPPED, shipped_models
 from storygan.models.storygan import StoryGAN
@@ -226,12 +226,12 @@ def test_a_damaged_shard(tmp_path: Path) -> None:
     """Its pages have checksums; of what is in the footer there are two copies."""
     path = tmp_path / shard_name("train", 0, 1)
     write_shard(path, [tiny_story(n, T=1) for n in range(4)], LABELS)
-    refused = damage(path, "a Parquet shard", lambda: (label_names(path), [vars(story) for story in read_shard(path)]))
+    refused = damage(path, "a Parquet shard", lambda: (read_metadata(path), list(map(vars, read_shard(path)))))
     assert refused > 0.6 * (FLIPS + CUTS)
 
 
 def test_a_damaged_memory_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is made again, and this is told."""
+    """It is rebuilt, with a message."""
     write_shard(tmp_path / shard_name("train", 0, 1), [tiny_story(n, T=1) for n in range(3)], LABELS)
     wanted, rng = np.array(open_split(tmp_path, "train").frames), np.random.default_rng(0)
     (path,) = (tmp_path / ".cache").glob("*.npy")
@@ -243,7 +243,7 @@ def test_a_damaged_memory_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]
                 assert np.array_equal(open_split(tmp_path, "train").frames, wanted)
                 again = path.read_bytes()
                 assert again in (content, damaged)  # damaged: only the padding of numpy's header is
-                assert ("is made again" in capsys.readouterr().err) == (again != damaged)
+                assert ("is rebuilt" in capsys.readouterr().err) == (again != damaged)
 
 
 def test_a_memory_map_of_an_older_version_is_made_again(tmp_path: Path) -> None:

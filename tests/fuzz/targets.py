@@ -49,10 +49,10 @@ from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
 from storygan.data.importers.own_stories import import_own_stories
 from storygan.data.importers.pororo_sv import import_pororo_sv
-from storygan.data.render_config import read_plan
+from storygan.data.render_config import read_render_config
 from storygan.data.restricted_pickle import load_pickle
 from storygan.data.schema import NuisanceColumns, Story, write_shard
-from storygan.data.toon.render import ToonPlan
+from storygan.data.toon.render import ToonConfig
 from storygan.errors import StoryganError
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.model_card import add_results, make_card, read_card
@@ -414,13 +414,13 @@ def _(folder: Path, content: bytes) -> None:
         raise Finding(f"frames {frames.shape}")
 
 
-PLAN = {"train": 1, "validation": 0, "test": 0, "seed": 0, "T": 5, "size": 64, "renderer": 1}
+RENDER_CONFIG = {"train": 1, "validation": 0, "test": 0, "seed": 0, "T": 5, "size": 64, "renderer": 1}
 
 
-@target("render.json", lambda folder: jsons(PLAN))
+@target("render.json", lambda folder: jsons(RENDER_CONFIG))
 def _(folder: Path, content: bytes) -> None:
     (folder / "render.json").write_bytes(content)
-    read_plan(folder, ToonPlan)
+    read_render_config(folder, ToonConfig)
 
 
 # ---- importers ----
