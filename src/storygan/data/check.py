@@ -137,12 +137,11 @@ class _Check:
         """Compare a shard's metadata with that of the first shard."""
         if not self.metadata:
             self.report.nuisance, self.report.aspect_ratio = metadata.nuisance, metadata.aspect_ratio
-        names = {"label_names": "label names", "nuisance": "nuisance columns", "aspect_ratio": "aspect ratio"}
         for name, value in vars(metadata).items():
             first, where = self.metadata.setdefault(name, (value, file))
             if value != first:
                 action = f": run `storygan data add-nuisance {self.folder}`" if name == "nuisance" else ""
-                self.problem(file, f"{names[name]} differ from {where}{action}")
+                self.problem(file, f"differs from {where} in {name.replace('_', ' ')}{action}")
 
     def _row(self, where: str, row: dict, metadata: Metadata, report: SplitReport) -> Iterator[str]:
         """Yield the problems of a row, and count it in the report."""

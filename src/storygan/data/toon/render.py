@@ -63,7 +63,7 @@ class ToonConfig(RenderConfig):
     renderer: int = RENDERER
 
     def ids(self, split: str) -> list[tuple[str, int]]:
-        """Return (part, number) of every story of a split. The test split is half plain, a quarter each of the others."""
+        """Return (part, number) of the stories of a split. The test split is half plain, a quarter each of the others."""
         total = getattr(self, split)
         parts = {split: total}
         if split == "test":
