@@ -46,7 +46,7 @@ def test_a_description_with_no_number(tmp_path: Path) -> None:
     np.save(root / "CLEVR_dict.npy", np.array(vectors, dtype=object), allow_pickle=True)
     with fault("NaN or Inf in a description that is imported"):
         summary = import_clevr_sv(root, tmp_path / "out", train_below=10)
-        assert "stories with a description that fits no sentence" in str(summary)
+        assert "stories with an invalid description" in str(summary)
         assert len(list(read_stories(tmp_path / "out", "train"))) == 1
 
 

@@ -256,7 +256,7 @@ def test_an_id_names_no_file_of_another_folder(tmp_path: Path) -> None:
     (root / "flintstones_annotations_v1-0.json").write_text(json.dumps(notes))
     (root / "train-val-test_split.json").write_text(json.dumps({"train": ids[:1]}))
     (root / "following_cache4.pkl").write_bytes(pickle.dumps({name: FLINTSTONES[1:5]}))
-    with pytest.raises(StoryganError, match="stories with a picture missing"):
+    with pytest.raises(StoryganError, match="stories with a missing image"):
         import_flintstones_sv(root, tmp_path / "out")
 
 
