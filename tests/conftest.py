@@ -31,7 +31,7 @@ def denormals() -> Iterator[None]:
 
 
 def tiny_story(number: int, T: int = 4) -> Story:
-    """A random story with flat pictures that hold a square for each object; made for speed, not for looks."""
+    """Return a random CLEVR-SV story whose frames show one square per object."""
     rng = np.random.default_rng((7, number))
     objects, frames = [], []
     frame = np.full((64, 64, 3), 128, dtype=np.uint8)
@@ -47,7 +47,7 @@ def tiny_story(number: int, T: int = 4) -> Story:
 
 @pytest.fixture(scope="session")
 def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A function that writes a labelled data set of training stories: `make_dataset(stories=8, T=4)`."""
+    """Return a function that writes a labelled training split: `make_dataset(stories=8, T=4)`."""
 
     def make(stories: int, T: int = 4) -> Path:
         folder = tmp_path_factory.mktemp("tiny")
@@ -59,24 +59,24 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 
 @pytest.fixture(scope="session")
 def tiny_dataset(make_dataset: Callable[..., Path]) -> Path:
-    """Eight stories of four frames, with labels."""
+    """Return a data set of eight stories of four frames, with labels."""
     return make_dataset(stories=8)
 
 
 @pytest.fixture(scope="session")
 def blender() -> None:
-    """Skips where there is none."""
+    """Skip the test where there is no Blender."""
     try:
-        there = subprocess.run([render_python(), "-c", "import bpy"], capture_output=True).returncode == 0
+        found = subprocess.run([render_python(), "-c", "import bpy"], capture_output=True).returncode == 0
     except StoryganError:
-        there = False
-    if not there:
+        found = False
+    if not found:
         pytest.skip("no render environment: make render-env")
 
 
 @pytest.fixture(scope="session")
 def official() -> Path:
-    """The sample of the original CLEVR-SV: beside the checkout of whoever has it, never part of the project."""
+    """Return the folder of the official CLEVR-SV sample, which is not part of the project, or skip the test."""
     folder = Path(__file__).parents[2] / "shared" / "clevr-sv-official"
     if not folder.is_dir():
         pytest.skip("the official sample of CLEVR-SV is not part of the project")

@@ -1,4 +1,4 @@
-"""Writes a tiny folder in the layout of the original CLEVR-SV: python tests/tiny_clevr_sv.py FOLDER."""
+"""Write a tiny folder in the layout of the original CLEVR-SV: python tests/tiny_clevr_sv.py FOLDER."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders rendered without nuisance columns get exactly those that a render writes; others are refused."""
+"""Folders rendered without nuisance columns get exactly those of a new render; foreign stories are refused."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import pytest
 
 from storygan.cli import main
 from storygan.data.add_nuisance import add_nuisance
-from storygan.data.clevr.card import write_card
-from storygan.data.clevr.render import ClevrPlan
+from storygan.data.clevr.constants import ASPECT
+from storygan.data.clevr.render import ClevrConfig, write_card
 from storygan.data.render_config import FILE
 from storygan.data.sample import write_sample
-from storygan.data.schema import Story, label_names, read_shard, write_shard
+from storygan.data.schema import Story, read_metadata, read_shard, write_shard
 from storygan.data.toon.render import render_toon
 from storygan.errors import StoryganError, UsageError
 
 
 def strip(folder: Path, change: Callable[[Story], Story] = lambda story: story) -> None:
-    """Write the shards anew without nuisance columns."""
+    """Rewrite the shards without nuisance columns."""
     for path in folder.glob("*.parquet"):
         plain = {"story_nuisance": None, "frame_nuisance": None, "foreground": None}
         stories = [change(replace(story, **plain)) for story in read_shard(path)]
-        write_shard(path, stories, label_names(path))
+        metadata = read_metadata(path)
+        write_shard(path, stories, metadata.label_names, aspect_ratio=metadata.aspect_ratio)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -37,26 +38,27 @@ def sample(tmp_path: Path) -> Path:
     return tmp_path / "sample"
 
 
-def test_the_sample_gets_the_columns_that_ship(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sample_gets_the_columns_of_a_render(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shipped = {name: list(read_shard(sample / name)) for name in contents(sample)}
     strip(sample)
     assert {name: list(read_shard(sample / name)) for name in contents(sample)} != shipped
     assert main(["data", "add-nuisance", str(sample)]) == 0
-    assert "64 stories got the nuisance columns" in capsys.readouterr().out
+    assert "added nuisance columns to 64 stories" in capsys.readouterr().out
     assert {name: list(read_shard(sample / name)) for name in contents(sample)} == shipped
+    assert {read_metadata(sample / name).aspect_ratio for name in contents(sample)} == {ASPECT}
     before = contents(sample)
     assert main(["data", "add-nuisance", str(sample)]) == 0
-    assert "has the columns" in capsys.readouterr().out
+    assert "already has the nuisance columns" in capsys.readouterr().out
     assert contents(sample) == before
 
 
-def test_the_card_of_the_sample_is_that_of_a_render(sample: Path) -> None:
+def test_card_of_the_sample_is_that_of_a_render(sample: Path) -> None:
     shipped = (sample / "README.md").read_text()
-    write_card(sample, ClevrPlan(train=48, test=16))
+    write_card(sample, ClevrConfig(train=48, test=16))
     assert (sample / "README.md").read_text() == shipped
 
 
-def test_a_toon_folder_gets_what_a_render_writes(tmp_path: Path) -> None:
+def test_toon_folder_gets_the_columns_of_a_render(tmp_path: Path) -> None:
     out = tmp_path / "toon"
     render_toon(out, train=3, test=4, seed=3, T=2, size=32, workers=1)
     rendered, card = contents(out), (out / "README.md").read_text()
@@ -66,7 +68,7 @@ def test_a_toon_folder_gets_what_a_render_writes(tmp_path: Path) -> None:
     assert contents(out) == rendered
     assert (out / "README.md").read_text() == card
     strip(out)
-    (out / FILE).unlink()  # without the seed
+    (out / FILE).unlink()  # which has the seed
     with pytest.raises(UsageError, match="'toon-train-000000' is not as"):
         add_nuisance(out)
 
@@ -85,7 +87,7 @@ def other_sentence(story: Story) -> Story:
 
 
 @pytest.mark.parametrize("change", [other_id, other_seed, other_sentence])
-def test_a_foreign_story_is_refused_and_its_shard_stays(sample: Path, change: Callable[[Story], Story]) -> None:
+def test_foreign_story_is_refused_and_its_shard_is_unchanged(sample: Path, change: Callable[[Story], Story]) -> None:
     strip(sample, change)
     before = contents(sample)
     with pytest.raises(UsageError, match=r"story '(mine|clevr-.-20000012)' is not as `storygan data render-clevr`"):
@@ -93,9 +95,9 @@ def test_a_foreign_story_is_refused_and_its_shard_stays(sample: Path, change: Ca
     name = "test-00000-of-00001.parquet"
     assert contents(sample)[name] == before[name]
     if change is other_id:
-        assert contents(sample) == before  # ids are looked at before anything is written
+        assert contents(sample) == before  # ids are checked before anything is written
 
 
-def test_a_folder_without_shards_is_one_clear_line(tmp_path: Path) -> None:
+def test_folder_without_shards_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="holds no story shards"):
         add_nuisance(tmp_path)

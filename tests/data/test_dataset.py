@@ -1,4 +1,4 @@
-"""A split as training reads it: the memory map holds the decoded frames and follows the content of the shards."""
+"""A split for training: the memory map holds the decoded frames and follows the content of the shards."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from storygan.data import dataset as dataset_module
-from storygan.data import dataset as frame_map
 from storygan.data.dataset import open_split
-from storygan.data.schema import NuisanceColumns, Story, shard_name, write_shard
+from storygan.data.schema import NuisanceColumns, Story, shard_name, story_schema, write_shard
 from storygan.errors import StoryganError, UsageError
 
 NAMES = ("cube", "red")
@@ -32,10 +33,10 @@ def encode(frame: np.ndarray, form: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def story(number: int, t: int = 3, size: int = 8, form: str = "PNG", labels: bool = True) -> Story:
-    frames = [encode(pixels(100 * number + k, size), form) for k in range(t)]
-    rows = [[k % 2, number % 2] for k in range(t)]
-    return Story(f"s{number}", [f"sentence {k} of {number}" for k in range(t)], frames, rows if labels else None)
+def story(number: int, T: int = 3, size: int = 8, form: str = "PNG", labels: bool = True) -> Story:
+    frames = [encode(pixels(100 * number + k, size), form) for k in range(T)]
+    rows = [[k % 2, number % 2] for k in range(T)]
+    return Story(f"s{number}", [f"sentence {k} of {number}" for k in range(T)], frames, rows if labels else None)
 
 
 def write(folder: Path, stories: list[Story], split: str = "train", shards: int = 1, labels: bool = True) -> Path:
@@ -49,7 +50,7 @@ def caches(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
-def test_frames_sentences_and_labels_line_up(tmp_path: Path, form: str) -> None:
+def test_frames_sentences_and_labels_are_aligned(tmp_path: Path, form: str) -> None:
     stories = [story(n, form=form) for n in range(5)]
     dataset = open_split(write(tmp_path, stories, shards=2), "train")
     numbers = [0, 2, 4, 1, 3]  # in the order of the shards
@@ -60,23 +61,43 @@ def test_frames_sentences_and_labels_line_up(tmp_path: Path, form: str) -> None:
     assert dataset.labels is not None
     assert dataset.labels.dtype == np.int8
     assert dataset.labels.tolist() == [stories[n].labels for n in numbers]
-    wanted = np.array([[pixels(100 * n + k) for k in range(3)] for n in numbers])
+    expected = np.array([[pixels(100 * n + k) for k in range(3)] for n in numbers])
     assert isinstance(dataset.frames, np.memmap)
-    assert np.array_equal(dataset.frames, wanted)
+    assert np.array_equal(dataset.frames, expected)
     batch = dataset.batch([3, 0, 3])
     assert type(batch) is np.ndarray
     assert batch.flags.writeable
-    assert np.array_equal(batch, wanted[[3, 0, 3]])
+    assert np.array_equal(batch, expected[[3, 0, 3]])
 
 
-def test_a_shard_of_several_row_groups(tmp_path: Path) -> None:
-    """64 stories are one; Arrow cannot read nested texts as dictionaries across two."""
+def test_shard_of_several_row_groups(tmp_path: Path) -> None:
+    """A row group has 64 stories; Arrow cannot read nested texts as dictionaries across two."""
     stories = [story(number) for number in range(130)]
     dataset = open_split(write(tmp_path, stories), "train")
     assert [row[2] for row in dataset.sentences] == [f"sentence 2 of {number}" for number in range(130)]
     assert dataset.labels is not None
     assert dataset.labels[:, 0, 1].tolist() == [number % 2 for number in range(130)]
     assert np.array_equal(dataset.frames[129, 2], pixels(12902))
+
+
+def test_aspect_ratio(tmp_path: Path) -> None:
+    write_shard(tmp_path / shard_name("train", 0, 2), [story(1)], NAMES, aspect_ratio=4 / 3)
+    write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES, aspect_ratio=4 / 3)
+    dataset = open_split(tmp_path, "train")
+    assert (dataset.aspect_ratio, dataset.subset([0]).aspect_ratio) == (4 / 3, 4 / 3)
+    write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES)
+    with pytest.raises(StoryganError, match="differ in aspect ratio: create them again"):
+        open_split(tmp_path, "train")
+
+
+def test_null_sentence_is_a_one_line_error(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(
+        [{"story_id": "s1", "sentences": ["a", None], "frames": [{"bytes": encode(pixels(1))}] * 2}],
+        story_schema(None),
+    )
+    pq.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(StoryganError, match="'s1' has a null sentence"):
+        open_split(tmp_path, "train")
 
 
 def test_without_labels(tmp_path: Path) -> None:
@@ -107,8 +128,8 @@ def write_nuisance(folder: Path, stories: list[Story], shards: int = 1) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("size", [8, 9])  # 81 bits fill no whole number of bytes
-def test_nuisance_values_and_masks_line_up_with_the_stories(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("size", [8, 9])  # 81 bits are not a whole number of bytes
+def test_nuisance_values_and_masks_are_aligned(tmp_path: Path, size: int) -> None:
     dataset = open_split(write_nuisance(tmp_path, [with_nuisance(n, size) for n in range(5)], shards=2), "train")
     numbers = [0, 2, 4, 1, 3]  # in the order of the shards
     assert (dataset.story_nuisance_names, dataset.frame_nuisance_names) == (NUISANCE.story, NUISANCE.frame)
@@ -118,8 +139,8 @@ def test_nuisance_values_and_masks_line_up_with_the_stories(tmp_path: Path, size
     assert dataset.story_nuisance.dtype == dataset.frame_nuisance.dtype == np.float32
     assert dataset.story_nuisance.tolist() == [[n / 2, -1.5] for n in numbers]
     nan = np.nan
-    wanted = [[[nan] * 3, [n, 0.25, nan], [n, 0.25, nan]] for n in numbers]
-    assert np.array_equal(dataset.frame_nuisance, np.array(wanted), equal_nan=True)
+    expected = [[[nan] * 3, [n, 0.25, nan], [n, 0.25, nan]] for n in numbers]
+    assert np.array_equal(dataset.frame_nuisance, np.array(expected), equal_nan=True)
     assert (dataset.shards.dtype, dataset.shards.tolist()) == (np.int32, [0, 0, 0, 1, 1])
     assert dataset.has_foreground
     masks = dataset.foreground([3, 0])
@@ -127,7 +148,7 @@ def test_nuisance_values_and_masks_line_up_with_the_stories(tmp_path: Path, size
     assert np.array_equal(masks, [[mask(n, k, size) for k in range(3)] for n in (1, 0)])
 
 
-def test_masks_are_decoded_once_and_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_are_decoded_once_and_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
     decode = dataset_module.decode_mask
     monkeypatch.setattr(dataset_module, "decode_mask", lambda encoded: decoded.append(1) or decode(encoded))
@@ -139,18 +160,18 @@ def test_masks_are_decoded_once_and_only_when_asked_for(tmp_path: Path, monkeypa
         assert len(decoded) == 12
 
 
-def test_a_subset_keeps_all_of_a_story_together(tmp_path: Path) -> None:
+def test_subset_is_aligned(tmp_path: Path) -> None:
     dataset = open_split(write_nuisance(tmp_path, [with_nuisance(n) for n in range(5)]), "train")
-    chosen = dataset.subset([4, 1])
-    assert chosen.story_ids == ["s4", "s1"]
-    assert chosen.sentences == [story(n).sentences for n in (4, 1)]
-    assert np.array_equal(chosen.frames[1, 2], pixels(102))
-    assert chosen.labels is not None
-    assert chosen.labels[:, 0, 1].tolist() == [0, 1]
-    assert chosen.story_nuisance is not None
-    assert chosen.story_nuisance[:, 0].tolist() == [2, 0.5]
-    assert np.array_equal(chosen.foreground([1])[0, 2], mask(1, 2))
-    assert np.array_equal(chosen.subset([0]).foreground([0])[0, 2], mask(4, 2))
+    subset = dataset.subset([4, 1])
+    assert subset.story_ids == ["s4", "s1"]
+    assert subset.sentences == [story(n).sentences for n in (4, 1)]
+    assert np.array_equal(subset.frames[1, 2], pixels(102))
+    assert subset.labels is not None
+    assert subset.labels[:, 0, 1].tolist() == [0, 1]
+    assert subset.story_nuisance is not None
+    assert subset.story_nuisance[:, 0].tolist() == [2, 0.5]
+    assert np.array_equal(subset.foreground([1])[0, 2], mask(1, 2))
+    assert np.array_equal(subset.subset([0]).foreground([0])[0, 2], mask(4, 2))
 
 
 def test_without_nuisance_columns(tmp_path: Path) -> None:
@@ -161,7 +182,7 @@ def test_without_nuisance_columns(tmp_path: Path) -> None:
         dataset.foreground([0])
 
 
-def test_shards_with_different_nuisance_columns_are_refused(tmp_path: Path) -> None:
+def test_different_nuisance_columns_are_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / shard_name("train", 0, 2), [with_nuisance(1)], NAMES, NUISANCE)
     write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES)
     with pytest.raises(StoryganError, match=f"run `storygan data add-nuisance {tmp_path}`"):
@@ -169,42 +190,45 @@ def test_shards_with_different_nuisance_columns_are_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
-        ({"story_nuisance": [0.0, float("nan")]}, "story_nuisance is no number"),
-        ({"story_nuisance": [0.0, float("inf")]}, "not every story has 2 story_nuisance"),
-        ({"frame_nuisance": [[0.0, 0.0, float("-inf")]] * 3}, "not every story has 3 x 3 frame_nuisance"),
+        ({"story_nuisance": [0.0, float("nan")]}, "story_nuisance has a value that is not a number"),
+        ({"story_nuisance": [0.0, float("inf")]}, "story_nuisance is not 2 finite values in every story"),
+        (
+            {"frame_nuisance": [[0.0, 0.0, float("-inf")]] * 3},
+            "frame_nuisance is not 3 x 3 finite values in every story",
+        ),
     ],
 )
-def test_values_that_are_no_numbers_are_refused(tmp_path: Path, changes: dict, words: str) -> None:
-    with pytest.raises(StoryganError, match=words):
+def test_nuisance_that_is_not_finite_is_refused(tmp_path: Path, changes: dict, message: str) -> None:
+    with pytest.raises(StoryganError, match=message):
         open_split(write_nuisance(tmp_path, [with_nuisance(0), replace(with_nuisance(1), **changes)]), "train")
 
 
 @pytest.mark.parametrize(
-    ("damaged", "words"),
+    ("damaged", "message"),
     [
         (encode(mask(0, 0, 9)), "'s1', foreground masks: "),
         (encode(pixels(1)), "the image is RGB, not 1 or L"),
         (b"\x89PNG", "not a readable PNG image"),
     ],
 )
-def test_a_mask_that_cannot_be_used_is_one_clear_line(tmp_path: Path, damaged: bytes, words: str) -> None:
+def test_damaged_mask_is_a_one_line_error(tmp_path: Path, damaged: bytes, message: str) -> None:
     odd = with_nuisance(1)
     assert odd.foreground is not None
     odd = replace(odd, foreground=[*odd.foreground[:2], damaged])
     dataset = open_split(write_nuisance(tmp_path, [with_nuisance(0), odd]), "train")
-    with pytest.raises(StoryganError, match=words):
+    with pytest.raises(StoryganError, match=message):
         dataset.foreground([0])
 
 
-def test_the_map_is_built_once_and_again_when_the_content_changes(
+def test_map_is_built_once_and_rebuilt_when_the_content_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, [story(1), story(2)])
     first = open_split(tmp_path, "train")
     with monkeypatch.context() as patch:
-        patch.setattr(dataset_module, "build_frame_map", lambda *_: pytest.fail("built twice"))
+        patch.setattr(dataset_module, "build_frame_map", lambda *_: pytest.fail("rebuilt"))
         again = open_split(tmp_path, "train")
     assert again.fingerprint == first.fingerprint
     assert np.array_equal(again.frames, first.frames)
@@ -216,21 +240,19 @@ def test_the_map_is_built_once_and_again_when_the_content_changes(
     assert len(caches(tmp_path)) == 1  # the stale map is gone
 
 
-def test_the_fingerprint_does_not_depend_on_where_or_when(tmp_path: Path) -> None:
+def test_fingerprint_depends_on_content_alone(tmp_path: Path) -> None:
     a, b = (open_split(write(tmp_path / name, [story(1)]), "train") for name in ("a", "b"))
     assert a.fingerprint == b.fingerprint
 
 
-def test_splits_have_maps_of_their_own(tmp_path: Path) -> None:
+def test_each_split_has_its_map(tmp_path: Path) -> None:
     write(tmp_path, [story(1)])
     write(tmp_path, [story(2), story(3)], "test")
     assert (len(open_split(tmp_path, "train")), len(open_split(tmp_path, "test"))) == (1, 2)
     assert len(caches(tmp_path)) == 2
 
 
-def test_a_folder_that_cannot_be_written_to_uses_the_users_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_folder_uses_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "data", [story(1)])
     (folder / ".cache").write_text("in the way")  # as good as read-only, for root as well
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
@@ -242,25 +264,23 @@ def test_a_folder_that_cannot_be_written_to_uses_the_users_cache(
         open_split(folder, "train")
 
 
-def test_a_shard_that_comes_while_the_map_is_built_waits_for_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shard_added_while_the_map_is_built_is_in_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_shard(tmp_path / shard_name("train", 0, 2), [story(1)], NAMES)
     build = dataset_module.build_frame_map
 
-    def with_a_renderer_at_work(*args: Any) -> None:
+    def with_concurrent_renderer(*args: Any) -> None:
         write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], NAMES)
         build(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset_module, "build_frame_map", with_a_renderer_at_work)
+        patch.setattr(dataset_module, "build_frame_map", with_concurrent_renderer)
         assert len(open_split(tmp_path, "train").frames) == 1
     assert np.array_equal(open_split(tmp_path, "train").frames[1, 0], pixels(200))
 
 
-def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_build_leaves_no_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, [story(1), story(2)])
-    decode = frame_map._decode
+    decode = dataset_module._decode
 
     def interrupted(story_id: str, encoded: list[bytes]) -> np.ndarray:
         if story_id == "s2":
@@ -268,15 +288,15 @@ def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeyp
         return decode(story_id, encoded)
 
     with monkeypatch.context() as patch:
-        patch.setattr(frame_map, "_decode", interrupted)
+        patch.setattr(dataset_module, "_decode", interrupted)
         with pytest.raises(KeyboardInterrupt):
             open_split(tmp_path, "train")
     assert not caches(tmp_path)
-    (tmp_path / ".cache" / ".train.partial").write_bytes(b"what a killed process left")
+    (tmp_path / ".cache" / ".train.partial").write_bytes(b"left by a killed process")
     assert np.array_equal(open_split(tmp_path, "train").frames[1, 0], pixels(200))
 
 
-def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
+def test_processes_that_start_together_build_one_map(tmp_path: Path) -> None:
     write(tmp_path, [story(n) for n in range(20)])
     code = (
         "import sys; from storygan.data.dataset import open_split; print(open_split(sys.argv[1], 'train').fingerprint)"
@@ -289,9 +309,9 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("odd", "words"),
+    ("odd", "message"),
     [
-        (story(2, t=4), "'s2' has 4 sentences, others 3"),
+        (story(2, T=4), "'s2' has 4 sentences, others 3"),
         (story(2, size=9), r"'s2' has frames \(3, 9, 9, 3\), others \(3, 8, 8, 3\)"),
         (
             Story("s2", ["a"] * 3, [encode(pixels(1)), b"\x89PNG", b""], [[0, 0]] * 3),
@@ -304,21 +324,21 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
         (Story("s2", ["a"] * 3, [encode(np.zeros((8, 8), np.uint8))] * 3, [[0, 0]] * 3), "the image is L, not RGB"),
     ],
 )
-def test_stories_that_do_not_fit_together_are_one_clear_line(tmp_path: Path, odd: Story, words: str) -> None:
+def test_stories_of_different_shapes_are_a_one_line_error(tmp_path: Path, odd: Story, message: str) -> None:
     write(tmp_path, [story(1), odd])
-    with pytest.raises(StoryganError, match=words):
+    with pytest.raises(StoryganError, match=message):
         open_split(tmp_path, "train")
     assert not caches(tmp_path)
 
 
-def test_shards_with_different_labels_are_refused(tmp_path: Path) -> None:
+def test_different_labels_are_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / shard_name("train", 0, 2), [story(1)], NAMES)
     write_shard(tmp_path / shard_name("train", 1, 2), [story(2)], ("cube", "blue"))
-    with pytest.raises(StoryganError, match="name different labels"):
+    with pytest.raises(StoryganError, match="differ in label names: create them again"):
         open_split(tmp_path, "train")
 
 
-def test_an_empty_or_missing_split_is_one_clear_line(tmp_path: Path) -> None:
+def test_empty_or_missing_split_is_a_one_line_error(tmp_path: Path) -> None:
     write(tmp_path, [])
     with pytest.raises(StoryganError, match="has no story in the split train"):
         open_split(tmp_path, "train")
@@ -326,7 +346,7 @@ def test_an_empty_or_missing_split_is_one_clear_line(tmp_path: Path) -> None:
         open_split(tmp_path, "test")
 
 
-def test_a_full_disk_is_an_error_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""The sample that ships with the package: small, sound, real, and ready to train on."""
+"""The sample data set that ships with the package: small, valid, and usable for training."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from storygan.errors import StoryganError
 from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 
 
-def test_it_is_small_and_sound(tmp_path: Path) -> None:
+def test_small_and_valid(tmp_path: Path) -> None:
     files = write_sample(tmp_path / "sample")
     assert sum(file.stat().st_size for file in files) < 1_000_000
     report = check_dataset(tmp_path / "sample")
     assert report.problems == []
-    assert (report.T, report.size) == (4, (64, 64))
+    assert (report.T, report.size, report.aspect_ratio) == (4, (64, 64), 4 / 3)
     assert {name: split.stories for name, split in report.splits.items()} == {"train": 48, "test": 16}
 
 
-def test_the_labels_follow_from_the_sentences(tmp_path: Path) -> None:
+def test_labels_match_the_sentences(tmp_path: Path) -> None:
     write_sample(tmp_path / "sample")
     for split in ("train", "test"):
         for story in read_stories(tmp_path / "sample", split):
             assert story.labels == presence_labels([parse_sentence(sentence) for sentence in story.sentences])
 
 
-def test_the_pictures_are_scenes_and_each_frame_adds_something(tmp_path: Path) -> None:
+def test_each_frame_adds_an_object(tmp_path: Path) -> None:
     write_sample(tmp_path / "sample")
     dataset = open_split(tmp_path / "sample", "train")
     assert dataset.label_names == LABELS
@@ -39,7 +39,7 @@ def test_the_pictures_are_scenes_and_each_frame_adds_something(tmp_path: Path) -
     assert changed.min() >= 5  # pixels, for the smallest object far away
 
 
-def test_it_overwrites_nothing(tmp_path: Path) -> None:
+def test_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     write_sample(tmp_path / "sample")
     with pytest.raises(StoryganError, match="already exists"):
         write_sample(tmp_path / "sample")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from storygan.data.clevr.locations import distances, floor_grid, in_picture, parse_objects
+from storygan.data.clevr.locations import distances, floor_grid, image_coordinates, parse_objects
 from storygan.data.dataset import StoryDataset
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
@@ -94,7 +94,7 @@ def test_an_object_moved(measure: Measure, stories: StoryDataset, real: dict[str
     grid = grid[np.abs(grid).max(1) < 2.5]
     for n, mask in enumerate(pixels):
         free = grid[distances(grid, floor[n]).min(1).argmax()]
-        columns, rows = ((in_picture(free) - in_picture(floor[n, 2])) * 64).round().astype(int)
+        columns, rows = ((image_coordinates(free) - image_coordinates(floor[n, 2])) * 64).round().astype(int)
         y, x = np.nonzero(mask)
         inside = (y + rows >= 0) & (y + rows < 64) & (x + columns >= 0) & (x + columns < 64)
         frames[n, 2] = before[n, 1]

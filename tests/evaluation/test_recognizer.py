@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, StageConfig, TrainConfig
-from storygan.data.clevr.locations import in_picture
+from storygan.data.clevr.locations import image_coordinates
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.data.toon.render import render_toon
@@ -122,7 +122,7 @@ def test_the_shipped_one_reads_real_frames(classifier: AttributeClassifier, samp
 def test_training_moves_places_with_the_picture() -> None:
     """A dot at a place is still there after both were moved."""
     rng = np.random.default_rng(0)
-    places = in_picture(rng.uniform(-2, 2, (20, 1, 2)).astype(np.float32))
+    places = image_coordinates(rng.uniform(-2, 2, (20, 1, 2)).astype(np.float32))
     x = torch.zeros(20, 1, 64, 64)
     for b, (column, row) in enumerate((places[:, 0] * 64).astype(int)):
         x[b, 0, row, column] = 1

@@ -17,7 +17,7 @@ from tests.run_folders import same
 
 from storygan.config import ModelConfig
 from storygan.data.dataset import open_split
-from storygan.data.schema import label_names, read_shard, shard_name, write_shard
+from storygan.data.schema import read_metadata, read_shard, shard_name, write_shard
 from storygan.errors import StoryganError
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import LABELS
@@ -174,7 +174,7 @@ def test_a_damaged_shard(tmp_path: Path) -> None:
     """Pages have checksums; the footer holds our metadata twice."""
     path = tmp_path / shard_name("train", 0, 1)
     write_shard(path, [tiny_story(n, T=1) for n in range(4)], LABELS)
-    refused = damage(path, lambda: (label_names(path), [vars(story) for story in read_shard(path)]))
+    refused = damage(path, lambda: (read_metadata(path), [vars(story) for story in read_shard(path)]))
     assert refused > 0.6 * (FLIPS + CUTS)
 
 
@@ -190,7 +190,7 @@ def test_a_damaged_memory_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             assert np.array_equal(open_split(tmp_path, "train").frames, wanted)
             again = path.read_bytes()
             assert again in (content, damaged)  # a flip in the padding of numpy's header is harmless
-            assert ("is made again" in capsys.readouterr().err) == (again != damaged)
+            assert ("is rebuilt" in capsys.readouterr().err) == (again != damaged)
 
 
 def test_a_memory_map_of_an_older_version_is_rebuilt(tmp_path: Path) -> None:

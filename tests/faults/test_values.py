@@ -43,7 +43,7 @@ def test_nan_in_an_imported_description(tmp_path: Path) -> None:
     vectors["CLEVR_new_000001_2.png"][18 + 16] = np.inf
     np.save(root / "CLEVR_dict.npy", np.array(vectors, dtype=object), allow_pickle=True)
     summary = import_clevr_sv(root, tmp_path / "out", train_below=10)
-    assert "stories with a description that fits no sentence" in str(summary)
+    assert "stories with an invalid description" in str(summary)
     assert len(list(read_stories(tmp_path / "out", "train"))) == 1
 
 

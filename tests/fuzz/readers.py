@@ -26,10 +26,10 @@ from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
 from storygan.data.importers.own_stories import import_own_stories
 from storygan.data.importers.pororo_sv import import_pororo_sv
-from storygan.data.render_config import read_plan
+from storygan.data.render_config import read_render_config
 from storygan.data.restricted_pickle import load_pickle
 from storygan.data.schema import NuisanceColumns, Story, write_shard
-from storygan.data.toon.render import ToonPlan
+from storygan.data.toon.render import ToonConfig
 from storygan.errors import StoryganError
 from storygan.text.clevr_encoder import ClevrEncoder
 
@@ -145,7 +145,7 @@ in_file(
     "render.json",
     "render.json",
     lambda folder: c.jsons(RENDER_CONFIG),
-    lambda folder: read_plan(folder, ToonPlan),
+    lambda folder: read_render_config(folder, ToonConfig),
     numbers_that_are_words=b'{"train": "x", "validation": 0, "test": 0}',
 )
 

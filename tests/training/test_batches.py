@@ -12,7 +12,7 @@ from tests.training.tiny import G, one_stage, paper_stage
 
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, ModelConfig, StageConfig
 from storygan.data.dataset import open_split
-from storygan.data.schema import nuisance_columns, read_stories, shard_name, shard_paths, write_shard
+from storygan.data.schema import read_metadata, read_stories, shard_name, shard_paths, write_shard
 from storygan.evaluation.labelled_frames import FrameContent, augment, classifier_terms, to_images
 from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier
 from storygan.text.clevr import LABELS
@@ -178,7 +178,7 @@ def test_the_noise_is_coupled_to_the_nuisance_values(sample: Path, distribution:
 
 
 def test_a_stage_uses_the_stories_of_its_shards(tmp_path: Path, sample: Path) -> None:
-    stories, nuisance = list(read_stories(sample, "train"))[:9], nuisance_columns(shard_paths(sample, "train")[0])
+    stories, nuisance = list(read_stories(sample, "train"))[:9], read_metadata(shard_paths(sample, "train")[0]).nuisance
     for shard in range(3):
         path = tmp_path / shard_name("train", shard, 3)
         write_shard(path, [s for n, s in enumerate(stories) if n // 3 == shard], LABELS, nuisance)

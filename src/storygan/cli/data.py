@@ -1,4 +1,4 @@
-"""`storygan data ...`: data sets rendered, imported and checked."""
+"""`storygan data ...`: render, import and check data sets."""
 
 from __future__ import annotations
 
@@ -11,104 +11,92 @@ from storygan.cli.parser import named_path, subcommand
 from storygan.errors import StoryganError, UsageError
 
 
-def data_set_options(parser: ArgumentParser, T: int) -> None:
-    """What every renderer of a data set takes; T frames a story unless told otherwise."""
-    parser.add_argument("out", type=named_path, help="folder of the data set; a run that was stopped goes on")
+def add_render_options(parser: ArgumentParser, T: int) -> None:
+    """Add the options of every renderer; T is the default number of frames."""
+    parser.add_argument("out", type=named_path, help="folder of the data set; an interrupted run is resumed")
     for names in (["--train"], ["--validation", "--val"], ["--test"]):
         parser.add_argument(*names, type=int, default=0, help=f"stories of the {names[0][2:]} split")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
-    parser.add_argument("--frames", type=int, default=T, help="T: frames of a story (CLEVR-SV: up to 6)")
-    parser.add_argument("--size", type=int, default=64, help="pixels")
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+    parser.add_argument("--frames", type=int, default=T, help="T: frames per story (CLEVR-SV: up to 6)")
+    parser.add_argument("--size", type=int, default=64, help="pixels a side")
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
 
 
-def data_set_of(args: Namespace) -> dict[str, Any]:
-    """What `data_set_options` asked for, as the renderers take it; all but the training stories."""
-    asked = {name: args[name] for name in ("validation", "test", "seed", "size")}
-    return {**asked, "T": args.frames, "workers": args.workers or None}
+def render_arguments(args: Namespace) -> dict[str, Any]:
+    """Return the options of `add_render_options` as arguments of a renderer, without `train`."""
+    same = {name: args[name] for name in ("validation", "test", "seed", "size")}
+    return {**same, "T": args.frames, "workers": args.workers or None}
 
 
 def data_options(parser: ArgumentParser) -> None:
+    """Add the subcommands of `storygan data`."""
     commands = parser.add_subcommands(dest="data")
     render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
-    data_set_options(render, T=4)
-    render.add_argument("--stories", type=int, default=0, help="how many stories: another name of --train")
+    add_render_options(render, T=4)
+    render.add_argument("--stories", type=int, default=0, help="another name of --train")
     render.add_argument(
-        "--shard", type=str, default="1/1", help="i/n: this job's part of the files (then `data merge`)"
+        "--shard", type=str, default="1/1", help="i/n: render this job's part of the files (then `data merge`)"
     )
-    toon = subcommand(commands, "render-toon", "draw Toon-SV, cartoon stories told in English")
-    data_set_options(toon, T=5)
-    merge = subcommand(commands, "merge", "bring the parts of `render-clevr --shard i/n` together")
+    toon = subcommand(commands, "render-toon", "draw Toon-SV stories, cartoons with English sentences")
+    add_render_options(toon, T=5)
+    merge = subcommand(commands, "merge", "merge the parts of `render-clevr --shard i/n`")
     merge.add_argument("out", type=named_path, help="folder of the data set")
-    merge.add_argument("parts", type=named_path, nargs="*", help="folders of the jobs, where they did not share OUT")
+    merge.add_argument("parts", type=named_path, nargs="*", help="folders of the jobs, if they did not share OUT")
     sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
     sample.add_argument("out", type=named_path, help="folder of the new data set")
     add = subcommand(commands, "add-nuisance", "add nuisance columns to stories that were rendered without them")
     add.add_argument("folder", type=named_path, help="folder of the data set")
     check = subcommand(commands, "check", "validate a data set and describe it")
     check.add_argument("folder", type=named_path, help="folder of the data set")
-    check.add_argument("--json", action="store_true", help="one JSON object")
-    imports = subcommand(commands, "import", "bring a public data set into the canonical form")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    imports = subcommand(commands, "import", "convert a public data set, or your own images, to the canonical form")
     layouts = imports.add_subcommands(dest="layout")
     clevr = subcommand(layouts, "clevr-sv", "the original CLEVR-SV: CLEVR_dict.npy and images/")
-    clevr.add_argument("root", type=named_path, help="folder of the original")
-    clevr.add_argument("out", type=named_path, help="folder of the new data set")
+    pororo = subcommand(layouts, "pororo-sv", "Pororo-SV: SEASON/EPISODE/N.png, descriptions.csv, *.npy")
+    flintstones = subcommand(layouts, "flintstones-sv", "Flintstones-SV: annotations, split, video_frames_sampled/")
+    stories = subcommand(layouts, "stories", "your own: images and a stories.csv or stories.jsonl")
+    for layout in (clevr, pororo, flintstones, stories):
+        layout.add_argument("root", type=named_path, help="folder of the original")
+        layout.add_argument("out", type=named_path, help="folder of the new data set")
+        layout.add_argument("--json", action="store_true", help="print one JSON object")
     clevr.add_argument(
         "--train-below", type=int, default=0, help="story numbers below go to train (full release: 10000)"
     )
-    pororo = subcommand(layouts, "pororo-sv", "Pororo-SV: SEASON/EPISODE/N.png, descriptions.csv, *.npy")
-    pororo.add_argument("root", type=named_path, help="folder of the original")
-    pororo.add_argument("out", type=named_path, help="folder of the new data set")
-    pororo.add_argument("--ids", type=str, default="", help="file of the split; none: train_seen_unseen_ids.npy first")
-    flintstones = subcommand(layouts, "flintstones-sv", "Flintstones-SV: annotations, split, video_frames_sampled/")
-    flintstones.add_argument("root", type=named_path, help="folder of the original")
-    flintstones.add_argument("out", type=named_path, help="folder of the new data set")
-    stories = subcommand(layouts, "stories", "your own: pictures and a stories.csv or stories.jsonl")
-    stories.add_argument("root", type=named_path, help="folder of the pictures and the list")
-    stories.add_argument("out", type=named_path, help="folder of the new data set")
-    stories.add_argument("--frames", type=int, default=0, help="T: frames of a story; 0: the most frequent length")
-    for layout in (clevr, pororo, flintstones, stories):
-        layout.add_argument("--json", action="store_true", help="one JSON object")
+    pororo.add_argument("--ids", type=str, default="", help="file of the split; default: train_seen_unseen_ids.npy")
+    stories.add_argument("--frames", type=int, default=0, help="T: frames per story; 0: the most frequent length")
 
 
 def data(args: Namespace) -> None:
-    """`storygan data ...`."""
+    """Run `storygan data ...`."""
     DATA_COMMANDS[args.data](args[args.data])
 
 
 def data_render(args: Namespace) -> None:
-    """`storygan data render-clevr`."""
+    """Run `storygan data render-clevr`."""
     from storygan.data.clevr.render import render_clevr
 
     if args.stories and args.train:
-        raise UsageError("give --stories or --train, not both: they mean the same")
+        raise UsageError("give --stories or --train, not both: they are the same option")
     summary = render_clevr(
-        args.out,
-        train=args.train or args.stories,
-        **data_set_of(args),
-        shard=read_shard(args.shard),
+        args.out, train=args.train or args.stories, **render_arguments(args), shard=parse_shard(args.shard)
     )
-    print(f"{args.out}: {summary.made} stories rendered in {summary.seconds:.0f} s, {summary.kept} were there")
+    print(f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s, {summary.existing} existed")
 
 
 def data_render_toon(args: Namespace) -> None:
-    """`storygan data render-toon`."""
+    """Run `storygan data render-toon`."""
     from storygan.data.toon.render import render_toon
 
-    summary = render_toon(
-        args.out,
-        train=args.train,
-        **data_set_of(args),
-    )
-    rate = summary.made * args.frames / max(summary.seconds, 1e-9)
+    summary = render_toon(args.out, train=args.train, **render_arguments(args))
+    rate = summary.rendered * args.frames / max(summary.seconds, 1e-9)
     print(
-        f"{args.out}: {summary.made} stories drawn in {summary.seconds:.0f} s "
-        f"({rate:.0f} frames/s), {summary.kept} were there"
+        f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s "
+        f"({rate:.0f} frames/s), {summary.existing} existed"
     )
 
 
-def read_shard(text: str) -> tuple[int, int]:
-    """`2/8` -> (2, 8)."""
+def parse_shard(text: str) -> tuple[int, int]:
+    """Parse `2/8` to (2, 8). Raises UsageError where it is something else."""
     try:
         i, n = map(int, text.split("/"))
     except ValueError:
@@ -117,15 +105,15 @@ def read_shard(text: str) -> tuple[int, int]:
 
 
 def data_merge(args: Namespace) -> None:
-    """`storygan data merge`."""
+    """Run `storygan data merge`."""
     from storygan.data.clevr.render import merge_clevr
 
     summary = merge_clevr(args.out, args.parts)
-    print(f"{args.out} is complete: {summary.kept} stories")
+    print(f"{args.out} is complete: {summary.existing} stories")
 
 
 def data_sample(args: Namespace) -> None:
-    """`storygan data sample`."""
+    """Run `storygan data sample`."""
     from storygan.data.sample import write_sample
 
     write_sample(args.out)
@@ -133,7 +121,7 @@ def data_sample(args: Namespace) -> None:
 
 
 def data_import(args: Namespace) -> None:
-    """`storygan data import ...`."""
+    """Run `storygan data import ...`."""
     layout, options = args.layout, args[args.layout]
     if layout == "clevr-sv":
         from storygan.data.importers.clevr_sv import import_clevr_sv
@@ -155,15 +143,19 @@ def data_import(args: Namespace) -> None:
 
 
 def data_add_nuisance(args: Namespace) -> None:
-    """`storygan data add-nuisance`."""
+    """Run `storygan data add-nuisance`."""
     from storygan.data.add_nuisance import add_nuisance
 
     count = add_nuisance(args.folder)
-    print(f"{args.folder}: {count} stories got the nuisance columns" if count else f"{args.folder} has the columns")
+    print(
+        f"{args.folder}: added nuisance columns to {count} stories"
+        if count
+        else f"{args.folder} already has the nuisance columns"
+    )
 
 
 def data_check(args: Namespace) -> None:
-    """`storygan data check`."""
+    """Run `storygan data check`."""
     from storygan.data.check import check_dataset
 
     report = check_dataset(args.folder)

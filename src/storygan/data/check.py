@@ -1,80 +1,75 @@
-"""Validates a dataset row by row and describes it."""
+"""Validate a data set row by row, and describe it."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from storygan.data.images import decode_frame, decode_mask
-from storygan.data.schema import (
-    NO_NUISANCE,
-    NuisanceColumns,
-    label_names,
-    nuisance_columns,
-    read_rows,
-    shard_paths,
-    splits,
-)
+from storygan.data.schema import NO_NUISANCE, Metadata, NuisanceColumns, read_metadata, read_rows, shard_paths, splits
 from storygan.errors import StoryganError, printable
 
 MAX_PROBLEMS_SHOWN = 20
-_OF = re.compile(r"(\d+)-of-(\d+)$", re.ASCII)
+_NUMBERING = re.compile(r"(\d+)-of-(\d+)$", re.ASCII)
 
 
 @dataclass
 class SplitReport:
-    """What a split holds."""
+    """The contents of a split."""
 
     stories: int = 0
     frames: int = 0
     shards: int = 0
     bytes: int = 0  # of the shards on disk
-    words: Counter[int] = field(default_factory=Counter)  # words of a sentence -> sentences
-    labels: Counter[str] = field(default_factory=Counter)  # label -> frames that show it
+    words: Counter[int] = field(default_factory=Counter)  # words in a sentence -> number of sentences
+    labels: Counter[str] = field(default_factory=Counter)  # label -> number of frames
 
     def to_dict(self) -> dict[str, object]:
-        """Numbers only: word counts as min, mean and max, labels as a share of the frames."""
-        counts = sorted(self.words.elements())
-        words = {"min": counts[0], "mean": sum(counts) / len(counts), "max": counts[-1]} if counts else None
+        """Return numbers only: word counts as min, mean and max, labels as a share of the frames."""
+        words = None
+        if self.words:
+            mean = sum(count * n for count, n in self.words.items()) / self.words.total()
+            words = {"min": min(self.words), "mean": mean, "max": max(self.words)}
         labels = {name: count / self.frames for name, count in self.labels.items()} if self.frames else {}
         own = {"stories": self.stories, "frames": self.frames, "shards": self.shards, "bytes": self.bytes}
         return {**own, "words": words, "labels": labels}
 
     def __str__(self) -> str:
+        values: dict = self.to_dict()
         lines = [f"{self.stories} stories, {self.frames} frames, {self.shards} shards, {self.bytes / 1e6:.1f} MB"]
-        if self.words:
-            mean = sum(count * n for count, n in self.words.items()) / self.words.total()
-            lines.append(f"words of a sentence: {min(self.words)} to {max(self.words)}, {mean:.1f} on average")
-        if self.labels and self.frames:
-            shares = ", ".join(f"{name} {count / self.frames:.2f}" for name, count in self.labels.items())
+        if words := values["words"]:
+            lines.append(f"words per sentence: {words['min']} to {words['max']}, mean {words['mean']:.1f}")
+        if labels := values["labels"]:
+            shares = ", ".join(f"{name} {share:.2f}" for name, share in labels.items())
             lines.append(f"share of frames with a label: {printable(shares)}")
         return "\n    ".join(lines)
 
 
 @dataclass
 class DatasetReport:
-    """What a dataset holds and what is wrong with it; it is sound where `problems` is empty."""
+    """The contents of a data set and its problems; it is valid where `problems` is empty."""
 
     folder: str
-    T: int | None = None  # frames of a story
+    T: int | None = None  # frames per story
     size: tuple[int, int] | None = None  # width and height of a frame, pixels
-    nuisance: NuisanceColumns = NO_NUISANCE  # of the first shard that can be read
+    aspect_ratio: float = 1.0  # width by height at which to display a frame
+    nuisance: NuisanceColumns = NO_NUISANCE  # of the first readable shard
     splits: dict[str, SplitReport] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)  # one line each: file, row, what
+    problems: list[str] = field(default_factory=list)  # one line each: file, row, problem
 
     def to_dict(self) -> dict[str, object]:
-        """For `--json`."""
+        """Return the report for `--json`."""
         return {**asdict(self), "splits": {name: split.to_dict() for name, split in self.splits.items()}}
 
     def __str__(self) -> str:
-        size = "frames of unknown size" if self.size is None else f"frames of {self.size[0]}x{self.size[1]} pixels"
-        lines = [f"{self.folder}: stories of {self.T or '?'} {size}"]
+        size = "of unknown size" if self.size is None else f"of {self.size[0]}x{self.size[1]} pixels"
+        lines = [f"{self.folder}: stories of {self.T or '?'} frames {size}, aspect ratio {self.aspect_ratio:.3g}"]
         lines += [f"  nuisance: {self.nuisance}"] if self.nuisance != NO_NUISANCE else []
         lines += [f"  {name}: {split}" for name, split in self.splits.items()]
         lines += [f"  {len(self.problems)} problems" if self.problems else "  no problems"]
@@ -85,7 +80,7 @@ class DatasetReport:
 
 
 def check_dataset(folder: str | Path) -> DatasetReport:
-    """Read every row of every split, decode every frame. StoryganError where FOLDER holds no dataset at all."""
+    """Read every row of every split and decode every frame. Raises StoryganError where FOLDER has no shards."""
     folder = Path(folder)
     found = splits(folder)
     if not found:
@@ -98,158 +93,140 @@ def check_dataset(folder: str | Path) -> DatasetReport:
 
 
 class _Check:
-    """The state of one check: where each id was seen, and the T and size of each story, to compare at the end."""
+    """The state of one check: where each id occurred, and the T and size of each story, compared at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.report = DatasetReport(str(folder))
-        self.seen: dict[str, str] = {}  # story id -> where
+        self.ids: dict[str, str] = {}  # story id -> where it occurred
         self.lengths: list[tuple[str, int]] = []  # where, T
         self.sizes: list[tuple[str, tuple[int, int]]] = []  # where, (width, height)
-        self.names: dict[tuple[str, ...] | None, str] = {}  # label names -> the first file that has them
-        self.nuisance: dict[NuisanceColumns, str] = {}  # nuisance columns -> the first file that has them
+        self.metadata: dict[str, tuple[object, str]] = {}  # field of Metadata -> value, the first file that has it
 
-    def problem(self, where: str, what: str) -> None:
-        self.report.problems.append(f"{where}: {what}")
+    def problem(self, where: str, problem: str) -> None:
+        self.report.problems.append(f"{where}: {problem}")
 
     def split(self, split: str) -> None:
         paths = shard_paths(self.folder, split)
         report = self.report.splits[split] = SplitReport(shards=len(paths))
         self._numbering(split, paths)
-        with tqdm(total=_rows(paths), unit="story", desc=f"checking {split}", disable=None) as bar:
-            for path in paths:
-                report.bytes += path.stat().st_size
-                self._shard(path, report, bar)
+        for path in tqdm(paths, unit="shard", desc=f"checking {split}", disable=None):
+            report.bytes += path.stat().st_size
+            file = str(path.relative_to(self.folder))
+            try:
+                metadata = read_metadata(path)
+                self._metadata(file, metadata)
+                report.labels.update(dict.fromkeys(metadata.label_names or (), 0))
+                for number, row in enumerate(read_rows(path)):
+                    for problem in self._row(f"{file} row {number}", row, metadata, report):
+                        self.problem(f"{file} row {number}", problem)
+            except StoryganError as error:
+                self.report.problems.append(str(error))
         if not report.stories:
             self.problem(split, "the split has no story")
 
     def _numbering(self, split: str, paths: list[Path]) -> None:
-        numbers = [(int(match[1]), int(match[2])) for path in paths if (match := _OF.search(path.stem))]
-        counts = {count for _, count in numbers}
+        numbers = [(int(match[1]), int(match[2])) for path in paths if (match := _NUMBERING.search(path.stem))]
+        counts = sorted({count for _, count in numbers})
         if len(counts) > 1:
-            self.problem(
-                split, f"shards of several counts ({', '.join(map(str, sorted(counts)))}): remove the old ones"
-            )
-        elif counts:
-            missing = sorted(set(range(max(counts))) - {index for index, _ in numbers})
-            if missing:
-                self.problem(
-                    split, f"{len(missing)} of {max(counts)} shards are missing, the first is {missing[0]:05d}"
-                )
+            self.problem(split, f"shards of several counts ({', '.join(map(str, counts))}): remove the old ones")
+        elif counts and (missing := sorted(set(range(counts[0])) - {index for index, _ in numbers})):
+            self.problem(split, f"{len(missing)} of {counts[0]} shards are missing, the first is {missing[0]:05d}")
 
-    def _shard(self, path: Path, report: SplitReport, bar: tqdm) -> None:
-        file = str(path.relative_to(self.folder))
-        try:
-            names = label_names(path)
-            first = self.names.setdefault(names, file)
-            if len(self.names) > 1 and first == file:
-                self.problem(file, f"its label names differ from those of {next(iter(self.names.values()))}")
-            report.labels.update(dict.fromkeys(names or (), 0))
-            nuisance = nuisance_columns(path)
-            first = self.nuisance.setdefault(nuisance, file)
-            if len(self.nuisance) == 1:
-                self.report.nuisance = nuisance
-            elif first == file:
-                others = next(iter(self.nuisance.values()))
-                command = f"storygan data add-nuisance {self.folder}"
-                self.problem(file, f"its nuisance columns differ from those of {others}: run `{command}`")
-            for row, values in enumerate(read_rows(path)):
-                bar.update()
-                self._row(f"{file} row {row}", values, names, report)
-                self._nuisance(f"{file} row {row}", values, nuisance)
-        except StoryganError as error:
-            self.report.problems.append(str(error))
+    def _metadata(self, file: str, metadata: Metadata) -> None:
+        """Compare a shard's metadata with that of the first shard."""
+        if not self.metadata:
+            self.report.nuisance, self.report.aspect_ratio = metadata.nuisance, metadata.aspect_ratio
+        for name, value in vars(metadata).items():
+            first, where = self.metadata.setdefault(name, (value, file))
+            if value != first:
+                action = f": run `storygan data add-nuisance {self.folder}`" if name == "nuisance" else ""
+                self.problem(file, f"differs from {where} in {name.replace('_', ' ')}{action}")
 
-    def _row(self, where: str, row: dict, names: tuple[str, ...] | None, report: SplitReport) -> None:
+    def _row(self, where: str, row: dict, metadata: Metadata, report: SplitReport) -> Iterator[str]:
+        """Yield the problems of a row, and count it in the report."""
         story_id, sentences, frames = row["story_id"], row["sentences"] or [], row["frames"] or []
         report.stories += 1
         report.frames += len(frames)
         if not story_id:
-            self.problem(where, "no story id")
-        elif story_id in self.seen:
-            self.problem(where, f"the story id {story_id!r} was seen in {self.seen[story_id]}")
+            yield "no story id"
+        elif story_id in self.ids:
+            yield f"the story id {story_id!r} also occurs in {self.ids[story_id]}"
         else:
-            self.seen[story_id] = where
+            self.ids[story_id] = where
         if len(sentences) != len(frames):
-            self.problem(where, f"{len(sentences)} sentences but {len(frames)} frames")
+            yield f"{len(sentences)} sentences but {len(frames)} frames"
         else:
             self.lengths.append((where, len(frames)))
         for k, sentence in enumerate(sentences, start=1):
             if not sentence or not sentence.strip():
-                self.problem(where, f"sentence {k} is empty")
+                yield f"sentence {k} is empty"
             else:
                 report.words[len(sentence.split())] += 1
+        yield from self._images(where, row, len(frames))
+        yield from _labels(row.get("labels"), len(frames), metadata.label_names, report)
+        yield from _nuisance(row, metadata.nuisance, len(sentences))
+
+    def _images(self, where: str, row: dict, T: int) -> Iterator[str]:
+        """Yield the problems of frames and foreground masks."""
         masks = row.get("foreground") or []
-        if "foreground" in row and len(masks) != len(frames):
-            self.problem(where, f"{len(masks)} foreground masks but {len(frames)} frames")
+        if "foreground" in row and len(masks) != T:
+            yield f"{len(masks)} foreground masks but {T} frames"
             masks = []
-        for k, frame in enumerate(frames, start=1):
+        for k, frame in enumerate(row["frames"] or [], start=1):
             try:
                 height, width, _ = decode_frame((frame or {}).get("bytes") or b"").shape
-                self.sizes.append((f"{where} frame {k}", (width, height)))
             except ValueError as error:
-                self.problem(where, f"frame {k}: {error}")
+                yield f"frame {k}: {error}"
                 continue
+            self.sizes.append((f"{where} frame {k}", (width, height)))
             if masks:
-                self._mask(where, k, (masks[k - 1] or {}).get("bytes") or b"", (height, width))
-        self._labels(where, row.get("labels"), len(frames), names, report)
-
-    def _mask(self, where: str, k: int, encoded: bytes, size: tuple[int, int]) -> None:
-        try:
-            height, width = decode_mask(encoded).shape
-            if (height, width) != size:
-                raise ValueError(f"{width}x{height} pixels, the frame has {size[1]}x{size[0]}")
-        except ValueError as error:
-            self.problem(where, f"foreground mask {k}: {error}")
-
-    def _nuisance(self, where: str, row: dict, nuisance: NuisanceColumns) -> None:
-        """Check story_nuisance and frame_nuisance."""
-        story, frame, t = row.get("story_nuisance") or [], row.get("frame_nuisance") or [], len(row["sentences"] or [])
-        if nuisance.story is not None:
-            if len(story) != len(nuisance.story):
-                self.problem(where, f"story_nuisance must be {len(nuisance.story)} values, it has {len(story)}")
-            elif any(value is None or not math.isfinite(value) for value in story):
-                self.problem(where, "a value of story_nuisance is no finite number")
-        if nuisance.frame is not None:
-            if [len(values or []) for values in frame] != [len(nuisance.frame)] * t:
-                self.problem(where, f"frame_nuisance must be {t} rows of {len(nuisance.frame)}")
-            elif any(value is not None and not math.isfinite(value) for values in frame for value in values):
-                self.problem(where, "a value of frame_nuisance is neither null nor a finite number")
-
-    def _labels(
-        self, where: str, labels: list | None, t: int, names: tuple[str, ...] | None, report: SplitReport
-    ) -> None:
-        if labels is None and names is None:
-            return
-        if labels is None or names is None:
-            self.problem(where, "no labels" if labels is None else "labels without names in the schema metadata")
-        elif [len(bits or []) for bits in labels] != [len(names)] * t:
-            self.problem(where, f"labels must be {t} rows of {len(names)}")
-        elif any(bit not in (0, 1) for bits in labels for bit in bits):
-            self.problem(where, "labels must be 0 or 1")
-        else:
-            for bits in labels:
-                report.labels.update(name for name, bit in zip(names, bits, strict=True) if bit)
+                try:
+                    shape = decode_mask((masks[k - 1] or {}).get("bytes") or b"").shape
+                    if shape != (height, width):
+                        raise ValueError(f"{shape[1]}x{shape[0]} pixels, the frame has {width}x{height}")
+                except ValueError as error:
+                    yield f"foreground mask {k}: {error}"
 
     def compare_shapes(self) -> None:
-        """Name the stories whose T, and the frames whose size, is not that of most."""
+        """Report stories with another T, and frames with another size, than the most frequent one."""
         if self.lengths:
-            self.report.T = Counter(t for _, t in self.lengths).most_common(1)[0][0]
+            self.report.T = T = Counter(t for _, t in self.lengths).most_common(1)[0][0]
+            for where, t in self.lengths:
+                if t != T:
+                    self.problem(where, f"{t} frames, most stories have {T}")
         if self.sizes:
-            self.report.size = Counter(size for _, size in self.sizes).most_common(1)[0][0]
-        for where, t in self.lengths:
-            if t != self.report.T:
-                self.problem(where, f"{t} frames, most stories have {self.report.T}")
-        for where, size in self.sizes:
-            if size != self.report.size and self.report.size is not None:
-                self.problem(
-                    where, f"{size[0]}x{size[1]} pixels, most have {self.report.size[0]}x{self.report.size[1]}"
-                )
+            self.report.size = W, H = Counter(size for _, size in self.sizes).most_common(1)[0][0]
+            for where, (width, height) in self.sizes:
+                if (width, height) != (W, H):
+                    self.problem(where, f"{width}x{height} pixels, most frames have {W}x{H}")
 
 
-def _rows(paths: list[Path]) -> int | None:
-    """How many rows the shards announce, for the progress bar; None where one cannot be read."""
-    try:
-        return sum(pq.read_metadata(path).num_rows for path in paths)
-    except (OSError, ValueError, KeyError):  # Arrow's errors are some of these
-        return None
+def _labels(labels: list | None, T: int, names: tuple[str, ...] | None, report: SplitReport) -> Iterator[str]:
+    """Yield the problems of a story's labels, and count valid ones in the report."""
+    if names is None:
+        return
+    if labels is None:
+        yield "no labels"
+    elif [len(row or []) for row in labels] != [len(names)] * T:
+        yield f"labels must be {T} rows of {len(names)}"
+    elif any(bit not in (0, 1) for row in labels for bit in row):
+        yield "labels must be 0 or 1"
+    else:
+        for row in labels:
+            report.labels.update(name for name, bit in zip(names, row, strict=True) if bit)
+
+
+def _nuisance(row: dict, nuisance: NuisanceColumns, T: int) -> Iterator[str]:
+    """Yield the problems of story_nuisance and frame_nuisance."""
+    story, frame = row.get("story_nuisance") or [], row.get("frame_nuisance") or []
+    if nuisance.story is not None:
+        if len(story) != len(nuisance.story):
+            yield f"story_nuisance must be {len(nuisance.story)} values, it has {len(story)}"
+        elif any(value is None or not math.isfinite(value) for value in story):
+            yield "story_nuisance must be finite numbers"
+    if nuisance.frame is not None:
+        if [len(values or []) for values in frame] != [len(nuisance.frame)] * T:
+            yield f"frame_nuisance must be {T} rows of {len(nuisance.frame)}"
+        elif any(value is not None and not math.isfinite(value) for values in frame for value in values):
+            yield "frame_nuisance must be finite numbers or null"

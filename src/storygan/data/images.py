@@ -1,4 +1,4 @@
-"""Frames and masks as bytes and as arrays: PNG or WebP bytes <-> uint8 (H,W,3), PNG bytes <-> bool (H,W)."""
+"""Encode and decode frames and masks: PNG or WebP bytes <-> uint8 (H,W,3), PNG bytes <-> bool (H,W)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from PIL import Image, ImageOps
 from storygan.errors import reason
 from storygan.files import is_file
 
-FORMATS = ("PNG", "WEBP")  # what a frame of a dataset may be
-MAX_PIXELS = 2048**2  # of a data set's frame
-# all that Pillow raises on bad bytes
-UNREADABLE = (
+SIZE = 64  # pixels a side of an imported frame
+FORMATS = ("PNG", "WEBP")  # of a frame in a data set
+MAX_PIXELS = 2048**2  # of a frame in a data set
+# Formats to import. Pillow knows more, and runs another program for one of them (PostScript).
+IMPORT_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+MAX_IMPORT_PIXELS = 2**26  # of an image to import: 8192 x 8192, up to 800 MB while it is resized
+IMAGE_ERRORS = (  # raised by Pillow on damaged files
     OSError,
     SyntaxError,
     ValueError,
@@ -35,68 +38,67 @@ UNREADABLE = (
 
 
 @contextmanager
-def opened(source: Path | io.BytesIO, formats: tuple[str, ...], most: int) -> Iterator[Image.Image]:
-    """A picture of one of these formats with at least 1 and at most `most` pixels, none of them decoded yet.
+def open_image(source: Path | io.BytesIO, formats: tuple[str, ...], max_pixels: int) -> Iterator[Image.Image]:
+    """Open an image of one of these formats with 1 to `max_pixels` pixels, not decoded yet.
 
-    One of UNREADABLE where there is none. Of what Pillow warns of (odd metadata), nothing is said.
+    Pillow's warnings (of odd metadata) are silenced. Raises one of IMAGE_ERRORS where there is no such image.
     """
     if isinstance(source, Path) and not is_file(source):
-        raise FileNotFoundError(f"{source.name} is not a file")  # a pipe would be waited for
+        raise FileNotFoundError(f"{source.name} is not a file")  # opening a pipe would block
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(source, formats=formats) as image:
-            pixels = image.width * image.height
-            if not 1 <= pixels <= most:
-                raise ValueError(f"it has {image.width} x {image.height} pixels: from 1 to {most:,} are read")
+            if not 1 <= image.width * image.height <= max_pixels:
+                raise ValueError(f"it has {image.width} x {image.height} pixels: from 1 to {max_pixels:,} are read")
             yield image
 
 
 def decode_frame(encoded: bytes) -> np.ndarray:
-    """PNG or WebP bytes -> uint8 (H,W,3); ValueError where they are damaged, of another format or not RGB."""
+    """Decode PNG or WebP bytes to uint8 (H,W,3). Raises ValueError where they are damaged or not RGB."""
     return _decode(encoded, FORMATS, ("RGB",))
 
 
 def decode_mask(encoded: bytes) -> np.ndarray:
-    """PNG bytes -> bool (H,W); ValueError where they are damaged, of another format or not of one channel."""
+    """Decode PNG bytes to bool (H,W). Raises ValueError where they are damaged or not of one channel."""
     return _decode(encoded, ("PNG",), ("1", "L")) != 0
 
 
 def _decode(encoded: bytes, formats: tuple[str, ...], modes: tuple[str, ...]) -> np.ndarray:
     try:
-        with opened(io.BytesIO(encoded), formats, MAX_PIXELS) as image:
+        with open_image(io.BytesIO(encoded), formats, MAX_PIXELS) as image:
             if image.mode not in modes:
                 raise ValueError(f"the image is {image.mode}, not {' or '.join(modes)}")
             return np.array(image)
-    except UNREADABLE as error:
-        words = f"not a readable {' or '.join(formats).replace('WEBP', 'WebP')} image: {reason(error)}"
-        raise ValueError(reason(error) if isinstance(error, ValueError) else words) from error
+    except IMAGE_ERRORS as error:
+        problem = f"not a readable {' or '.join(formats).replace('WEBP', 'WebP')} image: {reason(error)}"
+        raise ValueError(reason(error) if isinstance(error, ValueError) else problem) from error
 
 
 def encode_png(image: Image.Image, optimize: bool = True) -> bytes:
-    """The image's PNG bytes; without `optimize` in half the time, and somewhat more of them."""
+    """Encode an image as PNG. Without `optimize`, this takes half the time and gives somewhat more bytes."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=optimize)
     return buffer.getvalue()
 
 
 def data_uri(pixels: np.ndarray) -> str:
-    """uint8 (H, W, 3) -> a PNG as the text of a link."""
+    """Encode uint8 (H,W,3) as the data URI of a PNG."""
     return "data:image/png;base64," + b64encode(encode_png(Image.fromarray(pixels))).decode()
 
 
-SIZE = 64  # pixels of a side
-MAX_IMPORT_PIXELS = 2**26  # of a picture that is imported: 8192 x 8192, up to 800 MB while it is brought to size
-# Those in which pictures come. Pillow knows more, and runs another program for one of them (PostScript).
-IMPORT_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-
-
 def frame_from_image(image: Image.Image) -> bytes:
-    """The picture as a frame; one of UNREADABLE where it is damaged or its values have no known range."""
+    """Crop an image to a square, resize it to SIZE and encode it as PNG.
+
+    The EXIF orientation is applied, and transparency becomes white.
+
+    Raises:
+        ValueError: its values have no known range (modes I and F); or another of IMAGE_ERRORS: it is damaged.
+    """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"a picture of mode {image.mode} has no known range: save it with 8 bits a channel")
+        raise ValueError(f"an image of mode {image.mode} has no known range: save it with 8 bits per channel")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -104,10 +106,10 @@ def frame_from_image(image: Image.Image) -> bytes:
 
 
 def frame_from_file(path: Path) -> bytes:
-    """The picture in a file of one of IMPORT_FORMATS as a frame; ValueError (one line) where it has none."""
+    """Read an image of one of IMPORT_FORMATS as `frame_from_image`. Raises ValueError, one line, where it cannot."""
     try:
-        with opened(path, IMPORT_FORMATS, MAX_IMPORT_PIXELS) as image:
+        with open_image(path, IMPORT_FORMATS, MAX_IMPORT_PIXELS) as image:
             return frame_from_image(image)
-    except UNREADABLE as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
-        raise ValueError(said.replace(str(path), path.name)) from error
+    except IMAGE_ERRORS as error:
+        problem = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
+        raise ValueError(problem.replace(str(path), path.name)) from error

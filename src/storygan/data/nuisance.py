@@ -1,4 +1,4 @@
-"""Nuisance variables as standard normal values."""
+"""Convert nuisance variables to standard normal values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-LEAST = 1e-6
-"""Uniform values are clipped to LEAST and 1 - LEAST: a standard normal value is at most 4.8 either way."""
+EPSILON = 1e-6
+"""Uniform values are clipped to EPSILON and 1 - EPSILON, so standard normal values lie within +-4.8."""
 
 
 def normal_values(uniform: Iterable[float]) -> list[float]:
-    """Turn uniform values in [0, 1] into standard normal ones, single precision, by the inverse distribution."""
+    """Convert uniform values in [0, 1] to standard normal ones, single precision, by the inverse CDF."""
     inverse = NormalDist().inv_cdf
-    return np.array([inverse(min(max(u, LEAST), 1 - LEAST)) for u in uniform], np.float32).tolist()
+    return np.array([inverse(min(max(u, EPSILON), 1 - EPSILON)) for u in uniform], np.float32).tolist()

@@ -1,13 +1,11 @@
-"""Reading pickled arrays without running what is in them.
+"""Read pickled arrays without running code from the file.
 
-Unpickling calls whatever the file names. Here a file may name only NumPy's array, dtype and scalar constructors and
-the sets, and even these are stand-ins: NumPy's own would let a forged dtype turn raw bytes into object pointers. What
-comes out is made of dict, list, tuple, set, str, bytes, numbers and NumPy arrays of plain types. Files that Python 2
-wrote are read with latin-1, under which their strings arrive as str.
+Unpickling calls whatever a file names. Here a file may name only NumPy's array, dtype and scalar constructors, sets and
+bytes. Even these are stand-ins: with NumPy's own, a forged dtype turns raw bytes into object pointers. The result holds
+dict, list, tuple, set, str, bytes, numbers and arrays of plain types. Python 2's strings are decoded as latin-1.
 
-The reader is Python's own, not the one in C: only in it can keys be looked at before they are hashed (a tuple of tuples
-of ... takes 2**60 steps), and it keeps its memo in a dict (in C, one opcode asks for 32 GB). 50,000 descriptions of
-CLEVR-SV take it seconds.
+The base class is Python's unpickler, not C's: it lets us check keys before they are hashed (nested tuples take 2**60
+steps), and keeps its memo in a dict (in C, one opcode allocates 32 GB). 50,000 CLEVR-SV descriptions take seconds.
 """
 
 from __future__ import annotations
@@ -26,12 +24,16 @@ import numpy as np
 from storygan.errors import StoryganError, reason
 from storygan.files import read_file
 
-MAX_BYTES = 2**30  # of a pickle; the largest of the public ones has 60 MB
+MAX_BYTES = 2**30  # of a file; the largest of the public ones has 60 MB
 _PLAIN_DTYPE = re.compile(r"[<>|=]?([biufcSU?]\d{0,6}|O8?)", re.ASCII)
 
 
 def load_npy(path: str | Path) -> np.ndarray:
-    """The array of a .npy file, a pickled object array too; StoryganError where it is missing, broken or hostile."""
+    """Load the array of a .npy file, pickled objects included.
+
+    Raises:
+        StoryganError: the file is missing, damaged, or names anything but plain arrays.
+    """
     path = Path(path)
     try:
         file = io.BytesIO(read_file(path, MAX_BYTES))
@@ -44,15 +46,15 @@ def load_npy(path: str | Path) -> np.ndarray:
     except OSError as error:
         raise StoryganError(f"{path} cannot be opened: {error.strerror or error}") from error
     except ValueError as error:
-        raise StoryganError(f"{path} is not a .npy file ({reason(error)}): fetch it again") from error
+        raise StoryganError(f"{path} is not a .npy file ({reason(error)}): download it again") from error
     array = load_pickle(file, path)
     if not isinstance(array, np.ndarray) or array.shape != shape:
-        raise StoryganError(f"{path} does not hold the array that its header announces: fetch it again")
+        raise StoryganError(f"{path} does not hold the array that its header announces: download it again")
     return array
 
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type that the file announces; ValueError where it is no .npy file."""
+    """Read shape and dtype of a .npy file. Raises ValueError where it is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy warns of headers that Python 2 wrote
@@ -61,7 +63,7 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
             shape, _, dtype = read(file)
     except ValueError:
         raise
-    except Exception as error:  # it is read as Python source, and what it names becomes a type
+    except Exception as error:  # NumPy evaluates the header as a Python literal and builds a dtype of it
         raise ValueError(f"its header cannot be read: {reason(error)}") from error
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")
@@ -69,18 +71,18 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def load_pickle(file: BinaryIO, name: str | Path) -> Any:
-    """The next pickle of the file; `name` is for the StoryganError where it is broken or names anything else."""
+    """Load the next pickle of the file. Raises StoryganError, which names `name`, where it is damaged or not plain."""
     try:
         return _resolve(_Unpickler(file, encoding="latin1").load(), {})
     except pickle.UnpicklingError as error:
-        raise StoryganError(f"{name} cannot be read as a pickle of arrays ({error}): nothing of it was run") from error
+        raise StoryganError(f"{name} is not a pickle of plain arrays ({error}): none of its code was run") from error
     except Exception as error:  # a forged pickle can make its reader raise anything
-        said = f"{type(error).__name__}: {reason(error)}"
-        raise StoryganError(f"{name} is a broken pickle ({said}): fetch it again") from error
+        problem = f"{type(error).__name__}: {reason(error)}"
+        raise StoryganError(f"{name} is a damaged pickle ({problem}): download it again") from error
 
 
 class _Dtype:
-    """Stands in for numpy.dtype while a pickle is read; only plain types pass."""
+    """A stand-in for numpy.dtype; only plain types pass."""
 
     def __init__(self, name: str, align: object = False, copy: object = True) -> None:
         if not _PLAIN_DTYPE.fullmatch(name):
@@ -93,8 +95,8 @@ class _Dtype:
             raise pickle.UnpicklingError("a structured dtype is not a plain type")
         self._plain = self._plain.newbyteorder(order)
 
-    def fill(self, shape: tuple[int, ...], order: str, data: Any) -> np.ndarray:
-        """The array with this content: a list of objects for dtype O, else raw bytes."""
+    def array(self, data: Any, shape: tuple[int, ...] = (), order: str = "C") -> np.ndarray:
+        """Return the array of a list of objects (dtype O) or of raw bytes (str: latin-1)."""
         count = math.prod(shape)
         if self._plain.hasobject:
             if not isinstance(data, list) or len(data) != count:
@@ -103,13 +105,15 @@ class _Dtype:
             for index, value in enumerate(data):
                 array[index] = value
         else:
-            raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
+            raw = data.encode("latin1") if isinstance(data, str) else data
+            if not isinstance(raw, bytes | bytearray):  # bytes(n) of a number allocates n bytes
+                raise pickle.UnpicklingError(f"an array of {type(data).__name__} instead of bytes")
             array = np.frombuffer(raw, self._plain, count).copy()
         return array.reshape(shape, order="F" if order == "F" else "C")
 
 
 class _Array:
-    """Stands in for an ndarray while a pickle is read; `_resolve` puts the array in its place."""
+    """A stand-in for an ndarray; `_resolve` replaces it by the array."""
 
     def __init__(self, *_: object) -> None:
         self._state: tuple | None = None
@@ -121,99 +125,93 @@ class _Array:
         if self._state is None:
             raise pickle.UnpicklingError("an array without content")
         _, shape, dtype, fortran, data = self._state
-        return dtype.fill(shape, "F" if fortran else "C", _resolve(data, memo))
+        return dtype.array(_resolve(data, memo), shape, "F" if fortran else "C")
 
 
 class _Global:
-    """One thing a pickle may name: it can be called, and nothing a pickle does can change it."""
+    """A callable that a pickle may name, without attributes that a pickle could set."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("_call",)
 
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self._make = make
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
 
     def __call__(self, *args: object) -> Any:
-        return self._make(*args)
+        return self._call(*args)
 
     def __setstate__(self, state: object) -> None:
         raise pickle.UnpicklingError("a state set on a global")
 
 
-def _scalar(dtype: _Dtype, data: bytes | str) -> Any:
-    return dtype.fill((), "C", data)[()]
-
-
-def _from_buffer(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    return dtype.fill(shape, order, data)
-
-
-def _to_bytes(text: str, encoding: str = "latin1") -> bytes:
+def _encode(text: str, encoding: str = "latin1") -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"the encoding {encoding!r}")
     return text.encode("latin1")
 
 
-_ADMITTED = {
+_ALLOWED = {
     ("numpy", "ndarray"): _Global(_Array),  # an argument of _reconstruct
     ("numpy", "dtype"): _Global(_Dtype),
-    ("_codecs", "encode"): _Global(_to_bytes),  # how Python 3 writes bytes for Python 2
+    ("_codecs", "encode"): _Global(_encode),  # Python 3 pickles bytes for Python 2 so
 }
 for _core in ("numpy.core", "numpy._core"):
-    _ADMITTED[_core + ".multiarray", "_reconstruct"] = _Global(_Array)
-    _ADMITTED[_core + ".multiarray", "scalar"] = _Global(_scalar)
-    _ADMITTED[_core + ".numeric", "_frombuffer"] = _Global(_from_buffer)
+    _ALLOWED[_core + ".multiarray", "_reconstruct"] = _Global(_Array)
+    _ALLOWED[_core + ".multiarray", "scalar"] = _Global(lambda dtype, data: dtype.array(data)[()])
+    _ALLOWED[_core + ".numeric", "_frombuffer"] = _Global(
+        lambda data, dtype, shape, order: dtype.array(data, shape, order)
+    )
 for _builtins in ("builtins", "__builtin__"):
-    _ADMITTED[_builtins, "set"] = _Global(lambda items=(): set(_plain(items)))
-    _ADMITTED[_builtins, "frozenset"] = _Global(lambda items=(): frozenset(_plain(items)))
-    _ADMITTED[_builtins, "bytes"] = _Global(lambda: b"")  # called without arguments, for empty bytes
+    _ALLOWED[_builtins, "set"] = _Global(lambda items=(): set(_require_plain(items)))
+    _ALLOWED[_builtins, "frozenset"] = _Global(lambda items=(): frozenset(_require_plain(items)))
+    _ALLOWED[_builtins, "bytes"] = _Global(lambda: b"")  # called without arguments, for empty bytes
+
+_PythonUnpickler: Any = pickle._Unpickler  # public in all but name
 
 
-_PurePython: Any = pickle._Unpickler  # public in all but name
-
-
-class _Unpickler(_PurePython):
-    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(_PurePython.dispatch)
+class _Unpickler(_PythonUnpickler):
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(_PythonUnpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _ADMITTED[module, name]
+            return _ALLOWED[module, name]
         except (KeyError, TypeError):
             raise pickle.UnpicklingError(f"it names {module}.{name}, which arrays do not need") from None
 
-    def _keys(self, opcode: bytes) -> Iterable[Any]:
-        """What the opcode is about to hash."""
-        if opcode == pickle.SETITEM:
-            return self.stack[-2:-1]
-        if opcode == pickle.FROZENSET or opcode == pickle.ADDITEMS:
-            return self.stack
-        return self.stack[::2]  # DICT, SETITEMS: key, value, key, value, ... since the mark
 
+def _with_plain_keys(opcode: bytes, keys: slice) -> Callable[[Any], None]:
+    """Return the opcode's function that first checks the part of the stack that it hashes."""
+    inherited = _PythonUnpickler.dispatch[opcode[0]]
 
-def _with_plain_keys(opcode: bytes) -> Callable[[Any], None]:
-    inherited = _PurePython.dispatch[opcode[0]]
-
-    def load(self: _Unpickler) -> None:
-        _plain(self._keys(opcode))
+    def load(self: Any) -> None:
+        _require_plain(self.stack[keys])
         inherited(self)
 
     return load
 
 
-for _opcode in (pickle.SETITEM, pickle.SETITEMS, pickle.DICT, pickle.ADDITEMS, pickle.FROZENSET):
-    _Unpickler.dispatch[_opcode[0]] = _with_plain_keys(_opcode)
+for _opcode, _keys in {
+    pickle.SETITEM: slice(-2, -1),
+    pickle.SETITEMS: slice(None, None, 2),  # key, value, key, value, ... since the mark
+    pickle.DICT: slice(None, None, 2),
+    pickle.ADDITEMS: slice(None),
+    pickle.FROZENSET: slice(None),
+}.items():
+    _Unpickler.dispatch[_opcode[0]] = _with_plain_keys(_opcode, _keys)
 
 
-def _plain(keys: Iterable[Any]) -> Iterable[Any]:
-    """The keys, where none of them takes long to hash."""
+def _require_plain(keys: Iterable[Any]) -> Iterable[Any]:
+    """Return the keys. Raises UnpicklingError where one may take long to hash or to print."""
     for key in keys:
-        parts = key if isinstance(key, tuple) else (key,)
-        if any(not isinstance(part, str | bytes | int | float | np.generic | None) for part in parts):
-            raise pickle.UnpicklingError(f"a key of type {type(key).__name__}")
+        for part in key if isinstance(key, tuple) else (key,):
+            if not isinstance(part, str | bytes | int | float | np.generic | None):
+                raise pickle.UnpicklingError(f"a key of type {type(key).__name__}")
+            if isinstance(part, int) and part.bit_length() > 64:
+                raise pickle.UnpicklingError("a key that is a number of more than 64 bits")
     return keys
 
 
 def _resolve(value: Any, memo: dict[int, Any]) -> Any:
-    """The value with arrays in place of their stand-ins. The memo keeps shared parts shared, so no blow-up."""
+    """Return the value with arrays in place of their stand-ins; the memo keeps shared parts shared."""
     if id(value) in memo:
         return memo[id(value)]
     result = value

@@ -1,4 +1,4 @@
-"""The small rendered dataset that ships with the package, so that a first training run needs no Blender."""
+"""The small rendered CLEVR-SV data set that ships with the package, for a first training run without Blender."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from storygan.files import atomic_folder
 
 
 def write_sample(out: str | Path) -> list[Path]:
-    """Copy the sample to the new folder OUT and return its files; StoryganError where OUT exists.
+    """Copy the sample to the new folder OUT and return its files. Raises StoryganError where OUT exists.
 
-    48 stories to train on and 16 to test on, CLEVR-SV, 4 frames of 64x64; under 1 MB.
+    It has 48 training and 16 test stories of 4 frames of 64x64 pixels, under 1 MB.
     """
     with atomic_folder(out) as folder:
         for file in files("storygan.data").joinpath("sample").iterdir():
-            if file.is_file():  # a cache may be beside them
+            if file.is_file():  # not a memory map's folder beside them
                 (folder / file.name).write_bytes(file.read_bytes())
     return sorted(Path(out).iterdir())

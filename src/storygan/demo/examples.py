@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
-from storygan.data.toon.language import tell_story
+from storygan.data.toon.language import write_story
 from storygan.data.toon.world import sample_story
 from storygan.demo.floor_plan import in_the_way, things_of
 from storygan.models.storygan import StoryGAN
@@ -83,7 +83,7 @@ def surprise(kind: str, T: int, seed: int) -> str:
     if kind == "clevr":
         return "\n".join(format_sentence(thing) for thing in sample_scene(seed, 0, min(T, MAX_OBJECTS)).objects)
     rng = np.random.default_rng(seed)
-    return "\n".join(tell_story(sample_story(rng, T), rng))
+    return "\n".join(write_story(sample_story(rng, T), rng))
 
 
 def one_more(kind: str, story: Sequence[str], seed: int) -> str:

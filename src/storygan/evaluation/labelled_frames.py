@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from storygan.config import AuxClassifierLoss
-from storygan.data.clevr.locations import in_picture, parse_objects, sample_locations
+from storygan.data.clevr.locations import image_coordinates, parse_objects, sample_locations
 from storygan.data.dataset import StoryDataset
 from storygan.errors import UsageError
 from storygan.losses import label_loss
@@ -138,7 +138,7 @@ class FrameContent:
         if self.known.floor is None or self.known.words is None:
             return found
         asked = sample_locations(self.known.floor[n], t, rng)
-        parts = (in_picture(asked.floor), asked.there, asked.counts, self.known.words[n])
+        parts = (image_coordinates(asked.floor), asked.present, asked.known, self.known.words[n])
         found.locations, found.present, found.counts, found.attributes = map(torch.from_numpy, parts)
         if self.direction is not None:
             direction = torch.from_numpy(self.direction[n])

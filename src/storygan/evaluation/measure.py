@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from storygan.data.clevr.locations import SAFE, STEP
+from storygan.data.clevr.locations import GRID_STEP, SAFE_DISTANCE
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation import metrics
@@ -200,7 +200,8 @@ def _notes(N: int, judge: AttributeClassifier, places: bool, labels: bool) -> li
         notes.append("no classifier for these stories: train one (storygan train-classifier), name it (--classifier)")
     if places:
         notes.append(
-            f"no_false_positives: no object at floor places {STEP} apart, at least {SAFE} from what has been told"
+            f"no_false_positives: no object at floor places {GRID_STEP} apart, at least "
+            f"{SAFE_DISTANCE} from what has been told"
         )
     if side := distance_stories(N):
         notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from storygan.data.clevr.locations import floor_grid, in_picture, parse_objects, safe_places
+from storygan.data.clevr.locations import empty_locations, floor_grid, image_coordinates, parse_objects
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.metrics import ObjectPredictions
 from storygan.models.attribute_classifier import (
@@ -65,8 +65,8 @@ class Questions:
         self.words, floor = parse_objects(stories)
         N, self.T = floor.shape[:2]
         grid = floor_grid()
-        self.safe = safe_places(grid, floor)  # (N, T, G)
-        self.places = in_picture(np.concatenate([floor, np.broadcast_to(grid, (N, *grid.shape))], 1))
+        self.safe = empty_locations(grid, floor)  # (N, T, G)
+        self.places = image_coordinates(np.concatenate([floor, np.broadcast_to(grid, (N, *grid.shape))], 1))
         self.rows = pool.rows
         T = self.T
         self.seen = {

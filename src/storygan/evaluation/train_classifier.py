@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from storygan.config import AuxClassifierLoss
-from storygan.data.clevr.locations import floor_grid, safe_places
+from storygan.data.clevr.locations import empty_locations, floor_grid
 from storygan.data.dataset import open_split
 from storygan.errors import UsageError, require_seed, require_whole
 from storygan.evaluation.baselines import FramePool
@@ -144,7 +144,7 @@ def _of_places(known: LabelledFrames, seen: ObjectPredictions) -> tuple[dict[str
     shares = {"there": there, "all_right": there & right.all(1)}
     shares |= {name: right[:, k] for k, name in enumerate(ATTRIBUTES)}
     values = {name: float(share.mean()) for name, share in shares.items()}
-    values["empty_place"] = float(1 - seen.extra.sum() / safe_places(floor_grid(), known.floor).sum())
+    values["empty_place"] = float(1 - seen.extra.sum() / empty_locations(floor_grid(), known.floor).sum())
     values["empty_frame"] = float((seen.extra == 0).mean())
     confusion = {name: np.zeros((len(options), len(options)), int) for name, options in ATTRIBUTES.items()}
     for k, counts in enumerate(confusion.values()):

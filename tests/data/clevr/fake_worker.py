@@ -1,6 +1,6 @@
-"""Stands in for blender_worker.py: the same protocol, pixels that depend on settings and story alone, no Blender.
+"""A stand-in for blender_worker.py: the same protocol, random pixels that depend on settings and story alone.
 
-FAKE_WORKER_SECONDS: how long a story takes. FAKE_WORKER_DIES: exit in the story whose first object's x is this.
+FAKE_WORKER_SECONDS: duration of a story. FAKE_WORKER_EXITS: x of the first object of the story in which to exit.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 settings = json.loads(sys.stdin.readline())
 for line in sys.stdin:
     story = json.loads(line)
-    if os.environ.get("FAKE_WORKER_DIES") == str(story["objects"][0]["x"]):
+    if os.environ.get("FAKE_WORKER_EXITS") == str(story["objects"][0]["x"]):
         sys.exit("out of memory")
     time.sleep(float(os.environ.get("FAKE_WORKER_SECONDS", "0")))
     rng = np.random.default_rng(zlib.crc32(line.encode()))

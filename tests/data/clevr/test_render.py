@@ -1,4 +1,4 @@
-"""The renderer's bookkeeping, with a stand-in for Blender; and Blender itself (slow), where it is installed."""
+"""The CLEVR-SV renderer, with a stand-in for Blender, and with Blender (slow) where it is installed."""
 
 import io
 import os
@@ -15,10 +15,11 @@ from PIL import Image
 
 from storygan.data.clevr import blender, render
 from storygan.data.clevr.blender import Blender
+from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene
-from storygan.data.schema import nuisance_columns, read_stories
+from storygan.data.schema import read_metadata, read_stories
 from storygan.errors import StoryganError, UsageError
 from storygan.text.clevr import ClevrObject, format_sentence, presence_labels
 
@@ -36,9 +37,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_folder_holds_what_was_asked_for(tmp_path: Path) -> None:
+def test_folder_has_the_stories_and_a_card(tmp_path: Path) -> None:
     summary = render_clevr(tmp_path, train=6, test=2, seed=3, T=3, size=16)
-    assert (summary.made, summary.kept) == (8, 0)
+    assert (summary.rendered, summary.existing) == (8, 0)
     stories = list(read_stories(tmp_path, "train"))
     assert [s.story_id for s in stories] == [f"clevr-3-{k:08d}" for k in range(6)]
     scene = sample_scene(3, 1, 3)
@@ -46,18 +47,21 @@ def test_a_folder_holds_what_was_asked_for(tmp_path: Path) -> None:
     assert stories[1].sentences == [format_sentence(thing) for thing in scene.objects]
     assert stories[1].labels == presence_labels(scene.objects)
     assert {name: getattr(stories[1], name) for name in columns} == columns
-    assert nuisance_columns(tmp_path / "train-00000-of-00002.parquet") == COLUMNS
+    metadata = read_metadata(tmp_path / "train-00000-of-00002.parquet")
+    assert (metadata.nuisance, metadata.aspect_ratio) == (COLUMNS, ASPECT)
     with Blender(16) as worker:
         frames = worker.render(scene, noise_seed(3, 1))
     assert np.array_equal(np.stack([np.asarray(Image.open(io.BytesIO(f))) for f in stories[1].frames]), frames)
     assert len(list(read_stories(tmp_path, "test"))) == 2
-    assert "pretty_name" in (tmp_path / "README.md").read_text()
+    card = (tmp_path / "README.md").read_text()
+    assert "pretty_name" in card
+    assert "`aspect_ratio`, 4/3" in card
     assert not (tmp_path / ".partial").exists()
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_process_that_has_drawn_enough_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blender, "STORIES", 2)
+def test_process_is_replaced_after_some_stories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blender, "STORIES_PER_PROCESS", 2)
     scenes = [sample_scene(0, number) for number in range(5)]
     pids, frames = set(), []
     with Blender(16) as worker:
@@ -74,11 +78,11 @@ def test_two_processes_do_not_render_the_same_shards(tmp_path: Path) -> None:
     (tmp_path / ".partial").mkdir()
     with FileLock(tmp_path / ".partial/1-of-2.lock"), pytest.raises(StoryganError, match=r"another process .* 1/2"):
         render_clevr(tmp_path, train=2, size=16, shard=(1, 2))
-    assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).made == 2
+    assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).rendered == 2
 
 
 @pytest.mark.usefixtures("fake")
-def test_datasets_opens_the_folder_unaided(tmp_path: Path) -> None:
+def test_load_dataset_opens_the_folder(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="datasets is not installed")
     render_clevr(tmp_path / "d", train=5, validation=1, test=1, size=16)
     loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
@@ -94,7 +98,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_run_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     program = (
         "import sys; from pathlib import Path; from storygan.data.clevr import blender, render\n"
@@ -106,21 +110,39 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     wait_for(lambda: len(contents(out)) >= 1 and list((out / ".partial").rglob("*.png")) != [], out)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    time.sleep(0.3)  # the workers see their input end
-    waiting = [strip for strip in (out / ".partial").rglob("[0-9]*.png") if strip.parent.name not in contents(out)]
-    done = 4 * len(contents(out)) + len(waiting)
+    time.sleep(0.3)  # the workers read the end of their input
+    strips = [strip for strip in (out / ".partial").rglob("[0-9]*.png") if strip.parent.name not in contents(out)]
+    done = 4 * len(contents(out)) + len(strips)
     assert 4 < done < 60
     summary = render_clevr(out, train=60, size=16, workers=2)
-    assert (summary.made, summary.kept) == (60 - done, done)
+    assert (summary.rendered, summary.existing) == (60 - done, done)
     render_clevr(tmp_path / "whole", train=60, size=16, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
-    assert render_clevr(out, train=60, size=16).made == 0
+    assert render_clevr(out, train=60, size=16).rendered == 0
+
+
+@pytest.mark.usefixtures("fake")
+def test_damaged_strip_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(render, "_write_if_complete", lambda *_: None)
+        patch.setattr(render, "_finish", lambda *_: None)
+        render_clevr(tmp_path, train=2, size=16)
+    strip = next((tmp_path / ".partial").rglob("00000001.png"))
+    strip.write_bytes(strip.read_bytes()[:50])
+    with pytest.raises(StoryganError, match=r"00000001\.png cannot be read .*: delete it and render again"):
+        render_clevr(tmp_path, train=2, size=16)
+    strip.unlink()
+    os.mkfifo(strip)
+    with pytest.raises(StoryganError, match="is not a file"):
+        render_clevr(tmp_path, train=2, size=16)
+    strip.unlink()
+    assert render_clevr(tmp_path, train=2, size=16).rendered == 1
 
 
 def wait_for(condition, out: Path, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not (out.exists() and condition()):
-        assert time.monotonic() < end, "it did not come"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.02)
 
 
@@ -139,7 +161,7 @@ def test_shards_of_three_jobs_merge_to_the_same_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_merge_notices_a_shard_with_other_stories(tmp_path: Path) -> None:
+def test_merge_refuses_a_shard_with_other_stories(tmp_path: Path) -> None:
     render_clevr(tmp_path, train=8, size=16)
     one, two = sorted(tmp_path.glob("*.parquet"))
     one.write_bytes(two.read_bytes())
@@ -148,27 +170,27 @@ def test_merge_notices_a_shard_with_other_stories(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_folder_keeps_to_its_plan(tmp_path: Path) -> None:
+def test_folder_has_one_configuration(tmp_path: Path) -> None:
     render_clevr(tmp_path, train=2, size=16)
-    with pytest.raises(StoryganError, match="was begun with seed 0, not 1"):
+    with pytest.raises(StoryganError, match="was started with seed 0, not 1"):
         render_clevr(tmp_path, train=2, size=16, seed=1)
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_folder_of_other_data_is_left_alone(tmp_path: Path) -> None:
+def test_folder_of_other_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train-00000-of-00001.parquet").touch()
-    with pytest.raises(StoryganError, match="did not make"):
+    with pytest.raises(StoryganError, match="did not write"):
         render_clevr(tmp_path, train=2)
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_worker_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_WORKER_DIES", str(sample_scene(0, 5).objects[0].x))
+def test_crash_of_a_worker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_WORKER_EXITS", str(sample_scene(0, 5).objects[0].x))
     with pytest.raises(StoryganError, match="exit code 1: out of memory"):
         render_clevr(tmp_path, train=12, size=16, workers=2)
 
 
-def test_a_missing_render_environment_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_render_environment_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(blender.VARIABLE, str(tmp_path / "python"))
     with pytest.raises(StoryganError, match="does not exist"):
         render_clevr(tmp_path / "out", train=1)
@@ -189,11 +211,11 @@ def test_a_missing_render_environment_is_one_clear_line(tmp_path: Path, monkeypa
         ({"train": -1, "test": 3}, "positive number"),
         ({"train": 1, "T": 7}, "1 to 6"),
         ({"train": 1, "size": 4}, "16 to 512"),
-        ({"train": 1, "shard": (0, 4)}, "counts from 1"),
-        ({"train": 1, "shard": (5, 4)}, "counts from 1"),
+        ({"train": 1, "shard": (0, 4)}, "must be from 1"),
+        ({"train": 1, "shard": (5, 4)}, "must be from 1"),
     ],
 )
-def test_impossible_wishes_are_refused(tmp_path: Path, options: dict, message: str) -> None:
+def test_invalid_arguments_are_refused(tmp_path: Path, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         render_clevr(tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
@@ -204,7 +226,7 @@ def test_impossible_wishes_are_refused(tmp_path: Path, options: dict, message: s
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("blender")
-def test_blender_draws_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -> None:
+def test_blender_renders_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -> None:
     render_clevr(tmp_path / "one", train=4, workers=1)
     render_clevr(tmp_path / "two", train=4, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -212,7 +234,7 @@ def test_blender_draws_the_same_bytes_with_one_and_two_workers(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("blender")
-def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_blender_run_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     program = f"from storygan.data.clevr import render; render.render_clevr({str(out)!r}, train=12, workers=2)"
     run = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
@@ -222,7 +244,7 @@ def test_a_killed_blender_run_goes_on_where_it_was(tmp_path: Path) -> None:
     time.sleep(3)
     done = len(list((out / ".partial").rglob("[0-9]*.png")))
     summary = render_clevr(out, train=12, workers=2)
-    assert (summary.made, summary.kept) == (12 - done, done)
+    assert (summary.rendered, summary.existing) == (12 - done, done)
     render_clevr(tmp_path / "whole", train=12, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
 
@@ -235,7 +257,7 @@ def test_six_frames_of_128_pixels() -> None:
         frames = worker.render(scene)
     assert frames.shape == (6, 128, 128, 3)
     mask = scene.mask()[:, :]
-    for k in range(6):  # the object that a frame adds changes the pixels where it stands
+    for k in range(6):  # the object that a frame adds changes its pixels
         rows, columns = np.nonzero(mask == k)
         before = frames[k - 1] if k else frames[5] * 0
         change = np.abs(frames[k].astype(int) - before)[rows * 128 // 240, columns * 128 // 320]
@@ -244,11 +266,11 @@ def test_six_frames_of_128_pixels() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("blender")
-def test_objects_are_drawn_where_the_camera_geometry_says() -> None:
+def test_rendered_objects_match_the_camera_geometry() -> None:
     things = tuple(ClevrObject("sphere", "red", "rubber", "small", x, y) for x, y in ((-2, -2), (2, 2), (0, 0)))
     scene = Scene(things, (0.0,) * 3, camera=(0.4, -0.3, 0.2))
     with Blender(128) as worker:
         last = worker.render(scene)[-1].astype(int)
-    drawn = last[..., 0] - last[..., 1] > 20  # red pixels
+    red = last[..., 0] - last[..., 1] > 20
     ideal = np.asarray(Image.fromarray(((scene.mask() >= 0) * 255).astype(np.uint8)).resize((128, 128))) > 127
-    assert (drawn & ideal).sum() > 0.85 * max(drawn.sum(), ideal.sum())
+    assert (red & ideal).sum() > 0.85 * max(red.sum(), ideal.sum())

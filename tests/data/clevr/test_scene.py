@@ -1,4 +1,4 @@
-"""The scene sampler: a function of (seed, story), every rule of docs/data.md, the distribution of the original."""
+"""The scene sampler: determinism, the rules of docs/data.md, and the distribution of the original."""
 
 from itertools import combinations
 from pathlib import Path
@@ -29,12 +29,12 @@ def scenes() -> list[Scene]:
     return [sample_scene(0, story) for story in range(2000)]
 
 
-def test_a_scene_is_a_function_of_seed_and_story() -> None:
+def test_scene_is_a_function_of_seed_and_story() -> None:
     assert sample_scene(3, 5) == sample_scene(3, 5)
     assert len({sample_scene(seed, story).objects for seed in range(3) for story in range(3)}) == 9
 
 
-def test_the_scenes_stay_what_they_were_when_data_were_rendered() -> None:
+def test_scene_of_seed_0_is_unchanged() -> None:
     sentences = [format_sentence(thing) for thing in sample_scene(0, 0).objects]
     assert sentences == [
         "large brown rubber cylinder at (1.38, -1.95)",
@@ -44,18 +44,18 @@ def test_the_scenes_stay_what_they_were_when_data_were_rendered() -> None:
     ]
 
 
-def test_the_sentence_says_exactly_where_an_object_stands(scenes: list[Scene]) -> None:
+def test_sentence_has_the_exact_position(scenes: list[Scene]) -> None:
     for scene in scenes[:200]:
         assert tuple(parse_sentence(format_sentence(thing)) for thing in scene.objects) == scene.objects
 
 
-def test_objects_keep_the_rules_of_placement(scenes: list[Scene]) -> None:
+def test_objects_follow_the_placement_rules(scenes: list[Scene]) -> None:
     for scene in scenes:
         for one, other in combinations(scene.objects, 2):
-            apart = np.array([one.x - other.x, one.y - other.y])
-            assert np.linalg.norm(apart) - RADII[one.size] - RADII[other.size] >= GAP
+            offset = np.array([one.x - other.x, one.y - other.y])
+            assert np.linalg.norm(offset) - RADII[one.size] - RADII[other.size] >= GAP
             for direction in (RIGHT, BEHIND):
-                level = abs(apart @ direction)
+                level = abs(offset @ direction)
                 assert level == 0 or level >= MARGIN
 
 
@@ -63,16 +63,16 @@ def test_every_object_shows_200_pixels(scenes: list[Scene]) -> None:
     assert min(visible_pixels(scene.mask(), 4).min() for scene in scenes[:200]) >= 200
 
 
-def test_jitter_fills_its_range_and_no_more(scenes: list[Scene]) -> None:
-    for name, reach in (
+def test_jitter_fills_its_range(scenes: list[Scene]) -> None:
+    for name, limit in (
         ("camera", CAMERA_JITTER),
         ("key", LIGHT_JITTER),
         ("fill", LIGHT_JITTER),
         ("back", LIGHT_JITTER),
     ):
         values = np.array([getattr(scene, name) for scene in scenes])
-        assert np.abs(values).max() <= reach
-        assert values.std() == pytest.approx(reach / 3**0.5, rel=0.05)
+        assert np.abs(values).max() <= limit
+        assert values.std() == pytest.approx(limit / 3**0.5, rel=0.05)
 
 
 @pytest.mark.parametrize("T", [1, 6])
@@ -83,12 +83,12 @@ def test_scenes_of_other_lengths(T: int) -> None:
 @pytest.mark.parametrize(
     ("seed", "story", "T", "message"), [(0, 0, 7, "1 to 6"), (0, 0, 0, "1 to 6"), (-1, 0, 4, "seed")]
 )
-def test_impossible_scenes_are_refused(seed: int, story: int, T: int, message: str) -> None:
+def test_invalid_arguments_are_refused(seed: int, story: int, T: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         sample_scene(seed, story, T)
 
 
-def test_fits_knows_touching_and_nearly_level() -> None:
+def test_fits_refuses_touching_and_nearly_level_objects() -> None:
     def at(x: float, y: float) -> ClevrObject:
         return ClevrObject("cube", "red", "metal", "large", x, y)
 
@@ -100,23 +100,23 @@ def test_fits_knows_touching_and_nearly_level() -> None:
 def test_sampled_scenes_are_distributed_as_the_original(scenes: list[Scene], official: Path) -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
     descriptions = _read_descriptions(official / "CLEVR_dict.npy")
-    real = [
+    original = [
         [_object(vector, slot) for slot in range(4)]
         for name, vector in sorted(descriptions.items())
         if name.endswith("_4.png")
     ]
-    ours = [list(scene.objects) for scene in scenes]
-    assert len(real) == 96
+    sampled = [list(scene.objects) for scene in scenes]
+    assert len(original) == 96
     p: dict[str, float] = {}
     for attribute, values in (("shape", SHAPES), ("colour", COLOURS), ("material", MATERIALS), ("size", SIZES)):
-        table = [_counts(stories, attribute, values) for stories in (real, ours)]
+        table = [_counts(stories, attribute, values) for stories in (original, sampled)]
         p[f"{attribute} (chi-square)"] = stats.chi2_contingency(table).pvalue
     for name, measure in _MEASURES.items():
-        theirs, own = ([measure(*pair) for s in stories for pair in combinations(s, 2)] for stories in (real, ours))
-        p[f"{name} (KS)"] = stats.ks_2samp(theirs, own).pvalue
+        a, b = ([measure(*pair) for s in stories for pair in combinations(s, 2)] for stories in (original, sampled))
+        p[f"{name} (KS)"] = stats.ks_2samp(a, b).pvalue
     for axis in "xy":
-        theirs, own = ([getattr(thing, axis) for story in stories for thing in story] for stories in (real, ours))
-        p[f"{axis} (KS)"] = stats.ks_2samp(theirs, own).pvalue
+        a, b = ([getattr(thing, axis) for story in stories for thing in story] for stories in (original, sampled))
+        p[f"{axis} (KS)"] = stats.ks_2samp(a, b).pvalue
     print("\n96 official stories beside 2,000 sampled, p-values:")
     print("\n".join(f"  {name:24}{value:.3f}" for name, value in p.items()))
     assert min(p.values()) > 0.05 / len(p), p  # Bonferroni: one false alarm in twenty samplers
@@ -129,6 +129,6 @@ def _counts(stories: list[list[ClevrObject]], attribute: str, values: tuple[str,
 
 _MEASURES = {
     "distance of two": lambda a, b: np.hypot(a.x - b.x, a.y - b.y),
-    "apart along right": lambda a, b: abs((a.x - b.x) * RIGHT[0] + (a.y - b.y) * RIGHT[1]),
-    "apart along behind": lambda a, b: abs((a.x - b.x) * BEHIND[0] + (a.y - b.y) * BEHIND[1]),
+    "offset along right": lambda a, b: abs((a.x - b.x) * RIGHT[0] + (a.y - b.y) * RIGHT[1]),
+    "offset along behind": lambda a, b: abs((a.x - b.x) * BEHIND[0] + (a.y - b.y) * BEHIND[1]),
 }

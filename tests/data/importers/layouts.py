@@ -1,4 +1,4 @@
-"""The public layouts of Pororo-SV and Flintstones-SV, made here with pictures of our own."""
+"""Write the public layouts of Pororo-SV and Flintstones-SV with synthetic images."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ def key(frame: int) -> str:
 
 
 def save(path: Path, content: object) -> None:
-    """A 0-d object array, as the public files are."""
+    """Save a 0-d object array, as in the public files."""
     array = np.empty((), dtype=object)
     array[()] = content
     np.save(path, array)
 
 
 def strip(path: Path, frame: int, squares: int = 3) -> None:
-    """W x k*W: square k is gray of 10 * frame + k, so that the square that was taken shows."""
+    """Save W x k*W pixels: square k is gray of 10 * frame + k."""
     pixels = np.repeat(np.arange(squares) + 10 * frame, 128)[:, None, None]
     Image.fromarray(np.broadcast_to(pixels, (128 * squares, 128, 3)).astype(np.uint8)).save(path)
 
 
 def write_pororo_sv(root: Path) -> None:
-    """Twelve frames; the cache has the eight stories in string order: 1, 2, 3, ... as no story starts above 8."""
+    """Write twelve frames; the cache has the eight stories in string order: 1, 2, 3, ..., as none starts above 8."""
     folder = root / SEASON / EPISODE
     folder.mkdir(parents=True)
     with (root / "descriptions.csv").open("w", newline="") as file:
         table = csv.writer(file)
         for frame in range(1, FRAMES + 1):
             strip(folder / f"{frame}.png", frame)
-            table.writerow([EPISODE, frame, f"Frame {frame},\nfirst telling."])
-            table.writerow([EPISODE, frame, "Second telling."])
+            table.writerow([EPISODE, frame, f"Frame {frame},\nfirst description."])
+            table.writerow([EPISODE, frame, "Second description."])
     save(root / "labels.npy", {key(f).encode(): np.eye(9, dtype=int)[f % 9] for f in range(1, FRAMES + 1)})
     starts = range(1, FRAMES - 3)
     np.save(root / "img_cache4.npy", np.array([f"{key(f)}.png".encode() for f in starts]))
@@ -63,7 +63,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def write_flintstones_sv(root: Path) -> None:
-    """Nine clips of two episodes; four stories."""
+    """Write nine clips of two episodes; four stories."""
     (root / "video_frames_sampled").mkdir(parents=True)
     annotations = [
         {"globalID": name, "description": f"Clip {n}.", "characters": [{"entityLabel": "mr slate"}, {}]}

@@ -1,4 +1,4 @@
-"""The original CLEVR-SV layout: the official sample beside the project, and small folders made here."""
+"""The original CLEVR-SV layout: small synthetic folders, and the official sample where it exists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from storygan.data.clevr.constants import ASPECT
 from storygan.data.importers.clevr_sv import import_clevr_sv
-from storygan.data.schema import label_names, read_stories, shard_paths, splits
+from storygan.data.schema import read_metadata, read_stories, shard_paths, splits
 from storygan.errors import StoryganError
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
 
@@ -25,18 +26,18 @@ THINGS = [
 
 
 def vector(things: list[ClevrObject]) -> np.ndarray:
-    """The description (75,) of a frame that shows these objects."""
+    """Return the description (75,) of a frame with these objects."""
     values = np.zeros(75)
     values[72:] = (0.656, 0.754, 0.0)
     for slot, thing in enumerate(things):
-        words = [(thing.shape, SHAPES), (thing.colour, COLOURS), (thing.material, MATERIALS), (thing.size, SIZES)]
-        one_hots = [float(word == option) for word, options in words for option in options]
+        attributes = [(thing.shape, SHAPES), (thing.colour, COLOURS), (thing.material, MATERIALS), (thing.size, SIZES)]
+        one_hots = [float(value == option) for value, options in attributes for option in options]
         values[slot * 18 : (slot + 1) * 18] = [*one_hots, thing.x, thing.y, 0.7]
     return values
 
 
 def picture(path: Path, colour: tuple[int, int, int]) -> None:
-    """320x240 RGBA, left half of the colour, right half black, alpha that must not show."""
+    """Save 320x240 RGBA, left half of the colour, right half black, with an alpha to be ignored."""
     pixels = np.zeros((240, 320, 4), np.uint8)
     pixels[:, :160, :3] = colour
     pixels[..., 3] = 7
@@ -58,7 +59,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def save(root: Path, descriptions: object) -> None:
-    """As Python 2 would: protocol 2."""
+    """Save as Python 2: protocol 2."""
     array = np.empty((), dtype=object)
     array[()] = descriptions
     with (root / "CLEVR_dict.npy").open("wb") as file:
@@ -76,7 +77,8 @@ def test_sentences_labels_and_pixels(root: Path, tmp_path: Path) -> None:
     first = next(read_stories(tmp_path / "out", "test"))
     assert first.story_id == "clevr-sv-000003"
     assert [parse_sentence(sentence) for sentence in first.sentences] == THINGS
-    assert label_names(shard_paths(tmp_path / "out", "test")[0]) == LABELS
+    metadata = read_metadata(shard_paths(tmp_path / "out", "test")[0])
+    assert (metadata.label_names, metadata.aspect_ratio) == (LABELS, ASPECT)
     assert first.labels is not None
     named = [{name for name, bit in zip(LABELS, row, strict=True) if bit} for row in first.labels]
     assert named[0] == {"cube", "red", "rubber", "large"}
@@ -89,12 +91,12 @@ def test_sentences_labels_and_pixels(root: Path, tmp_path: Path) -> None:
         assert (pixels[:, 33:] == 0).all()
 
 
-def test_the_first_stories_can_go_to_train(root: Path, tmp_path: Path) -> None:
+def test_first_stories_go_to_train(root: Path, tmp_path: Path) -> None:
     assert import_clevr_sv(root, tmp_path / "out", train_below=10).stories == {"train": 2, "test": 1}
     assert splits(tmp_path / "out") == ["train", "test"]
 
 
-def test_what_is_incomplete_is_skipped_and_listed(root: Path, tmp_path: Path) -> None:
+def test_incomplete_stories_are_skipped(root: Path, tmp_path: Path) -> None:
     descriptions = load(root)
     for number, drop in (
         (20, "pictures"),
@@ -118,40 +120,40 @@ def test_what_is_incomplete_is_skipped_and_listed(root: Path, tmp_path: Path) ->
     summary = import_clevr_sv(root, tmp_path / "out")
     assert summary.stories == {"test": 1}
     reasons = summary.skipped
-    assert reasons["described stories without pictures"] == ["000020", "000021"]
-    assert reasons["pictured stories without descriptions"] == ["000030"]
-    assert reasons["stories with a picture missing"] == ["000040"]
-    assert reasons["stories with a description missing"] == ["000041"]
-    assert reasons["not the name of a CLEVR-SV picture"] == ["Thumbs.db"]
-    assert reasons["stories with an unreadable picture"][0].startswith("000004 (")
-    assert reasons["stories with a description that fits no sentence"][0].startswith("000012 (slot 2 names")
+    assert reasons["stories without images"] == ["000020", "000021"]
+    assert reasons["stories without descriptions"] == ["000030"]
+    assert reasons["stories with a missing image"] == ["000040"]
+    assert reasons["stories with a missing description"] == ["000041"]
+    assert reasons["not the name of a CLEVR-SV image"] == ["Thumbs.db"]
+    assert reasons["stories with an unreadable image"][0].startswith("000004 (")
+    assert reasons["stories with an invalid description"][0].startswith("000012 (slot 2 has")
     assert len(reasons) == 7
-    assert "skipped 2: described stories without pictures: 000020-000021" in str(summary)
+    assert "skipped 2: stories without images: 000020-000021" in str(summary)
 
 
-def test_shards_are_numbered_by_what_can_be_read(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last story alone would fill the second of two shards, and its picture is torn."""
+def test_shards_are_numbered_after_skipping(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last story is alone in the second of two shards, and its image is truncated."""
     monkeypatch.setattr("storygan.data.importers.common.STORIES_PER_SHARD", 2)
-    torn = root / "images" / "CLEVR_new_000012_4.png"
-    torn.write_bytes(torn.read_bytes()[:50])
+    truncated = root / "images" / "CLEVR_new_000012_4.png"
+    truncated.write_bytes(truncated.read_bytes()[:50])
     assert import_clevr_sv(root, tmp_path / "out").stories == {"test": 2}
     assert [path.name for path in shard_paths(tmp_path / "out", "test")] == ["test-00000-of-00001.parquet"]
 
 
-def test_a_hostile_dictionary_does_not_run(root: Path, tmp_path: Path) -> None:
+def test_exploit_in_the_dictionary_does_not_run(root: Path, tmp_path: Path) -> None:
     class Exploit:
         def __reduce__(self) -> object:
             return os.system, (f"touch {tmp_path / 'ran'}",)
 
     save(root, {"CLEVR_new_000003_1.png": Exploit()})
-    with pytest.raises(StoryganError, match="nothing of it was run"):
+    with pytest.raises(StoryganError, match="none of its code was run"):
         import_clevr_sv(root, tmp_path / "out")
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("descriptions", "words"),
+    ("descriptions", "message"),
     [
         ([1, 2], "does not hold a dict"),
         ({"CLEVR_new_000003_1.png": np.zeros(72)}, r"must be 75 numbers, it is \(72,\)"),
@@ -159,15 +161,15 @@ def test_a_hostile_dictionary_does_not_run(root: Path, tmp_path: Path) -> None:
         ({}, "holds no complete story"),
     ],
 )
-def test_another_layout_is_one_clear_line(root: Path, tmp_path: Path, descriptions: object, words: str) -> None:
+def test_other_layout_is_a_one_line_error(root: Path, tmp_path: Path, descriptions: object, message: str) -> None:
     save(root, descriptions)
-    with pytest.raises(StoryganError, match=words) as caught:
+    with pytest.raises(StoryganError, match=message) as caught:
         import_clevr_sv(root, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
 
 
-def test_missing_files_and_an_existing_output_are_named(root: Path, tmp_path: Path) -> None:
+def test_missing_files_and_an_existing_output_are_errors(root: Path, tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match=r"CLEVR_dict\.npy cannot be opened"):
         import_clevr_sv(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(StoryganError, match="already exists"):
@@ -177,12 +179,12 @@ def test_missing_files_and_an_existing_output_are_named(root: Path, tmp_path: Pa
         import_clevr_sv(root, tmp_path / "out")
 
 
-def test_the_official_sample(tmp_path: Path, official: Path) -> None:
+def test_official_sample(tmp_path: Path, official: Path) -> None:
     summary = import_clevr_sv(official, tmp_path / "out")
     assert (summary.stories, summary.frames) == ({"test": 48}, 192)
     assert summary.skipped == {
-        "described stories without pictures": [f"{n:06d}" for n in range(148, 196)],
-        "pictured stories without descriptions": ["000196"],
+        "stories without images": [f"{n:06d}" for n in range(148, 196)],
+        "stories without descriptions": ["000196"],
     }
     stories = list(read_stories(tmp_path / "out", "test"))
     assert [story.story_id for story in stories] == [f"clevr-sv-{n:06d}" for n in range(100, 148)]

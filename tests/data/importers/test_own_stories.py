@@ -1,19 +1,18 @@
-"""A folder of one's own pictures: every size and mode, every mistake listed with its line."""
+"""A folder of images with a list of stories: lengths, splits, and invalid rows reported with their line."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from storygan.cli import main
 from storygan.data.check import check_dataset
-from storygan.data.images import decode_frame, frame_from_file, frame_from_image
-from storygan.data.importers.own_stories import import_own_stories
-from storygan.data.schema import Story, label_names, read_stories, shard_paths
+from storygan.data.images import decode_frame
+from storygan.data.importers.own_stories import MAX_LINE, import_own_stories
+from storygan.data.schema import Story, read_metadata, read_stories, shard_paths
 from storygan.errors import StoryganError, UsageError
 
 
@@ -37,11 +36,11 @@ def stories(out: Path) -> list[Story]:
 def test_csv_and_jsonl_give_the_same(root: Path, tmp_path: Path) -> None:
     rows = [("cat", 1, "A cat.", "cat"), ("dog", 2, "A dog, brown.", "dog; park"), ("cat", 3, "She\nleaves.", "")]
     rows.append(("dog", 4, "He barks.", "dog"))
-    write_csv(root, *[f'{story},pictures/{n}.png,"{told}",{labels}' for story, n, told, labels in rows])
+    write_csv(root, *[f'{story},pictures/{n}.png,"{sentence}",{labels}' for story, n, sentence, labels in rows])
     assert import_own_stories(root, tmp_path / "csv").stories == {"train": 2}
     objects = [
-        {"story": s, "frame": f"pictures/{n}.png", "sentence": told, "labels": [x for x in labels.split(";") if x]}
-        for s, n, told, labels in rows
+        {"story": s, "frame": f"pictures/{n}.png", "sentence": sentence, "labels": [x for x in labels.split(";") if x]}
+        for s, n, sentence, labels in rows
     ]
     (root / "stories.csv").unlink()
     (root / "stories.jsonl").write_text("\n\n".join(map(json.dumps, objects)))
@@ -50,64 +49,64 @@ def test_csv_and_jsonl_give_the_same(root: Path, tmp_path: Path) -> None:
     cat, dog = stories(tmp_path / "csv")
     assert (cat.story_id, cat.sentences, cat.labels) == ("cat", ["A cat.", "She leaves."], [[1, 0, 0], [0, 0, 0]])
     assert dog.labels == [[0, 1, 1], [0, 1, 0]]
-    assert label_names(shard_paths(tmp_path / "csv", "train")[0]) == ("cat", "dog", "park")
+    assert read_metadata(shard_paths(tmp_path / "csv", "train")[0]).label_names == ("cat", "dog", "park")
     assert (decode_frame(cat.frames[1]) == (30, 0, 0)).all()
     assert not check_dataset(tmp_path / "csv").problems
 
 
 def test_unequal_lengths(root: Path, tmp_path: Path) -> None:
-    lines = [f"{'abc'[(n > 2) + (n > 7)]},pictures/{n}.png,Told {n}." for n in range(1, 10)]
+    lines = [f"{'abc'[(n > 2) + (n > 7)]},pictures/{n}.png,Sentence {n}." for n in range(1, 10)]
     write_csv(root, *lines, header="story,frame,sentence")
     summary = import_own_stories(root, tmp_path / "out")  # 2, 5 and 2 frames
     assert summary.notes == ["stories of 2 frames"]
     assert [story.story_id for story in stories(tmp_path / "out")] == ["a", "b", "b/2", "c"]
-    assert summary.skipped == {"ends of stories that leave fewer than 2 frames": ["b (from stories.csv line 8)"]}
-    assert stories(tmp_path / "out")[2].sentences == ["Told 5.", "Told 6."]
+    assert summary.skipped == {"ends of stories of fewer than 2 frames": ["b (from stories.csv line 8)"]}
+    assert stories(tmp_path / "out")[2].sentences == ["Sentence 5.", "Sentence 6."]
     assert stories(tmp_path / "out")[2].labels is None
     summary = import_own_stories(root, tmp_path / "four", T=4)
     assert [story.story_id for story in stories(tmp_path / "four")] == ["b"]
     assert summary.skipped["stories of fewer than 4 frames"] == ["a (2)", "c (2)"]
 
 
-def test_bad_rows_are_listed_with_file_and_line(root: Path, tmp_path: Path) -> None:
+def test_invalid_rows_are_listed_with_file_and_line(root: Path, tmp_path: Path) -> None:
     (root / "pictures" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     write_csv(
         root,
-        "good,pictures/1.png,Told.,",
-        "bad,pictures/2.png,Told.,",
-        "bad,pictures/none.png,Told.,",
-        "worse,pictures/broken.jpg,Told.,",
-        "out,../root.png,Told.,",
-        ",pictures/1.png,Told.,",
+        "good,pictures/1.png,A dog.,",
+        "bad,pictures/2.png,A dog.,",
+        "bad,pictures/none.png,A dog.,",
+        "worse,pictures/broken.jpg,A dog.,",
+        "out,../root.png,A dog.,",
+        ",pictures/1.png,A dog.,",
         "short,pictures/1.png",
-        "long,pictures/1.png,Told.,x,y",
+        "long,pictures/1.png,A dog.,x,y",
     )
     summary = import_own_stories(root, tmp_path / "out")
     assert [problem.split(":")[0] for problem in summary.problems] == [f"stories.csv line {n}" for n in range(4, 10)]
     text = str(summary)
     for words in (
-        "line 4: there is no picture pictures/none.png",
-        "line 5: the picture pictures/broken.jpg does not open",
-        "line 6: the picture ../root.png is outside the folder",
+        "line 4: the image pictures/none.png does not exist",
+        "line 5: the image pictures/broken.jpg cannot be read",
+        "line 6: the image ../root.png is outside the folder",
         "line 7: no story",
         "line 8: no sentence",
         "line 9: more values than columns",
     ):
         assert words in text
-    assert summary.skipped == {"stories with a bad row": ["bad", "worse", "out", "short", "long"]}
+    assert summary.skipped == {"stories with an invalid row": ["bad", "worse", "out", "short", "long"]}
     assert [story.story_id for story in stories(tmp_path / "out")] == ["good"]
 
 
-def test_a_row_that_does_not_name_its_story_spoils_its_neighbours(root: Path, tmp_path: Path) -> None:
-    """A story of its other rows alone would tell of frames that do not follow one another."""
-    rows = [{"story": s, "frame": f"pictures/{n}.png", "sentence": "Told."} for n, s in enumerate("aabbccdd", 1)]
+def test_row_without_story_invalidates_its_neighbours(root: Path, tmp_path: Path) -> None:
+    """Without it, a story would have frames that are not consecutive."""
+    rows = [{"story": s, "frame": f"pictures/{n}.png", "sentence": "A dog."} for n, s in enumerate("aabbccdd", 1)]
     lines = list(map(json.dumps, rows))
     lines[3:3] = ["{"]  # within b
     lines[7:7] = ['"d"', json.dumps({**rows[0], "story": " "})]  # between c and d
     (root / "stories.jsonl").write_text("\n".join(lines))
     summary = import_own_stories(root, tmp_path / "out")
     assert [story.story_id for story in stories(tmp_path / "out")] == ["a"]
-    assert summary.skipped == {"stories with a bad row": ["b", "c", "d"]}
+    assert summary.skipped == {"stories with an invalid row": ["b", "c", "d"]}
     assert [problem.split(" (")[0] for problem in summary.problems] == [
         "stories.jsonl line 4: not JSON",
         "stories.jsonl line 8: not an object",
@@ -115,8 +114,8 @@ def test_a_row_that_does_not_name_its_story_spoils_its_neighbours(root: Path, tm
     ]
 
 
-def test_what_no_text_has_is_a_bad_row(root: Path, tmp_path: Path) -> None:
-    good = {"story": "a", "frame": "pictures/1.png", "sentence": "Told.", "labels": ["cat", " ", ""]}
+def test_invalid_text_is_an_invalid_row(root: Path, tmp_path: Path) -> None:
+    good = {"story": "a", "frame": "pictures/1.png", "sentence": "A dog.", "labels": ["cat", " ", ""]}
     changed = {"sentence": "\ud800", "labels": ["\udfff"], "frame": "pictures/1\0.png"}
     lines = [json.dumps({**good, "story": name, name: value}) for name, value in changed.items()]
     (root / "stories.jsonl").write_text("\n".join([json.dumps(good), *lines]))
@@ -124,23 +123,23 @@ def test_what_no_text_has_is_a_bad_row(root: Path, tmp_path: Path) -> None:
     assert [problem.split(" '")[0] for problem in summary.problems] == [
         f"stories.jsonl line {line}: the {name}" for line, name in enumerate(changed, start=2)
     ]
-    assert label_names(shard_paths(tmp_path / "out", "train")[0]) == ("cat",)
+    assert read_metadata(shard_paths(tmp_path / "out", "train")[0]).label_names == ("cat",)
 
 
-def test_what_a_table_program_writes_is_read(root: Path, tmp_path: Path) -> None:
-    write_csv(root, "a,pictures/1.png,Told.,cat", ",,,", header="Story,FRAME,Sentence,labels")
+def test_header_case_and_empty_rows_of_spreadsheets(root: Path, tmp_path: Path) -> None:
+    write_csv(root, "a,pictures/1.png,A dog.,cat", ",,,", header="Story,FRAME,Sentence,labels")
     summary = import_own_stories(root, tmp_path / "out")
     assert (summary.stories, summary.problems, summary.notes) == ({"train": 1}, [], ["stories of 1 frames"])
 
 
-def test_parts_of_a_story_never_take_another_s_name(root: Path, tmp_path: Path) -> None:
-    write_csv(root, *[f"{'a' if n < 5 else 'a/2'},pictures/{n}.png,Told.," for n in range(1, 7)])
+def test_parts_of_a_story_have_unique_names(root: Path, tmp_path: Path) -> None:
+    write_csv(root, *[f"{'a' if n < 5 else 'a/2'},pictures/{n}.png,A dog.," for n in range(1, 7)])
     import_own_stories(root, tmp_path / "out", T=2)
     assert [story.story_id for story in stories(tmp_path / "out")] == ["a", "a/2'", "a/2"]
 
 
-def test_bad_lines_of_jsonl(root: Path, tmp_path: Path) -> None:
-    good = {"story": "a", "frame": "pictures/1.png", "sentence": "Told."}
+def test_invalid_lines_of_jsonl(root: Path, tmp_path: Path) -> None:
+    good = {"story": "a", "frame": "pictures/1.png", "sentence": "A dog."}
     lines = [json.dumps(good), "{", "[1]", json.dumps({**good, "labels": "x"}), json.dumps({**good, "sentence": 7})]
     (root / "stories.jsonl").write_text("\n".join(lines))
     with pytest.raises(
@@ -151,42 +150,42 @@ def test_bad_lines_of_jsonl(root: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
 
 
-def test_faults_of_the_whole_are_one_line(root: Path, tmp_path: Path) -> None:
+def test_invalid_list_is_a_one_line_error(root: Path, tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="it holds 0 of them"):
         import_own_stories(root, tmp_path / "out")
     write_csv(root, header="story,picture,sentence")
     with pytest.raises(StoryganError, match="frame is missing"):
         import_own_stories(root, tmp_path / "out")
     write_csv(root, header="story,frame,sentence,labels,story")
-    with pytest.raises(StoryganError, match="the first line names the column story 2 times: keep one"):
+    with pytest.raises(StoryganError, match="the first line has the column story 2 times: keep one"):
         import_own_stories(root, tmp_path / "out")
     with pytest.raises(UsageError, match="at least 1 frame"):
         import_own_stories(root, tmp_path / "out", T=-1)
 
 
 @pytest.mark.parametrize("name", ["stories.csv", "stories.jsonl"])
-def test_what_is_not_utf_8_is_told_with_its_line(root: Path, tmp_path: Path, name: str) -> None:
-    lines = ["story,frame,sentence", "a,pictures/1.png,Told."] if name.endswith("csv") else ["{}", "{}"]
+def test_wrong_encoding_is_reported_with_its_line(root: Path, tmp_path: Path, name: str) -> None:
+    lines = ["story,frame,sentence", "a,pictures/1.png,A dog."] if name.endswith("csv") else ["{}", "{}"]
     (root / name).write_bytes("\r\n".join([*lines, "a,pictures/2.png,Ein Bär."]).encode("latin1"))
     with pytest.raises(StoryganError, match=rf"{name}, line 3: the byte 0xe4 is not UTF-8: save the file as UTF-8$"):
         import_own_stories(root, tmp_path / "out")
 
 
-@pytest.mark.parametrize("rest", ["Told.", 'Told.\na,pictures/3.png,"Told."'])
-def test_a_quote_that_is_not_closed_is_told_with_its_line(root: Path, tmp_path: Path, rest: str) -> None:
-    write_csv(root, 'a,pictures/1.png,"Told\nin two lines.",', f'a,pictures/2.png,"{rest}')
-    with pytest.raises(StoryganError, match=r"stories.csv, line 4: the row that begins here is not CSV \(.*quotes$"):
+@pytest.mark.parametrize("rest", ["A dog.", 'A dog.\na,pictures/3.png,"A dog."'])
+def test_unclosed_quote_is_reported_with_its_line(root: Path, tmp_path: Path, rest: str) -> None:
+    write_csv(root, 'a,pictures/1.png,"A dog\nin two lines.",', f'a,pictures/2.png,"{rest}')
+    with pytest.raises(StoryganError, match=r"stories.csv, line 4: the row that starts here is not CSV \(.*quotes$"):
         import_own_stories(root, tmp_path / "out")
 
 
-def test_a_bad_row_of_several_lines_is_told_with_its_first(root: Path, tmp_path: Path) -> None:
-    write_csv(root, 'a,pictures/1.png,"Told\nin two lines.",', 'b,none.png,"Told\nin\nthree.",')
+def test_invalid_row_of_several_lines_is_reported_with_the_first(root: Path, tmp_path: Path) -> None:
+    write_csv(root, 'a,pictures/1.png,"A dog\nin two lines.",', 'b,none.png,"A dog\nin\nthree.",')
     summary = import_own_stories(root, tmp_path / "out")
-    assert summary.problems == ["stories.csv line 4: there is no picture none.png"]
+    assert summary.problems == ["stories.csv line 4: the image none.png does not exist"]
 
 
-def test_whole_numbers_are_texts(root: Path, tmp_path: Path) -> None:
-    good = {"frame": "pictures/1.png", "sentence": "Told."}
+def test_integers_are_texts(root: Path, tmp_path: Path) -> None:
+    good = {"frame": "pictures/1.png", "sentence": "A dog."}
     rows = [
         {**good, "story": 1},
         {**good, "story": 1, "sentence": 1984},
@@ -197,23 +196,23 @@ def test_whole_numbers_are_texts(root: Path, tmp_path: Path) -> None:
     rows += [{**good, "story": True}, {**good, "story": " "}]
     (root / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)))
     summary = import_own_stories(root, tmp_path / "out")
-    assert [(s.story_id, s.sentences) for s in stories(tmp_path / "out")] == [("1", ["Told.", "1984", "Told."])]
-    wrong = ["the story must be a text", "the story must be a text", "no story"]
-    assert [problem.split(": ")[1] for problem in summary.problems] == wrong
+    assert [(s.story_id, s.sentences) for s in stories(tmp_path / "out")] == [("1", ["A dog.", "1984", "A dog."])]
+    problems = ["the story must be a text", "the story must be a text", "no story"]
+    assert [problem.split(": ")[1] for problem in summary.problems] == problems
 
 
-def test_columns_that_are_not_used_are_noted(root: Path, tmp_path: Path) -> None:
-    write_csv(root, "a,pictures/1.png,Told.,fox,,x", header="story, frame,sentence,lables,,note")
-    assert import_own_stories(root, tmp_path / "csv").notes[0] == "columns not used: lables, note"
+def test_ignored_columns_are_noted(root: Path, tmp_path: Path) -> None:
+    write_csv(root, "a,pictures/1.png,A dog.,fox,,x", header="story, frame,sentence,lables,,note")
+    assert import_own_stories(root, tmp_path / "csv").notes[0] == "ignored columns: lables, note"
     (root / "stories.csv").unlink()
-    row = {"story": "a", "frame": "pictures/1.png", "sentence": "Told.", "label": ["fox"]}
+    row = {"story": "a", "frame": "pictures/1.png", "sentence": "A dog.", "label": ["fox"]}
     (root / "stories.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row)}")
-    assert import_own_stories(root, tmp_path / "jsonl").notes[0] == "columns not used: label"
+    assert import_own_stories(root, tmp_path / "jsonl").notes[0] == "ignored columns: label"
 
 
-def test_a_story_goes_to_the_split_that_its_rows_name(root: Path, tmp_path: Path) -> None:
+def test_splits(root: Path, tmp_path: Path) -> None:
     lines = [
-        f"{name},pictures/{n}.png,Told.,{name},{split}"
+        f"{name},pictures/{n}.png,A dog.,{name},{split}"
         for n, (name, split) in enumerate(
             [
                 ("a", ""),
@@ -231,21 +230,21 @@ def test_a_story_goes_to_the_split_that_its_rows_name(root: Path, tmp_path: Path
     summary = import_own_stories(root, tmp_path / "out")
     assert summary.stories == {"train": 2, "validation": 1, "test": 1}
     assert [story.story_id for story in read_stories(tmp_path / "out", "test")] == ["b"]
-    assert label_names(shard_paths(tmp_path / "out", "test")[0]) == ("a", "b", "c", "d")
+    assert read_metadata(shard_paths(tmp_path / "out", "test")[0]).label_names == ("a", "b", "c", "d")
     assert summary.problems == [
         "stories.csv line 7: the split is train, but test in an earlier row of the story",
         "stories.csv line 8: the split must be one of train, validation, test",
     ]
     assert not check_dataset(tmp_path / "out").problems
     (root / "stories.csv").unlink()
-    row = {"story": 1, "frame": "pictures/1.png", "sentence": "Told."}
+    row = {"story": 1, "frame": "pictures/1.png", "sentence": "A dog."}
     rows = [{**row, "split": "validation"}, {**row, "story": 2, "split": ["test"]}]
     (root / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert import_own_stories(root, tmp_path / "jsonl").stories == {"validation": 1}
 
 
-def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_csv(root, *[f"a,pictures/{n}.png,Told {n}.,x" for n in (1, 2, 3)])
+def test_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_csv(root, *[f"a,pictures/{n}.png,Sentence {n}.,x" for n in (1, 2, 3)])
     arguments = ["data", "import", "stories", str(root), str(tmp_path / "out"), "--frames", "3"]
     assert main(arguments) == 0
     assert "wrote 1 stories (train 1), 3 frames" in capsys.readouterr().out
@@ -253,40 +252,18 @@ def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "already exists" in capsys.readouterr().err
     arguments[4] = str(tmp_path / "json")
     assert main([*arguments, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["stories"], told["frames"], told["skipped"]) == ({"train": 1}, 3, {})
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["stories"], summary["frames"], summary["skipped"]) == ({"train": 1}, 3, {})
 
 
-def test_the_longer_side_is_cropped_equally() -> None:
-    pixels = np.zeros((64, 128, 3), np.uint8)
-    pixels[:, 32:96] = 200
-    assert (decode_frame(frame_from_image(Image.fromarray(pixels))) == 200).all()
-    assert (decode_frame(frame_from_image(Image.fromarray(pixels.transpose(1, 0, 2)))) == 200).all()
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"])
-def test_modes(tmp_path: Path, mode: str) -> None:
-    white = 65535 if mode == "I;16" else None
-    image = Image.new(mode, (80, 50), white) if white else Image.new("RGB", (80, 50), "white").convert(mode)
-    path = tmp_path / {"CMYK": "p.tif", "YCbCr": "p.jpg"}.get(mode, "p.png")
-    image.save(path)
-    assert (decode_frame(frame_from_file(path)) == 255).all()
-
-
-def test_transparent_is_white_and_exif_is_turned(tmp_path: Path) -> None:
-    clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
-    assert (decode_frame(frame_from_image(clear)) == 255).all()
-    pixels = np.zeros((64, 64, 3), np.uint8)
-    pixels[:32] = 255  # above; turned by 90 degrees clockwise it is on the right
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    frame = decode_frame(frame_from_file(tmp_path / "turned.png"))
-    assert frame[:, 40:].min() == 255
-    assert frame[:, :24].max() == 0
-
-
-def test_a_mode_without_a_range_is_refused(tmp_path: Path) -> None:
-    Image.new("F", (64, 64)).save(tmp_path / "f.tif")
-    with pytest.raises(ValueError, match="mode F has no known range"):
-        frame_from_file(tmp_path / "f.tif")
+def test_link_loop_and_long_line_are_invalid_rows(root: Path, tmp_path: Path) -> None:
+    (root / "loop.png").symlink_to("loop.png")
+    good = {"story": "a", "frame": "pictures/1.png", "sentence": "A dog."}
+    lines = [json.dumps(row) for row in (good, {**good, "story": "b", "frame": "loop.png"})]
+    (root / "stories.jsonl").write_text("\n".join([*lines, json.dumps({**good, "sentence": "x" * MAX_LINE})]))
+    summary = import_own_stories(root, tmp_path / "out")
+    assert [story.story_id for story in stories(tmp_path / "out")] == ["a"]
+    assert summary.problems == [
+        "stories.jsonl line 2: the image loop.png is a loop of links",
+        "stories.jsonl line 3: more than 1,000,000 characters",
+    ]

@@ -1,7 +1,8 @@
-"""The public Pororo-SV layout, made here with pictures of our own: keys, strips, cache order, overlaps, gaps."""
+"""The public Pororo-SV layout: keys, strips, cache order, overlaps, gaps."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.data.importers.layouts import EPISODE, FRAMES, SEASON, key, ragged, s
 from storygan.data.check import check_dataset
 from storygan.data.images import decode_frame
 from storygan.data.importers.pororo_sv import CHARACTERS, import_pororo_sv
-from storygan.data.schema import Story, label_names, read_stories, shard_paths
+from storygan.data.schema import Story, read_metadata, read_stories, shard_paths
 from storygan.errors import StoryganError
 
 
@@ -33,9 +34,9 @@ def test_sentences_labels_first_squares_and_splits(root: Path, tmp_path: Path) -
     assert "1 of 1 stories of validation share a frame with train" in summary.notes
     first = stories(tmp_path / "out", "train")[0]
     assert first.story_id == f"{EPISODE}/1"
-    assert first.sentences == [f"Frame {f}, first telling." for f in range(1, 6)]
+    assert first.sentences == [f"Frame {f}, first description." for f in range(1, 6)]
     assert first.labels == np.eye(9, dtype=int)[1:6].tolist()
-    assert label_names(shard_paths(tmp_path / "out", "train")[0]) == CHARACTERS
+    assert read_metadata(shard_paths(tmp_path / "out", "train")[0]).label_names == CHARACTERS
     for frame, encoded in enumerate(first.frames, start=1):
         pixels = decode_frame(encoded)
         assert pixels.shape == (64, 64, 3)
@@ -43,30 +44,30 @@ def test_sentences_labels_first_squares_and_splits(root: Path, tmp_path: Path) -
     assert not check_dataset(tmp_path / "out").problems
 
 
-def test_wrapped_str_keys_and_the_paper_s_split(root: Path, tmp_path: Path) -> None:
+def test_wrapped_str_keys_and_the_split_of_the_paper(root: Path, tmp_path: Path) -> None:
     wrapped = np.empty(8, dtype=object)
     wrapped[:] = [f"b'{key(f)}.png'" for f in range(1, 9)]
     np.save(root / "img_cache4.npy", wrapped, allow_pickle=True)
     save(root / "labels.npy", {key(f): [0] * 9 for f in range(1, FRAMES + 1)})
     (root / "descriptions.csv").unlink()
-    save(root / "descriptions.npy", {f"b'{key(f)}'": [f"Told  {f}.", "Or so."] for f in range(1, FRAMES + 1)})
+    save(root / "descriptions.npy", {f"b'{key(f)}'": [f"Sentence  {f}.", "Another."] for f in range(1, FRAMES + 1)})
     np.save(root / "train_test_ids.npy", np.array([[7, 6], [0, 1]]))
     summary = import_pororo_sv(root, tmp_path / "out", ids="train_test_ids.npy")
     assert summary.stories == {"train": 2, "test": 2}
     assert [story.story_id for story in stories(tmp_path / "out", "train")] == [f"{EPISODE}/8", f"{EPISODE}/7"]
-    assert stories(tmp_path / "out", "test")[0].sentences[0] == "Told 1."
+    assert stories(tmp_path / "out", "test")[0].sentences[0] == "Sentence 1."
 
 
-def test_what_python_2_wrote_as_bytes_is_utf_8(root: Path, tmp_path: Path) -> None:
-    """Its pickled bytes arrive as latin1; what Python 3 wrote as text stays."""
+def test_bytes_of_python_2_are_utf_8(root: Path, tmp_path: Path) -> None:
+    """Pickled bytes of Python 2 load as latin-1; text of Python 3 stays."""
     (root / "descriptions.csv").unlink()
-    told = {1: "Caf\u00e9.".encode().decode("latin1"), 2: "Caf\u00e9."}
-    save(root / "descriptions.npy", {key(f): [told.get(f, "Told.")] for f in range(1, FRAMES + 1)})
+    sentences = {1: "Caf\u00e9.".encode().decode("latin1"), 2: "Caf\u00e9."}
+    save(root / "descriptions.npy", {key(f): [sentences.get(f, "A sentence.")] for f in range(1, FRAMES + 1)})
     import_pororo_sv(root, tmp_path / "out")
-    assert stories(tmp_path / "out", "train")[0].sentences[:3] == ["Caf\u00e9.", "Caf\u00e9.", "Told."]
+    assert stories(tmp_path / "out", "train")[0].sentences[:3] == ["Caf\u00e9.", "Caf\u00e9.", "A sentence."]
 
 
-def test_without_a_cache_the_order_is_that_of_strings(root: Path, tmp_path: Path) -> None:
+def test_without_a_cache_stories_are_in_string_order(root: Path, tmp_path: Path) -> None:
     for name in ("img_cache4.npy", "following_cache4.npy", "labels.npy"):
         (root / name).unlink()
     with (root / "descriptions.csv").open("a") as file:
@@ -80,19 +81,19 @@ def test_without_a_cache_the_order_is_that_of_strings(root: Path, tmp_path: Path
     assert any(note.startswith("no labels") for note in summary.notes)
 
 
-def test_an_index_in_two_splits_stays_in_the_later(root: Path, tmp_path: Path) -> None:
+def test_index_in_two_splits_goes_to_the_later(root: Path, tmp_path: Path) -> None:
     np.save(root / "train_seen_unseen_ids.npy", ragged([0, 1, 1, 6], [0], [6]), allow_pickle=True)
     summary = import_pororo_sv(root, tmp_path / "out")
     assert summary.stories == {"train": 1, "validation": 1, "test": 1}
     assert summary.skipped == {
-        "stories of train that are in validation too (kept there)": [f"{EPISODE}/1"],
-        "stories of train that are in test too (kept there)": [f"{EPISODE}/7"],
+        "stories of train that are also in validation (kept there)": [f"{EPISODE}/1"],
+        "stories of train that are also in test (kept there)": [f"{EPISODE}/7"],
         "stories that are in train twice (kept once)": [f"{EPISODE}/2"],
     }
     assert not check_dataset(tmp_path / "out").problems
 
 
-def test_gaps_are_listed(root: Path, tmp_path: Path) -> None:
+def test_incomplete_stories_are_skipped(root: Path, tmp_path: Path) -> None:
     np.save(root / "train_seen_unseen_ids.npy", ragged(list(range(8)), [], []), allow_pickle=True)
     folder = root / SEASON / EPISODE
     (folder / "12.png").unlink()
@@ -101,32 +102,39 @@ def test_gaps_are_listed(root: Path, tmp_path: Path) -> None:
     save(root / "labels.npy", {key(f): [0] * 9 for f in range(1, FRAMES + 1) if f != 3})
     summary = import_pororo_sv(root, tmp_path / "out")
     assert summary.stories == {"train": 4}
-    unreadable = summary.skipped["stories with an unreadable picture"]
+    unreadable = summary.skipped["stories with an unreadable image"]
     assert unreadable[1] == f"{EPISODE}/2 (2.png is 256x128, not a vertical strip of square frames)"
-    assert summary.skipped["stories with a picture missing"] == [f"{EPISODE}/8"]
+    assert summary.skipped["stories with a missing image"] == [f"{EPISODE}/8"]
     assert summary.skipped["stories with a frame without labels"] == [f"{EPISODE}/3"]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "message"),
     [
         ("train_seen_unseen_ids.npy", np.array([[0], [99]]), "beyond the 8"),
         ("train_seen_unseen_ids.npy", np.array([1, 2, 3, 4]), "two or three lists"),
-        ("following_cache4.npy", np.array([[b"a/1.png"] * 4] * 2), "as many stories"),
+        ("following_cache4.npy", np.array([[b"a/1.png"] * 4] * 2), "the same number of stories"),
         ("img_cache4.npy", np.array([b"nonsense"] * 8), "'nonsense' is not the path"),
         ("labels.npy", np.array([1]), "does not hold a dict"),
     ],
 )
-def test_another_layout_is_one_clear_line(
-    root: Path, tmp_path: Path, name: str, content: np.ndarray, words: str
+def test_other_layout_is_a_one_line_error(
+    root: Path, tmp_path: Path, name: str, content: np.ndarray, message: str
 ) -> None:
     np.save(root / name, content)
-    with pytest.raises(StoryganError, match=words) as caught:
+    with pytest.raises(StoryganError, match=message) as caught:
         import_pororo_sv(root, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
 
 
-def test_an_empty_folder_is_not_pororo(tmp_path: Path) -> None:
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="it is not Pororo-SV"):
         import_pororo_sv(tmp_path, tmp_path / "out")
+
+
+def test_pipe_is_refused_at_once(root: Path, tmp_path: Path) -> None:
+    (root / "descriptions.csv").unlink()
+    os.mkfifo(root / "descriptions.csv")
+    with pytest.raises(StoryganError, match=r"descriptions\.csv cannot be read: .* is not an ordinary file"):
+        import_pororo_sv(root, tmp_path / "out")

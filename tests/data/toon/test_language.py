@@ -1,4 +1,4 @@
-"""The sentences: grammatical, clear in what a pronoun means, and silent about what was told before."""
+"""The sentences: grammatical, with unambiguous pronouns, and without repetition of the place."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import re
 import numpy as np
 import pytest
 
-from storygan.data.toon.language import Teller, tell_story
-from storygan.data.toon.templates import AT, EVENTS, LINKS, SKIES, SKY, Wordings
-from storygan.data.toon.world import CHARACTERS, PLACES, Scene, sample_story
+from storygan.data.toon import templates, world
+from storygan.data.toon.language import write_story
+from storygan.data.toon.templates import EVENTS, LINKS, SKY_CHANGES, Templates
+from storygan.data.toon.world import CHARACTERS, Scene, sample_story
 
-ALL = {**EVENTS, **{f"sky {name}": wordings for name, wordings in SKIES.items()}}
+ALL = {**EVENTS, **{f"sky {name}": texts for name, texts in SKY_CHANGES.items()}}
 
 
-def told(part: int, count: int, unseen: bool = False) -> list[tuple[list[Scene], list[str]]]:
+def write_stories(part: int, count: int, unseen: bool = False) -> list[tuple[list[Scene], list[str]]]:
     stories = []
     for n in range(count):
         rng = np.random.default_rng([part, n])
         scenes = sample_story(rng, T=6)
-        stories.append((scenes, tell_story(scenes, rng, unseen)))
+        stories.append((scenes, write_story(scenes, rng, unseen)))
     return stories
 
 
-STORIES, UNSEEN = told(1, 300), told(2, 150, unseen=True)
+STORIES, UNSEEN = write_stories(1, 300), write_stories(2, 150, unseen=True)
 
 
 def words(sentence: str) -> set[str]:
@@ -31,23 +32,23 @@ def words(sentence: str) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_each_kind_of_event_has_a_dozen_wordings_and_some_unseen(kind: str) -> None:
+def test_each_kind_of_event_has_twelve_seen_and_three_unseen_templates(kind: str) -> None:
     seen, unseen = ALL[kind]
     assert len(set(seen)) == len(seen) >= 12
     assert len(set(unseen)) == len(unseen) >= 3
     assert not set(seen) & set(unseen)
 
 
-def test_every_place_and_sky_has_words_of_both_sorts() -> None:
-    assert set(AT) == set(PLACES)
-    assert set(SKY) == set(SKIES)
-    for seen, unseen in (*AT.values(), *SKY.values()):
+def test_every_place_and_sky_has_seen_and_unseen_templates() -> None:
+    assert set(templates.PLACES) == set(world.PLACES)
+    assert set(templates.SKIES) == set(SKY_CHANGES) == set(world.SKIES)
+    for seen, unseen in (*templates.PLACES.values(), *templates.SKIES.values()):
         assert len(seen) >= 3
         assert unseen
         assert not set(seen) & set(unseen)
 
 
-def test_sentences_are_whole_english_sentences() -> None:
+def test_sentences_are_grammatical() -> None:
     for sentence in (sentence for _, sentences in STORIES + UNSEEN for sentence in sentences):
         assert re.fullmatch(r"[A-Z][A-Za-z,?!: ]*[a-z][.!]", sentence), sentence
         assert "  " not in sentence
@@ -57,7 +58,7 @@ def test_sentences_are_whole_english_sentences() -> None:
         assert not re.search(r"\b(she|he) (are|have|do|[a-z]+[^s] the)\b", sentence, re.IGNORECASE), sentence
 
 
-def test_a_pronoun_can_mean_one_character_only() -> None:
+def test_pronoun_has_one_antecedent() -> None:
     for scenes, sentences in STORIES + UNSEEN:
         so_far: set[str] = set()
         for scene, sentence in zip(scenes, sentences, strict=True):
@@ -72,12 +73,12 @@ def test_a_pronoun_can_mean_one_character_only() -> None:
                 assert group == others | (group & set(scene.event.subjects))
 
 
-def test_it_means_the_only_thing_of_the_story() -> None:
+def test_it_refers_to_the_only_thing_of_the_story() -> None:
     for scenes, sentences in STORIES + UNSEEN:
         things: list[str] = []
         for scene, sentence in zip(scenes, sentences, strict=True):
             thing = scene.event.thing
-            assert not re.search(rf"\bit\b(?! rains| snows).* (the|an?) {thing}\b", sentence), "named first, then 'it'"
+            assert not re.search(rf"\bit\b(?! rains| snows).* (the|an?) {thing}\b", sentence), "'it' before the thing"
             if thing and thing not in things:
                 assert re.search(rf"\ban? {thing}\b", sentence), sentence
                 things.append(thing)
@@ -85,21 +86,21 @@ def test_it_means_the_only_thing_of_the_story() -> None:
                 assert f"the {thing}" in sentence or (things == [thing] and "it" in words(sentence)), sentences
 
 
-def test_the_place_is_told_once() -> None:
-    names = {name for place in PLACES for name in place.split() if name != "field"}
+def test_place_is_named_once() -> None:
+    names = {name for place in world.PLACES for name in place.split() if name != "field"}
     for scenes, sentences in STORIES:
         assert set(scenes[0].place.split()) <= words(sentences[0])
         assert not any(names & words(sentence) for sentence in sentences[1:])
 
 
-def test_most_later_sentences_do_not_say_who_or_what_they_speak_of() -> None:
+def test_most_later_sentences_depend_on_the_story_so_far() -> None:
     later = [sentence for _, sentences in STORIES for sentence in sentences[1:]]
-    leaning = [s for s in later if words(s) & {"she", "he", "they", "her", "him", "them"} or s in sky_sentences()]
-    assert len(leaning) > 0.6 * len(later)
+    dependent = [s for s in later if words(s) & {"she", "he", "they", "her", "him", "them"} or s in sky_sentences()]
+    assert len(dependent) > 0.6 * len(later)
 
 
 def sky_sentences() -> set[str]:
-    return {wording for wordings in SKIES.values() for wording in wordings.seen}
+    return {text for texts in SKY_CHANGES.values() for text in texts.seen}
 
 
 ONE = "|".join(
@@ -109,39 +110,37 @@ WHO = rf"(?:she|he|they|her|him|them|(?:{ONE})(?:(?:, | and )(?:{ONE}))*)"
 SLOTS = {"S": WHO, "Sa": WHO, "O": WHO, "it": r"(?:it|(?:an?|the) \w+)"}
 
 
-def matches(sentence: str, wordings: Wordings, unseen: bool) -> bool:
-    """Whether one of the wordings gives the sentence, with the words for place and sky of the same sort."""
+def matches(sentence: str, texts: Templates, unseen: bool) -> bool:
+    """Return whether a template gives the sentence, with seen or unseen phrases for place and sky."""
     slots = dict(SLOTS)
-    for slot, table in (("at", AT), ("sky", SKY)):
-        slots[slot] = "(?:" + "|".join(phrase for words in table.values() for phrase in words[unseen]) + ")"
+    for slot, table in (("at", templates.PLACES), ("sky", templates.SKIES)):
+        slots[slot] = "(?:" + "|".join(phrase for phrases in table.values() for phrase in phrases[unseen]) + ")"
     link = f"(?:(?:{'|'.join(LINKS)}) )?"
-    patterns = (
-        re.sub(r"\{(\w+)\}", lambda slot: slots[slot[1]], re.sub("[?.]", r"\\\g<0>", w)) for w in wordings[unseen]
-    )
+    patterns = (re.sub(r"\{(\w+)\}", lambda slot: slots[slot[1]], re.sub("[?.]", r"\\\g<0>", w)) for w in texts[unseen])
     return any(re.fullmatch(link + pattern, sentence, re.IGNORECASE) for pattern in patterns)
 
 
-def test_unseen_wordings_are_unseen() -> None:
+def test_unseen_templates_occur_in_their_part_alone() -> None:
     for stories, unseen in ((STORIES, False), (UNSEEN, True)):
         for scenes, sentences in stories:
             for scene, sentence in zip(scenes, sentences, strict=True):
                 event = scene.event
-                wordings = SKIES[str(event.sky)] if event.kind == "sky" else EVENTS[event.kind]
-                assert matches(sentence, wordings, unseen), sentence
-                assert not matches(sentence, wordings, not unseen), sentence
+                texts = SKY_CHANGES[str(event.sky)] if event.kind == "sky" else EVENTS[event.kind]
+                assert matches(sentence, texts, unseen), sentence
+                assert not matches(sentence, texts, not unseen), sentence
 
 
-def test_a_name_is_used_only_after_it_was_told() -> None:
+def test_character_is_referred_to_as_it_was_introduced() -> None:
     for scenes, sentences in STORIES:
-        teller: dict[str, set[str]] = {}
+        introduced: dict[str, set[str]] = {}
         for _, sentence in zip(scenes, sentences, strict=True):
             for species, character in CHARACTERS.items():
                 named = {form for form in (character.name, species) if re.search(rf"\b{form}\b", sentence)}
-                assert not named or not teller.get(species) or named <= teller[species], sentences
-                teller.setdefault(species, set()).update(named)
+                assert not named or not introduced.get(species) or named <= introduced[species], sentences
+                introduced.setdefault(species, set()).update(named)
 
 
-def test_wordings_use_the_slots_of_their_kind() -> None:
+def test_templates_use_the_slots_of_their_kind() -> None:
     slots = {kind: {"S", "Sa"} for kind in EVENTS}
     for kind in ("enter", "leave", "give"):
         slots[kind] |= {"O"}
@@ -150,9 +149,8 @@ def test_wordings_use_the_slots_of_their_kind() -> None:
     for kind in ("open", "open_with", "open_two"):
         slots[kind] |= {"at", "sky"}
     for kind, (seen, unseen) in EVENTS.items():
-        for wording in (*seen, *unseen):
-            used = set(re.findall(r"\{(\w+)\}", wording))
-            assert used <= slots[kind], wording
-            assert slots[kind] - used <= {"S", "Sa", "O"}, wording
-            assert used & {"S", "Sa"}, wording
-    assert Teller(np.random.default_rng(0)).heard == {}
+        for template in (*seen, *unseen):
+            used = set(re.findall(r"\{(\w+)\}", template))
+            assert used <= slots[kind], template
+            assert slots[kind] - used <= {"S", "Sa", "O"}, template
+            assert used & {"S", "Sa"}, template

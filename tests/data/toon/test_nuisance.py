@@ -1,4 +1,4 @@
-"""The nuisance values of Toon-SV are those that place what is drawn."""
+"""The nuisance values of Toon-SV are those used to draw a story."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from scipy.stats import norm
 
 from storygan.data.toon import scenery
-from storygan.data.toon.language import tell_story
+from storygan.data.toon.language import write_story
 from storygan.data.toon.nuisance import COLUMNS, story_nuisance
-from storygan.data.toon.render import make_story
+from storygan.data.toon.render import render_story
 from storygan.data.toon.world import PLACES, sample_story
 
 
@@ -19,7 +19,7 @@ def uniform(place: str, seed: int) -> dict[str, float]:
 
 
 def boxes(place: str, seed: int) -> scenery.Boxes:
-    """Where `draw_story` puts scenery with a generator of this seed."""
+    """Return the scenery that `draw_story` draws with a generator of this seed."""
     story = np.random.default_rng(int(np.random.default_rng(seed).integers(2**31)))
     return scenery._SCENERY[place](np.random.default_rng(story.integers(2**31, size=2)[1]))
 
@@ -52,11 +52,11 @@ def test_values_are_standard_normal() -> None:
     assert np.abs(values.std(0) - 1).max() < 4.5 / 1600**0.5
 
 
-def test_a_story_has_the_values_of_its_own_drawing() -> None:
-    story = make_story("train", 2, seed=1, T=2, size=32)
+def test_story_has_the_values_of_its_frames() -> None:
+    story = render_story("train", 2, seed=1, T=2, size=32)
     rng = np.random.default_rng([1, 0, 2])
     scenes = sample_story(rng, 2)
-    tell_story(scenes, rng)
+    write_story(scenes, rng)
     assert story.story_nuisance == story_nuisance(scenes[0].place, rng)
     assert story.frame_nuisance is None
     assert story.foreground is not None

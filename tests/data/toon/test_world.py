@@ -1,4 +1,4 @@
-"""The rules of the cartoon world, checked against a witness of its own for a few hundred stories."""
+"""The rules of the simulation, checked independently on a few hundred stories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from storygan.data.toon.world import GAPS, LABELS, NO_RAIN, PAIRS, PLACES, SLOTS, SNOW_FALLS, Scene, sample_story
+from storygan.data.toon.world import DRY_PLACES, GAPS, LABELS, PAIRS, PLACES, SLOTS, SNOW_PLACES, Scene, sample_story
 
 STORIES = [sample_story(np.random.default_rng([1, n]), T=5) for n in range(300)]
 STORIES += [sample_story(np.random.default_rng([2, n]), T=20) for n in range(40)]
@@ -23,11 +23,11 @@ def held(scene: Scene) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("T", [1, 5, 20])
-def test_a_story_has_as_many_scenes_as_asked(T: int) -> None:
+def test_story_has_T_scenes(T: int) -> None:
     assert len(sample_story(np.random.default_rng(0), T)) == T
 
 
-def test_nobody_stands_where_another_stands_and_one_at_most_sleeps() -> None:
+def test_positions_are_unique_and_at_most_one_character_sleeps() -> None:
     for scene in (scene for story in STORIES for scene in story):
         slots = [actor.slot for actor in scene.actors]
         assert 1 <= len(slots) == len(set(slots)) <= len(SLOTS)
@@ -38,7 +38,7 @@ def test_nobody_stands_where_another_stands_and_one_at_most_sleeps() -> None:
         assert not set(held(scene)) & {thing for thing, _ in scene.ground}
 
 
-def test_only_the_event_changes_who_is_there() -> None:
+def test_only_events_change_who_is_present() -> None:
     for story in STORIES:
         gone: set[str] = set()
         for before, after in pairwise(story):
@@ -46,7 +46,7 @@ def test_only_the_event_changes_who_is_there() -> None:
             match after.event.kind:
                 case "enter":
                     assert who(after) == who(before) | subjects
-                    assert not subjects & (gone | who(before)), "nobody comes twice"
+                    assert not subjects & (gone | who(before)), "nobody enters twice"
                 case "leave":
                     assert who(after) == who(before) - subjects != set()
                     gone |= subjects
@@ -56,7 +56,7 @@ def test_only_the_event_changes_who_is_there() -> None:
             assert (after.sky != before.sky) == (after.event.kind == "sky")
 
 
-def test_the_story_so_far_says_who_stands_where() -> None:
+def test_story_so_far_determines_the_positions() -> None:
     for story in STORIES + PAIR_STORIES:
         stands: dict[str, int] = {}
         for scene in story:
@@ -72,22 +72,22 @@ def test_the_story_so_far_says_who_stands_where() -> None:
             assert {actor.species: actor.slot for actor in scene.actors} == stands
 
 
-def test_things_move_only_as_told() -> None:
+def test_only_events_move_things() -> None:
     for story in STORIES:
         for before, after in pairwise(story):
             event = after.event
-            lay, lies, had, has = set(dict(before.ground)), set(dict(after.ground)), held(before), held(after)
+            lay, lie, had, has = set(dict(before.ground)), set(dict(after.ground)), held(before), held(after)
             expected = dict(had)
             thing, subject = event.thing, event.subjects[0] if event.subjects else ""
             match event.kind:
                 case "find":
-                    assert lies - lay == {thing}
+                    assert lie - lay == {thing}
                     assert thing not in lay | set(had)
                 case "pick_up":
-                    assert lay - lies == {thing}
+                    assert lay - lie == {thing}
                     expected[str(thing)] = subject
                 case "put_down":
-                    assert lies - lay == {thing}
+                    assert lie - lay == {thing}
                     assert expected.pop(str(thing)) == subject
                 case "give":
                     assert had[str(thing)] == subject
@@ -96,10 +96,10 @@ def test_things_move_only_as_told() -> None:
                     expected = {what: whose for what, whose in had.items() if whose != subject}
             assert has == expected
             if event.kind not in ("find", "pick_up", "put_down"):
-                assert lies == lay
+                assert lie == lay
 
 
-def test_sleepers_do_nothing_but_wake() -> None:
+def test_sleeping_characters_only_wake() -> None:
     for story in STORIES:
         for before, after in pairwise(story):
             sleepers = {actor.species for actor in before.actors if actor.pose == "sleep"}
@@ -110,7 +110,7 @@ def test_sleepers_do_nothing_but_wake() -> None:
             assert sleepers <= {actor.species for actor in after.actors if actor.pose == "sleep"}
 
 
-def test_every_kind_of_event_place_and_label_occurs() -> None:
+def test_every_event_place_and_label_occurs() -> None:
     kinds = {scene.event.kind for story in STORIES for scene in story}
     assert len(kinds) == 16
     assert {story[0].place for story in STORIES} == set(PLACES)
@@ -119,17 +119,17 @@ def test_every_kind_of_event_place_and_label_occurs() -> None:
 
 def test_weather_suits_the_place() -> None:
     for scene in (scene for story in STORIES for scene in story):
-        assert scene.sky != "rain" or scene.place not in NO_RAIN
-        assert scene.sky != "snow" or scene.place in SNOW_FALLS
+        assert scene.sky != "rain" or scene.place not in DRY_PLACES
+        assert scene.sky != "snow" or scene.place in SNOW_PLACES
 
 
-def test_labels_name_what_is_there() -> None:
+def test_labels_name_what_is_present() -> None:
     for scene in (scene for story in STORIES for scene in story):
-        named = {name.partition(": ")[2] for name, there in zip(LABELS, scene.labels(), strict=True) if there}
+        named = {name.partition(": ")[2] for name, bit in zip(LABELS, scene.labels(), strict=True) if bit}
         assert named == who(scene) | {scene.place} | set(held(scene)) | set(dict(scene.ground))
 
 
-def test_unseen_pairs_are_in_every_frame_of_their_part_and_nowhere_else() -> None:
+def test_unseen_pairs_occur_in_every_frame_of_their_part_alone() -> None:
     def pairs(scene: Scene) -> set[tuple[str, str]]:
         return {(species, scene.place) for species in who(scene)} & PAIRS
 

@@ -1,4 +1,4 @@
-"""The parent's side of the renderer: one Blender process (blender_worker.py), scenes in, frames out."""
+"""Run Blender in a process (blender_worker.py) that renders scenes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from storygan.errors import StoryganError
 
 SCRIPT = Path(__file__).with_name("blender_worker.py")
 VARIABLE = "STORYGAN_RENDER_PYTHON"
-STORIES = 400
-"""That a process draws before another takes its place: with each, Blender grows by 0.1 MB."""
+STORIES_PER_PROCESS = 400
+"""A process is replaced after so many stories: with each, Blender's memory grows by 0.1 MB."""
 
 
 def render_python() -> Path:
-    """The Python that can import bpy: $STORYGAN_RENDER_PYTHON, else .render-venv here or in the checkout, else ours."""
+    """Return a Python with bpy: $STORYGAN_RENDER_PYTHON, .render-venv here or in the checkout, or this one.
+
+    Raises:
+        StoryganError: there is none.
+    """
     named = os.environ.get(VARIABLE)
     if named:
         if Path(named).is_file():
@@ -40,21 +44,26 @@ def render_python() -> Path:
 
 
 class Blender:
-    """A Blender process, and the next one after STORIES stories. Use as a context manager; a scene's frames depend on
-    the scene and the settings alone."""
+    """A Blender process, replaced after STORIES_PER_PROCESS stories. Use it as a context manager.
+
+    The frames of a scene depend on the scene and the settings alone.
+    """
 
     def __init__(self, size: int = 64, supersample: int = 2, **settings: object) -> None:
-        """`size`: pixels a side; further settings are those of blender_worker.Settings.
+        """Start the process.
 
-        Blender draws `supersample` times the size and Pillow brings it down as it does the original frames. At equal
-        time that is cleaner than more samples a pixel: benchmarks/clevr_render_speed.py.
+        Args:
+            size: pixels a side.
+            supersample: factor by which the rendered size exceeds `size`; Pillow reduces it as it does the original
+                frames. At equal time this is less noisy than more samples per pixel (benchmarks/clevr_render_speed.py).
+            settings: other fields of blender_worker.Settings.
         """
-        self.size, self.drawn = size, size * supersample
-        self._settings = {"size": self.drawn, **settings}
+        self.size, self.render_size = size, size * supersample
+        self._settings = {"size": self.render_size, **settings}
         self._start()
 
     def _start(self) -> None:
-        self._left = STORIES
+        self._left = STORIES_PER_PROCESS
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
             [str(render_python()), "-u", str(SCRIPT)],
@@ -67,7 +76,7 @@ class Blender:
         self._send(self._settings)
 
     def render(self, scene: Scene, noise: int = 0) -> np.ndarray:
-        """Frames (T, size, size, 3) uint8 sRGB of a scene; `noise` seeds the sampler. StoryganError if Blender dies."""
+        """Render a scene, with sampler seed `noise`: (T, size, size, 3) uint8 sRGB. Raises StoryganError on a crash."""
         if not self._left:
             self.close()
             self._start()
@@ -76,18 +85,16 @@ class Blender:
         lights = {"key": scene.key, "fill": scene.fill, "back": scene.back}
         self._send({"seed": noise, "camera": scene.camera, **lights, "objects": objects})
         assert self._process.stdout
-        wanted = len(objects) * self.drawn * self.drawn * 3
-        pixels = self._process.stdout.read(wanted)
-        if len(pixels) < wanted:
-            raise self._death()
-        frames = np.frombuffer(pixels, np.uint8).reshape(len(objects), self.drawn, self.drawn, 3)
-        return np.stack([self._small(frame) for frame in frames])
-
-    def _small(self, frame: np.ndarray) -> np.ndarray:
-        return np.asarray(Image.fromarray(frame).resize((self.size, self.size), Image.Resampling.BILINEAR))
+        T, size = len(objects), self.render_size
+        pixels = self._process.stdout.read(T * size * size * 3)
+        if len(pixels) < T * size * size * 3:
+            raise self._exit_error()
+        images = map(Image.fromarray, np.frombuffer(pixels, np.uint8).reshape(T, size, size, 3))
+        small = (image.resize((self.size, self.size), Image.Resampling.BILINEAR) for image in images)
+        return np.stack([np.asarray(image) for image in small])
 
     def close(self) -> None:
-        """End the process: it leaves when its input ends, and is ended when it does not."""
+        """Close the input, at which the process exits; kill it where it does not."""
         for stream in (self._process.stdin, self._process.stdout):
             try:
                 if stream:
@@ -102,7 +109,7 @@ class Blender:
         self._log.close()
 
     def kill(self) -> None:
-        """End the process at once: a render() that waits in another thread raises."""
+        """Kill the process: a render() in another thread raises."""
         self._process.kill()
 
     def __enter__(self) -> Blender:
@@ -119,12 +126,12 @@ class Blender:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._death() from None
+            raise self._exit_error() from None
 
-    def _death(self) -> StoryganError:
+    def _exit_error(self) -> StoryganError:
         code = self._process.wait()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         if lines and "No module named 'bpy'" in lines[-1]:
             return StoryganError(f"{render_python()} has no bpy: run `make render-env`")
-        return StoryganError(f"Blender stopped with exit code {code}: {lines[-1] if lines else 'it said nothing'}")
+        return StoryganError(f"Blender stopped with exit code {code}: {lines[-1] if lines else 'no message'}")

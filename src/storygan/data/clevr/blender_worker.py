@@ -1,11 +1,10 @@
-"""Blender's side of the renderer: run by the render environment's own Python as a separate process.
+"""Blender's side of the renderer, run as a separate process by the Python of the render environment.
 
-Imports bpy, mathutils, NumPy, OpenEXR, the standard library, denoiser.py and stage.py beside it, never storygan.
-Protocol: the first line on stdin is one JSON object, the fields of Settings; every further line is one story: `seed`
-(of the noise), the jitters `camera`, `key`, `fill`, `back` (3 scene units each) and `objects` (shape, colour, material,
-size, x, y, rotation in radians about z). For each story, in order, stdout gets T frames of size x size x 3 uint8 sRGB
-values, nothing else. Frame k shows the first k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the
-camera of the CLEVR-SV release: docs/data.md, "How its scenes are made".
+It imports constants.py and denoiser.py beside it, and nothing else of storygan. Protocol: the first line on stdin is
+one JSON object, the fields of Settings. Each further line is one story: `seed` (of the sampler), the jitter of
+`camera`, `key`, `fill` and `back` (3 scene units each), and `objects` (shape, colour, material, size, x, y, rotation
+about z in radians). For each story, stdout gets T frames of size x size x 3 uint8 sRGB values. Frame k shows the first
+k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the camera of the CLEVR-SV release: docs/data.md.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Blender's thread pools size themselves by the cores they see at import, whatever its own thread setting says, and
-# idle threads spin: one core is shown until then, and workers run side by side.
+# Blender's thread pools have one thread per core visible at import, whatever its own setting says, and idle threads
+# spin. So only one core is visible during the import.
 _PINNABLE = hasattr(os, "sched_setaffinity")
 _CORES = os.sched_getaffinity(0) if _PINNABLE else set()
 if _PINNABLE:
@@ -29,8 +28,8 @@ import bpy  # noqa: E402
 import mathutils  # noqa: E402
 import numpy as np  # noqa: E402
 import OpenEXR  # noqa: E402
-from denoiser import Denoiser, ShadowKeeper  # noqa: E402 (beside this file, as the next)
-from stage import ASPECT, CAMERA, FOCAL, RADII, SENSOR  # noqa: E402
+from constants import ASPECT, CAMERA, FOCAL, RADII, SENSOR  # noqa: E402 (beside this file, as the next)
+from denoiser import Denoiser, ShadowRestorer  # noqa: E402
 
 if _PINNABLE:
     os.sched_setaffinity(0, _CORES)
@@ -51,15 +50,15 @@ LIGHTS = {  # position, power (W), colour, side of the square (scene units)
     "back": ((-1.169, 2.646, 5.816), 39.27, (1.0, 1.0, 1.0), 1.0),
 }
 SUN_STRENGTH, SUN_ANGLE, SUN_ROTATION = 0.45, 0.1, (0.236, 0.417, 0.097)
-# The stage and the rounding of edges are not public: fitted to the original frames (benchmarks/clevr_fidelity.py).
+# The stage and the bevels are not public: they are fitted to the original frames (benchmarks/clevr_fidelity.py).
 ALBEDO = 0.8  # of the stage
-FLAT, CURVE, TURN = 10.0, 8.0, 2.8  # how far the floor is flat, radius of its curve, direction of the curve (radians)
+FLAT, CURVE, DIRECTION = 10.0, 8.0, 2.8  # extent of the flat floor, radius and direction (radians) of its curve
 CUBE_BEVEL, CYLINDER_BEVEL = 0.15, 0.06  # of half the side
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Size and quality, in Cycles' own terms; benchmarks/clevr_render_speed.py measures them."""
+    """Size and quality, in Cycles' terms; benchmarks/clevr_render_speed.py measures them."""
 
     size: int = 128  # pixels a side
     samples: int = 2
@@ -71,16 +70,16 @@ class Settings:
 
 
 def main() -> None:
-    """Serve stories from stdin until it ends."""
+    """Render the stories from stdin until it ends."""
     pixels = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender reports every frame on stdout
-    studio = Studio(Settings(**json.loads(sys.stdin.readline())))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender logs every frame on stdout
+    renderer = Renderer(Settings(**json.loads(sys.stdin.readline())))
     for line in sys.stdin:
-        pixels.write(studio.render(json.loads(line)).tobytes())
+        pixels.write(renderer.render(json.loads(line)).tobytes())
         pixels.flush()
 
 
-class Studio:
+class Renderer:
     """The Blender scene: stage, lights and camera stay from story to story, the objects change."""
 
     def __init__(self, settings: Settings) -> None:
@@ -95,36 +94,36 @@ class Studio:
         self.lights = {name: self._add(name, _area_light(name)) for name in LIGHTS}
         self._add("sun", _sun()).rotation_euler = SUN_ROTATION
         self.meshes = _object_meshes()
-        self.slots: list[Any] = []
-        self.file = os.memfd_create("frame")  # Blender only gives pixels to a file: one that ends with the process
+        self.objects: list[Any] = []
+        self.file = os.memfd_create("frame")  # Blender writes pixels only to files: this one is in memory
         self.scene.render.filepath = f"/proc/self/fd/{self.file}"
         self.denoiser = Denoiser(self.size, settings.denoise) if settings.denoise else None
-        self.shadows = ShadowKeeper(self.size)
+        self.shadows = ShadowRestorer(self.size)
 
     def render(self, story: dict[str, Any]) -> np.ndarray:
-        """One story: (T, size, size, 3) uint8."""
+        """Render one story: (T, size, size, 3) uint8."""
         self.scene.cycles.seed = story["seed"]
         _look_at_origin(self.camera, CAMERA, story["camera"])
         for name, light in self.lights.items():
             _look_at_origin(light, LIGHTS[name][0], story[name])
-        objects = story["objects"]
-        while len(self.slots) < len(objects):
-            self.slots.append(self._add("object", self.meshes["cube", "gray", "rubber"]))
-        for slot in self.slots:
-            slot.hide_render = True
-        frames = np.empty((len(objects), self.size, self.size, 3), np.uint8)
-        for k, thing in enumerate(objects):
-            radius = RADII[thing["size"]]
-            self.slots[k].data = self.meshes[thing["shape"], thing["colour"], thing["material"]]
-            self.slots[k].location = (thing["x"], thing["y"], radius)
-            self.slots[k].rotation_euler = (0.0, 0.0, thing["rotation"])
-            self.slots[k].scale = (radius, radius, radius)
-            self.slots[k].hide_render = False
+        descriptions = story["objects"]
+        while len(self.objects) < len(descriptions):
+            self.objects.append(self._add("object", self.meshes["cube", "gray", "rubber"]))
+        for thing in self.objects:
+            thing.hide_render = True
+        frames = np.empty((len(descriptions), self.size, self.size, 3), np.uint8)
+        for k, description in enumerate(descriptions):
+            thing, radius = self.objects[k], RADII[description["size"]]
+            thing.data = self.meshes[description["shape"], description["colour"], description["material"]]
+            thing.location = (description["x"], description["y"], radius)
+            thing.rotation_euler = (0.0, 0.0, description["rotation"])
+            thing.scale = (radius, radius, radius)
+            thing.hide_render = False
             bpy.ops.render.render(write_still=True)
-            frames[k] = _srgb(self._clean(*_read_exr(self.file)))
+            frames[k] = _srgb(self._denoise(*_read_exr(self.file)))
         return frames
 
-    def _clean(self, color: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    def _denoise(self, color: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.ndarray:
         if self.denoiser is None:
             return color
         stage = np.abs(albedo - ALBEDO).max(-1) < 0.05
@@ -147,7 +146,7 @@ def _configure(scene: Any, s: Settings) -> None:
     render.threads_mode, render.threads = "FIXED", 1
     render.use_persistent_data = s.persistent
     render.resolution_x = render.resolution_y = s.size
-    render.pixel_aspect_x, render.pixel_aspect_y = ASPECT, 1.0  # a square picture of the 4:3 view
+    render.pixel_aspect_x, render.pixel_aspect_y = ASPECT, 1.0  # a square image of the 4:3 view
     render.use_compositing = render.use_sequencer = False
     render.dither_intensity = 0.0
     render.use_file_extension = False
@@ -158,7 +157,7 @@ def _configure(scene: Any, s: Settings) -> None:
     cycles.use_adaptive_sampling = s.adaptive_threshold > 0
     cycles.adaptive_threshold = s.adaptive_threshold
     cycles.sampling_pattern = "BLUE_NOISE"
-    cycles.use_denoising = False  # Denoiser does that
+    cycles.use_denoising = False  # see Denoiser
     cycles.max_bounces = cycles.diffuse_bounces = cycles.glossy_bounces = s.bounces
     cycles.transmission_bounces = cycles.volume_bounces = 0
     cycles.blur_glossy = 2.0
@@ -166,23 +165,23 @@ def _configure(scene: Any, s: Settings) -> None:
     cycles.use_auto_tile = False
 
 
-def _look_at_origin(thing: Any, home: tuple[float, float, float], jitter: list[float]) -> None:
-    position = mathutils.Vector(home) + mathutils.Vector(jitter)
+def _look_at_origin(thing: Any, mean: tuple[float, float, float], jitter: list[float]) -> None:
+    position = mathutils.Vector(mean) + mathutils.Vector(jitter)
     thing.location = position
     thing.rotation_mode = "QUATERNION"
     thing.rotation_quaternion = (-position).to_track_quat("-Z", "Y")
 
 
 def _read_exr(file: int) -> list[np.ndarray]:
-    """What Blender has drawn: linear light, albedo and normal, each (height, width, 3) float32."""
-    with OpenEXR.File(f"/proc/self/fd/{file}", separate_channels=True) as picture:
-        channels = picture.channels()
+    """Read the rendered linear light, albedo and normal, each (height, width, 3) float32."""
+    with OpenEXR.File(f"/proc/self/fd/{file}", separate_channels=True) as image:
+        channels = image.channels()
         passes = ("Combined", "RGB"), ("Denoising Albedo", "RGB"), ("Denoising Normal", "XYZ")
         return [np.stack([channels[f"ViewLayer.{name}.{c}"].pixels for c in axes], -1) for name, axes in passes]
 
 
 def _srgb(light: np.ndarray) -> np.ndarray:
-    """Linear light -> uint8 sRGB (IEC 61966-2-1), what Blender's view transform "Standard" does."""
+    """Convert linear light to uint8 sRGB (IEC 61966-2-1), as Blender's view transform "Standard" does."""
     light = light.clip(0, 1)
     curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.rint(curve * 255).astype(np.uint8)
@@ -208,15 +207,15 @@ def _sun() -> Any:
 
 
 def _stage() -> Any:
-    """The floor: flat around the origin, then a quarter of a circle, then a wall."""
+    """Create the floor: flat around the origin, then a quarter of a circle, then a wall."""
     quarter = np.linspace(0, math.pi / 2, 20)
     profile = [(float(d), 0.0) for d in np.linspace(-20, FLAT, 9)[:-1]]
     profile += [(FLAT + CURVE * math.sin(a), CURVE - CURVE * math.cos(a)) for a in quarter]
     profile += [(FLAT + CURVE, CURVE + rise) for rise in (10.0, 20.0)]
     across = np.linspace(-40, 40, 17)
-    c, s = math.cos(TURN), math.sin(TURN)
+    c, s = math.cos(DIRECTION), math.sin(DIRECTION)
     vertices = [(d * c - a * s, d * s + a * c, z) for d, z in profile for a in across]
-    # Compact faces: long thin ones, once turned, have overlapping bounding boxes and cost half a frame's time.
+    # Compact faces: long thin ones, rotated, have overlapping bounding boxes and cost half a frame's time.
     n = len(across)
     corners = [i * n + j for i in range(len(profile) - 1) for j in range(n - 1)]
     mesh = bpy.data.meshes.new("stage")
@@ -229,7 +228,7 @@ def _stage() -> Any:
 
 
 def _object_meshes() -> dict[tuple[str, str, str], Any]:
-    """Every shape in every colour and material, of half side 1: to change an object is to change its mesh."""
+    """Create every shape in every colour and material, of half side 1; objects change by a change of mesh."""
     add = bpy.ops.mesh
     shapes = {
         "cube": _solid(CUBE_BEVEL, lambda: add.primitive_cube_add(size=2)),
@@ -247,7 +246,7 @@ def _object_meshes() -> dict[tuple[str, str, str], Any]:
 
 
 def _solid(bevel: float, add: Callable[[], Any]) -> Any:
-    """The mesh of a primitive around the origin, smooth, its edges rounded over `bevel`; without, it is a sphere."""
+    """Create the smooth mesh of a primitive around the origin, with edges rounded over `bevel`; 0: a sphere."""
     add()
     bpy.ops.object.shade_smooth()
     thing = bpy.context.object
@@ -257,15 +256,15 @@ def _solid(bevel: float, add: Callable[[], Any]) -> Any:
         modifier.harden_normals = True
     mesh = bpy.data.meshes.new_from_object(thing.evaluated_get(bpy.context.evaluated_depsgraph_get()))
     bpy.data.objects.remove(thing)
-    if not bevel:  # Blender adds up the normals of faces in an order that varies, and so do their last bits
-        places = np.empty(3 * len(mesh.vertices), np.float32)
-        mesh.vertices.foreach_get("co", places)
-        mesh.attributes.new("custom_normal", "FLOAT_VECTOR", "POINT").data.foreach_set("vector", places)
+    if not bevel:  # Blender sums the normals of faces in varying order, so their last bits vary
+        positions = np.empty(3 * len(mesh.vertices), np.float32)
+        mesh.vertices.foreach_get("co", positions)
+        mesh.attributes.new("custom_normal", "FLOAT_VECTOR", "POINT").data.foreach_set("vector", positions)
     return mesh
 
 
 def _rubber(colour: tuple[float, float, float]) -> Any:
-    """Diffuse, a sheen that grows towards the rim, and a weak rough white reflection."""
+    """Create rubber: diffuse, a sheen that grows towards the rim, and a weak rough white reflection."""
     material, tree = _material()
     diffuse = _shader(tree, "ShaderNodeBsdfDiffuse", colour)
     sheen = _shader(tree, "ShaderNodeBsdfSheen", colour, "ASHIKHMIN", 1.0)
@@ -276,7 +275,7 @@ def _rubber(colour: tuple[float, float, float]) -> Any:
 
 
 def _metal(colour: tuple[float, float, float]) -> Any:
-    """Two reflections in the object's own colour, one rough (40 %) and one sharp (60 %)."""
+    """Create metal: two reflections in the object's colour, one rough (40 %) and one sharp (60 %)."""
     material, tree = _material()
     rough = _shader(tree, "ShaderNodeBsdfAnisotropic", colour, "GGX", 0.45)
     sharp = _shader(tree, "ShaderNodeBsdfAnisotropic", colour, "GGX", 0.10)
@@ -307,7 +306,7 @@ def _fresnel(tree: Any, index: float) -> Any:
 
 
 def _mix(tree: Any, first: Any, second: Any, share: Any) -> Any:
-    """`first` with a `share` of `second`: a number, or the node that gives it."""
+    """Mix `first` with a `share` of `second`: a number, or the node that gives it."""
     node = tree.nodes.new("ShaderNodeMixShader")
     if isinstance(share, float):
         node.inputs[0].default_value = share

@@ -1,7 +1,7 @@
-"""Open Image Denoise, from the library that Blender brings, on buffers of its own. Used by blender_worker.py alone.
+"""Open Image Denoise, from Blender's library. Only blender_worker.py imports this.
 
-Blender's own call hands over buffers at any address, and the last bits of the result vary from run to run with them;
-those that the library allocates are aligned, and the same pixels give the same bytes every time.
+The buffers are allocated by the library, which aligns them: the same pixels give the same bytes. Blender's own call
+passes buffers at any address, and the last bits of the result vary with them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,18 @@ _FUNCTIONS = {  # name: result, arguments
 
 
 class Denoiser:
-    """The library's ray tracing filter for square pictures of linear light, on one thread.
+    """The library's ray tracing filter for square images of linear light, on one thread.
 
-    Beside the light it sees what it fell on, albedo and normal, and so keeps edges that the light alone hardly shows.
+    Albedo and normal guide it, so that it keeps edges with little contrast.
     """
 
     def __init__(self, size: int, quality: str = "FAST") -> None:
-        """`size`: pixels a side; `quality`: a key of QUALITY. OSError where bpy has not been imported."""
+        """Load the library. Raises OSError where bpy is not imported.
+
+        Args:
+            size: pixels a side.
+            quality: a key of QUALITY.
+        """
         self._oidn = oidn = ctypes.CDLL("libOpenImageDenoise.so.2")
         for name, (result, arguments) in _FUNCTIONS.items():
             function = getattr(oidn, name)
@@ -55,15 +60,15 @@ class Denoiser:
         self._check()
 
     def denoise(self, color: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """Three pictures (size, size, 3) float32 -> `color` without grain. RuntimeError if the library fails."""
-        for name, picture in (("color", color), ("albedo", albedo), ("normal", normal)):
-            self._images[name][:] = picture
+        """Denoise `color`; all images are (size, size, 3) float32. Raises RuntimeError if the library fails."""
+        for name, image in (("color", color), ("albedo", albedo), ("normal", normal)):
+            self._images[name][:] = image
         self._oidn.oidnExecuteFilter(self._filter)
         self._check()
         return self._images["output"].copy()
 
     def _image(self, name: bytes, size: int) -> np.ndarray:
-        """A float picture in the library's memory, bound to the filter as `name`."""
+        """Allocate a float image in the library's memory and bind it to the filter as `name`."""
         buffer = self._oidn.oidnNewBuffer(self._device, size * size * 3 * 4)
         self._oidn.oidnSetFilterImage(self._filter, name, buffer, FLOAT3, size, size, 0, 0, 0)
         address = ctypes.cast(self._oidn.oidnGetBufferData(buffer), ctypes.POINTER(ctypes.c_float))
@@ -75,25 +80,30 @@ class Denoiser:
             raise RuntimeError(f"Open Image Denoise: {(message.value or b'').decode()}")
 
 
-class ShadowKeeper:
-    """Gives a surface back the soft shadows that a denoiser took for grain.
+class ShadowRestorer:
+    """Restore the soft shadows that a denoiser removed from a surface as noise.
 
-    What the denoiser removed is grain, whose mean over some pixels is zero, and shadow, whose mean is not: the mean,
-    weighted by a Gaussian and taken on the surface alone, is added again. It is worth 1 dB (benchmarks/clevr.md).
+    The removed part is noise, whose local mean is zero, and shadow, whose mean is not. The local mean, weighted by a
+    Gaussian over the surface, is added again. This gains 1 dB (benchmarks/clevr.md).
     """
 
     def __init__(self, size: int, sigma: float = 3 / 128) -> None:
-        """`size`: pixels a side; `sigma`: of the Gaussian, as a share of the side."""
+        """Compute the Gaussian.
+
+        Args:
+            size: pixels a side.
+            sigma: standard deviation, as a share of the side.
+        """
         x = np.arange(size, dtype=np.float32)
         deviation = np.abs(x - x[:, None]) / (sigma * size)
-        self._blur = np.where(deviation < 4, np.exp(-0.5 * deviation**2), 0)  # further out: denormals, and slow
+        self._blur = np.where(deviation < 4, np.exp(-0.5 * deviation**2), 0)  # beyond: denormals, which are slow
 
-    def restore(self, noisy: np.ndarray, clean: np.ndarray, surface: np.ndarray) -> np.ndarray:
-        """Two pictures (size, size, 3) of linear light and a mask (size, size) -> `clean` with the shadows."""
+    def restore(self, noisy: np.ndarray, denoised: np.ndarray, surface: np.ndarray) -> np.ndarray:
+        """Return `denoised` with the shadows of `noisy`, both (size, size, 3), on the mask `surface` (size, size)."""
         weight = surface.astype(np.float32)
-        lost = np.ascontiguousarray(np.moveaxis(noisy - clean, -1, 0)) * weight
-        mean = self._mean(lost) / np.maximum(self._mean(weight), 1e-6)
-        return clean + np.moveaxis(mean * weight, 0, -1)
+        removed = np.ascontiguousarray(np.moveaxis(noisy - denoised, -1, 0)) * weight
+        mean = self._mean(removed) / np.maximum(self._mean(weight), 1e-6)
+        return denoised + np.moveaxis(mean * weight, 0, -1)
 
-    def _mean(self, pictures: np.ndarray) -> np.ndarray:
-        return self._blur @ pictures @ self._blur
+    def _mean(self, images: np.ndarray) -> np.ndarray:
+        return self._blur @ images @ self._blur

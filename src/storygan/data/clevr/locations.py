@@ -1,7 +1,7 @@
-"""Where the objects of CLEVR-SV stories are looked for: places on the floor, as the un-jittered camera sees them.
+"""Locations on the floor at which a classifier looks for the objects of CLEVR-SV stories.
 
-The camera of a story strays by up to 0.5 units, which nobody is told: an object then appears up to half a unit, about 3
-of 64 pixels, from where its sentence says. The classifier is trained on such frames and puts up with it.
+They are projected with the camera without jitter. The jitter of a story, up to 0.5 units, moves an object by up to
+about 3 of 64 pixels. The classifier is trained on such frames and tolerates it.
 """
 
 from __future__ import annotations
@@ -14,82 +14,89 @@ import numpy as np
 from storygan.data.clevr.geometry import Camera
 from storygan.text.clevr import ATTRIBUTES, LIMIT, parse_sentence
 
-HEIGHT = 0.5
-"""Height that is looked at: between the centres of a small object, 0.35, and of a large one, 0.70 (scene units)."""
-SAFE = 1.5
-"""Floor units: a place this far from all told objects shows none of them, whatever the camera's jitter."""
-STEP = 0.75
-"""Floor units between the places of `floor_grid`."""
-EMPTY_PLACES, FAR = 24, 1.2
-"""Random places of the floor a frame, and floor units from all objects from which one counts as empty."""
+LOCATION_HEIGHT = 0.5
+"""Scene units: between the centres of a small object, 0.35, and of a large one, 0.70."""
+SAFE_DISTANCE = 1.5
+"""Scene units from all objects at which a location shows none of them, whatever the camera's jitter."""
+GRID_STEP = 0.75
+"""Scene units between the locations of `floor_grid`."""
+EMPTY_LOCATIONS, EMPTY_DISTANCE = 24, 1.2
+"""Random locations per frame, and scene units from all objects at which one counts as empty."""
 
 
 def parse_objects(stories: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """What CLEVR-SV sentences tell, of N stories of T.
+    """Parse the CLEVR-SV sentences of N stories of T.
 
     Returns:
-        words (N, T, 4) int64, indices into `ATTRIBUTES` in its order, and floor (N, T, 2) float32, x and y in [-3, 3].
+        Attributes (N, T, 4) int64, indices into the values of `ATTRIBUTES`, and floor (N, T, 2) float32, x and y in
+        [-3, 3].
 
     Raises:
-        UsageError: where a sentence is not of the CLEVR-SV grammar.
+        UsageError: a sentence does not follow the CLEVR-SV grammar.
     """
-    told = [[parse_sentence(sentence) for sentence in story] for story in stories]
-    words = [
-        [[options.index(getattr(thing, name)) for name, options in ATTRIBUTES.items()] for thing in story]
-        for story in told
+    objects = [[parse_sentence(sentence) for sentence in story] for story in stories]
+    attributes = [
+        [[values.index(getattr(thing, name)) for name, values in ATTRIBUTES.items()] for thing in story]
+        for story in objects
     ]
-    return np.array(words), np.array([[(thing.x, thing.y) for thing in story] for story in told], np.float32)
+    return np.array(attributes), np.array([[(thing.x, thing.y) for thing in story] for story in objects], np.float32)
 
 
-def in_picture(floor: np.ndarray) -> np.ndarray:
-    """Floor x and y (..., 2) -> picture coordinates (..., 2) in [0, 1], right and down, float32."""
-    points = np.concatenate([floor, np.full_like(floor[..., :1], HEIGHT)], -1)
+def image_coordinates(floor: np.ndarray) -> np.ndarray:
+    """Project x and y on the floor (..., 2) to image coordinates (..., 2) in [0, 1], right and down, float32."""
+    points = np.concatenate([floor, np.full_like(floor[..., :1], LOCATION_HEIGHT)], -1)
     return Camera().project(points).astype(np.float32)
 
 
 def floor_grid() -> np.ndarray:
-    """Places all over the floor: (G, 2) float32, x and y from -3 to 3 in steps of STEP."""
-    line = np.arange(-LIMIT, LIMIT + STEP / 2, STEP, dtype=np.float32)
+    """Return a grid of floor locations: (G, 2) float32, x and y from -3 to 3 in steps of GRID_STEP."""
+    line = np.arange(-LIMIT, LIMIT + GRID_STEP / 2, GRID_STEP, dtype=np.float32)
     return np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
 
 
-def distances(places: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Floor distances of places (..., P, 2) to objects (..., T, 2): (..., P, T)."""
-    return np.linalg.norm(places[..., :, None, :] - floor[..., None, :, :], axis=-1)
+def distances(locations: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Compute the distances of locations (..., P, 2) to objects (..., T, 2): (..., P, T)."""
+    return np.linalg.norm(locations[..., :, None, :] - floor[..., None, :, :], axis=-1)
 
 
-def safe_places(places: np.ndarray, floor: np.ndarray, distance: float = SAFE) -> np.ndarray:
-    """Which of P places lie `distance` from all objects that frame t shows, those of sentences 1 to t.
+def empty_locations(locations: np.ndarray, floor: np.ndarray, distance: float = SAFE_DISTANCE) -> np.ndarray:
+    """Return which locations are `distance` or more from all objects that frame t shows, those of sentences 1 to t.
 
-    places (P, 2) or (N, P, 2), floor (N, T, 2) -> (N, T, P) bool.
+    Args:
+        locations: (P, 2) or (N, P, 2).
+        floor: (N, T, 2), the objects.
+        distance: scene units.
+
+    Returns:
+        (N, T, P) bool.
     """
-    nearest = np.minimum.accumulate(distances(np.broadcast_to(places, (len(floor), *places.shape[-2:])), floor), -1)
+    locations = np.broadcast_to(locations, (len(floor), *locations.shape[-2:]))
+    nearest = np.minimum.accumulate(distances(locations, floor), -1)
     return nearest.swapaxes(-1, -2) >= distance
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Places of B frames that are asked about: where the T sentences tell of an object, then EMPTY_PLACES others."""
+class LocationSample:
+    """Labelled locations of B frames: those of the T sentences, then EMPTY_LOCATIONS random ones."""
 
     floor: np.ndarray
-    """(B, P, 2) float32, x and y; P = T + EMPTY_PLACES."""
-    there: np.ndarray
-    """(B, P) bool: an object is there."""
-    counts: np.ndarray
-    """(B, P) bool: whether there is one is beyond doubt."""
+    """(B, P, 2) float32, x and y; P = T + EMPTY_LOCATIONS."""
+    present: np.ndarray
+    """(B, P) bool: an object is present."""
+    known: np.ndarray
+    """(B, P) bool: `present` is unambiguous."""
 
 
-def sample_locations(floor: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> Asked:
-    """What to ask of frames t (B,), from 0, of stories whose objects come to `floor` (B, T, 2).
+def sample_locations(floor: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> LocationSample:
+    """Sample labelled locations of frames t (B,), from 0, of stories with objects at `floor` (B, T, 2).
 
-    Frame t holds the objects of sentences 1 to t + 1. It holds none at the places of later sentences, nor at random
-    places of the floor, where those are FAR from all of its objects. No rule for hidden objects is needed: CLEVR-SV's
-    scenes are made such that each object shows at least 200 of 320x240 pixels in the last frame, which is 11 of 64x64,
-    and so in every frame.
+    Frame t shows the objects of sentences 1 to t + 1. Locations of later sentences and random ones are empty where they
+    are EMPTY_DISTANCE or more from all visible objects. Occlusion needs no rule: in CLEVR-SV, each object shows at
+    least 200 of 320x240 pixels in the last frame, 11 of 64x64, and so in every frame.
     """
-    shown = np.arange(floor.shape[1]) <= t[:, None]  # (B, T)
-    empty = rng.uniform(-LIMIT, LIMIT, (len(floor), EMPTY_PLACES, 2)).astype(np.float32)
-    places = np.concatenate([floor, empty], 1)
-    far = np.where(shown[:, None], distances(places, floor), np.inf).min(-1) >= FAR  # (B, P)
-    there = np.concatenate([shown, np.zeros((len(floor), EMPTY_PLACES), bool)], 1)
-    return Asked(places, there, there | far)
+    visible = np.arange(floor.shape[1]) <= t[:, None]  # (B, T)
+    empty = rng.uniform(-LIMIT, LIMIT, (len(floor), EMPTY_LOCATIONS, 2)).astype(np.float32)
+    locations = np.concatenate([floor, empty], 1)
+    far = np.where(visible[:, None], distances(locations, floor), np.inf).min(-1) >= EMPTY_DISTANCE  # (B, P)
+    present = np.concatenate([visible, np.zeros((len(floor), EMPTY_LOCATIONS), bool)], 1)
+    return LocationSample(locations, present, present | far)

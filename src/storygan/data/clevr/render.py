@@ -1,8 +1,7 @@
-"""CLEVR-SV at any size: render the stories that (seed, number) name into a folder of Parquet shards.
+"""Render CLEVR-SV stories into a folder of Parquet shards, in parallel and resumable.
 
-The pixels of a story depend on (seed, story number, T, size) alone: not on the worker, the order or how often the run
-was killed. Finished stories wait in OUT/.partial as one strip picture each until their shard is complete, so a killed
-run loses at most the story that each worker was at.
+The pixels of a story depend on (seed, story number, T, size) alone. Finished stories are kept in OUT/.partial, one
+image strip each, until their shard is complete. So a killed run loses at most one story per worker.
 """
 
 from __future__ import annotations
@@ -25,25 +24,32 @@ from tqdm import tqdm
 
 from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
-from storygan.data.clevr.card import write_card
+from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
-from storygan.data.images import encode_png
-from storygan.data.render_config import Plan, Summary, keep_plan, read_plan, require_sound, require_workers
+from storygan.data.images import IMAGE_ERRORS, encode_png, open_image
+from storygan.data.render_config import (
+    RenderConfig,
+    Summary,
+    card_fields,
+    read_render_config,
+    require_valid,
+    save_render_config,
+)
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
-from storygan.errors import StoryganError, UsageError
+from storygan.errors import StoryganError, UsageError, reason
 from storygan.files import atomic_write
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 
-STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64; 64 MB are the limit
-FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # story numbers: no split can run into another
-RENDERER = 7  # raise it when the pixels change, so that one folder never mixes two renderers
+STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64
+FIRST_NUMBER = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # of a split's stories: no two splits overlap
+RENDERER = 7  # version; raise it when the pixels change, so that one folder never mixes two
 SIZES = (16, 512)
 
 
 @dataclass(frozen=True)
-class ClevrPlan(Plan):
-    """A plan's defaults and shards for CLEVR-SV."""
+class ClevrConfig(RenderConfig):
+    """The configuration of a CLEVR-SV folder."""
 
     validation: int = 0
     test: int = 0
@@ -53,13 +59,13 @@ class ClevrPlan(Plan):
     renderer: int = RENDERER
 
     def shards(self) -> Iterator[Shard]:
-        """Every shard: the small splits first, so that they are there when the training split starts to grow."""
+        """Yield the shards: test, validation, then train, so that the small splits are complete early."""
         for split in reversed(SPLITS):
             total = getattr(self, split)
             count = -(-total // STORIES_PER_SHARD)
             for index in range(count):
-                start = index * STORIES_PER_SHARD
-                numbers = range(FIRST[split] + start, FIRST[split] + min(start + STORIES_PER_SHARD, total))
+                first, start = FIRST_NUMBER[split], index * STORIES_PER_SHARD
+                numbers = range(first + start, first + min(start + STORIES_PER_SHARD, total))
                 yield Shard(shard_name(split, index, count), numbers)
 
 
@@ -82,28 +88,39 @@ def render_clevr(
     workers: int | None = None,
     shard: tuple[int, int] = (1, 1),
 ) -> Summary:
-    """Render the stories that `out` lacks, and its card once it is complete.
+    """Render the stories that are missing in `out`, then the data set card.
 
-    `workers` Blender processes of one thread each (default: one a core). `shard` (i, n), 1 <= i <= n: only every n-th
-    Parquet file, for n jobs that share `out` or fill a folder each (then `merge_clevr`). Raises UsageError for a plan
-    that cannot be or no worker, StoryganError when the render environment is missing, when `out` holds another plan or
-    another process is at it, or when Blender dies.
+    Args:
+        out: folder of the data set.
+        train: number of training stories.
+        validation: number of validation stories.
+        test: number of test stories.
+        seed: the same seed gives the same stories.
+        T: frames per story.
+        size: pixels a side.
+        workers: number of single-threaded Blender processes; None: one per core.
+        shard: (i, n), 1 <= i <= n: render only every n-th Parquet file. The n jobs share `out`, or write a folder each
+            for `merge_clevr`.
+
+    Raises:
+        UsageError: an argument is out of range.
+        StoryganError: there is no render environment, `out` has another configuration, another process renders the same
+            shard, or Blender crashes.
     """
-    plan = ClevrPlan(train, validation, test, seed, T, size)
-    require_sound(plan, FIRST["validation"], (1, MAX_OBJECTS), SIZES)
-    require_workers(workers)
+    config = ClevrConfig(train, validation, test, seed, T, size)
+    require_valid(config, FIRST_NUMBER["validation"], (1, MAX_OBJECTS), SIZES, workers)
     if not 1 <= shard[0] <= shard[1]:
-        raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number counts from 1 to the second")
+        raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number must be from 1 to the second")
     render_python()
     out = Path(out)
-    keep_plan(out, plan)
-    with _alone(out, shard):
-        return _render_missing(out, plan, workers or cores(), shard)
+    save_render_config(out, config)
+    with _locked(out, shard):
+        return _render_missing(out, config, workers or cores(), shard)
 
 
 @contextmanager
-def _alone(out: Path, shard: tuple[int, int]) -> Iterator[None]:
-    """One process a job; StoryganError where another is at it."""
+def _locked(out: Path, shard: tuple[int, int]) -> Iterator[None]:
+    """Hold the lock of a job. Raises StoryganError where another process holds it."""
     lock = out / ".partial" / f"{shard[0]}-of-{shard[1]}.lock"
     lock.parent.mkdir(exist_ok=True)
     try:
@@ -115,119 +132,117 @@ def _alone(out: Path, shard: tuple[int, int]) -> Iterator[None]:
         ) from error
 
 
-def _render_missing(out: Path, plan: ClevrPlan, workers: int, shard: tuple[int, int]) -> Summary:
-    started, (i, n) = time.monotonic(), shard
-    mine = list(plan.shards())[i - 1 :: n]
-    missing = [s for s in mine if not (out / s.name).exists()]
-    tasks = [(s, number) for s in missing for number in s.numbers]
-    todo = [(s, number) for s, number in tasks if not _strip_path(out, s, number).exists()]
-    for s in missing:
-        _strip_path(out, s, 0).parent.mkdir(parents=True, exist_ok=True)
-        _finish(out, s, plan)  # a kill may fall between a shard's last story and its file
-    kept = len(tasks) - len(todo)
-    with tqdm(total=len(tasks) * plan.T, initial=kept * plan.T, unit=" frames", desc=out.name, disable=None) as bar:
-        for s, _ in _render(out, plan, todo, workers):
-            _finish(out, s, plan)
-            bar.update(plan.T)
+def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int, int]) -> Summary:
+    started, (i, n) = time.monotonic(), job
+    shards = list(config.shards())[i - 1 :: n]
+    missing = [shard for shard in shards if not (out / shard.name).exists()]
+    tasks = [(shard, number) for shard in missing for number in shard.numbers]
+    todo = [(shard, number) for shard, number in tasks if not _strip_path(out, shard, number).exists()]
+    for shard in missing:
+        (out / ".partial" / shard.name).mkdir(parents=True, exist_ok=True)
+        _write_if_complete(out, shard, config)  # a run may be killed between a shard's last story and its file
+    total, initial = (count * config.T for count in (len(tasks), len(tasks) - len(todo)))
+    with tqdm(total=total, initial=initial, unit=" frames", desc=out.name, disable=None) as bar:
+        for shard, _ in _render(out, config, todo, workers):
+            _write_if_complete(out, shard, config)
+            bar.update(config.T)
     if n == 1:
-        _complete(out, plan)
-    return Summary(len(todo), sum(len(s.numbers) for s in mine) - len(todo), time.monotonic() - started)
+        _finish(out, config)
+    existing = sum(len(shard.numbers) for shard in shards) - len(todo)
+    return Summary(len(todo), existing, time.monotonic() - started)
 
 
 def merge_clevr(out: str | Path, parts: list[str | Path] | None = None) -> Summary:
-    """Bring the folders of `--shard i/n` jobs together in `out`, check that no story is missing, write the card."""
+    """Copy the folders of `--shard i/n` jobs to `out` and write the card.
+
+    Raises:
+        StoryganError: the folders have different configurations, or a shard is missing or has other stories.
+    """
     out, started = Path(out), time.monotonic()
     for part in map(Path, parts or []):
-        keep_plan(out, read_plan(part, ClevrPlan))
+        save_render_config(out, read_render_config(part, ClevrConfig))
         for path in sorted(part.glob("*.parquet")):
             if not (out / path.name).exists():
                 atomic_write(out / path.name, path.read_bytes())
-    plan = read_plan(out, ClevrPlan)
-    _complete(out, plan)
-    return Summary(0, sum(plan.counts.values()), time.monotonic() - started)
+    config = read_render_config(out, ClevrConfig)
+    _finish(out, config)
+    return Summary(0, sum(config.counts.values()), time.monotonic() - started)
 
 
-def require_complete(out: Path, plan: ClevrPlan) -> None:
-    """StoryganError unless every shard is there with exactly the stories it should hold."""
+def _finish(out: Path, config: ClevrConfig) -> None:
+    """Check that every shard has exactly its stories, remove the strips and write the card."""
     missing = []
-    for shard in plan.shards():
+    for shard in config.shards():
         if not (out / shard.name).exists():
             missing.append(shard.name)
             continue
         with open_shard(out / shard.name) as file:
             ids = file.read(columns=["story_id"]).column(0).to_pylist()
-        if ids != [story_id(plan.seed, number) for number in shard.numbers]:
-            raise StoryganError(f"{out / shard.name} holds other stories than planned: delete it and render it again")
+        if ids != [story_id(config.seed, number) for number in shard.numbers]:
+            raise StoryganError(f"{out / shard.name} holds other stories than configured: delete it and render again")
     if missing:
         raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
-
-
-def _complete(out: Path, plan: ClevrPlan) -> None:
-    require_complete(out, plan)
     shutil.rmtree(out / ".partial", ignore_errors=True)
-    write_card(out, plan)
+    write_card(out, config)
 
 
-_scene = lru_cache(maxsize=2 * STORIES_PER_SHARD)(sample_scene)  # needed to draw a story and to write it
+_scene = lru_cache(maxsize=2 * STORIES_PER_SHARD)(sample_scene)  # used to render a story and again to write it
 
 
 def story_id(seed: int, number: int) -> str:
-    """`clevr-0-00000042` for story 42 of seed 0."""
+    """Return `clevr-0-00000042` for story 42 of seed 0."""
     return f"clevr-{seed}-{number:08d}"
 
 
-def read_id(story_id: str) -> tuple[int, int] | None:
-    """Give the seed and the number that a story id names; None where the id is not one of ours."""
+def parse_id(story_id: str) -> tuple[int, int] | None:
+    """Return the seed and number of a story id, or None where it has another format."""
     match = re.fullmatch(r"clevr-(\d{1,19})-(\d{8,10})", story_id, re.ASCII)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def scene_of(story_id: str, T: int) -> Scene | None:
-    """The scene that a story of T frames shows, from its id; None where the id is not one of ours."""
-    numbers = read_id(story_id)
+    """Return the scene of a story of T frames from its id, or None where the id has another format."""
+    numbers = parse_id(story_id)
     return _scene(*numbers, T) if numbers else None
 
 
 def noise_seed(seed: int, number: int) -> int:
-    """The seed of a story's path-tracing noise, the same for its T frames: 31 bits."""
+    """Return the seed of a story's path-tracing noise, the same for its T frames: 31 bits."""
     return int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0]) >> 1
 
 
-def _render(out: Path, plan: ClevrPlan, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
-    """Render stories on several Blender processes; yields each when its strip is on disk."""
+def _render(out: Path, config: ClevrConfig, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
+    """Render stories on several Blender processes, and yield each when its strip is on disk."""
     tasks: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
     for task in todo:
         tasks.put(task)
-    done: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
+    results: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
 
-    def serve(blender: Blender) -> None:
+    def work(blender: Blender) -> None:
         try:
             while not stop.is_set():
                 shard, number = tasks.get_nowait()
-                scene = _scene(plan.seed, number, plan.T)
-                frames = blender.render(scene, noise_seed(plan.seed, number))
-                atomic_write(
-                    _strip_path(out, shard, number),
-                    encode_png(Image.fromarray(frames.reshape(-1, plan.size, 3)), optimize=False),
-                )
-                done.put((shard, number))
+                scene = _scene(config.seed, number, config.T)
+                frames = blender.render(scene, noise_seed(config.seed, number))
+                atomic_write(_strip_path(out, shard, number), _png(frames.reshape(-1, config.size, 3)))
+                results.put((shard, number))
         except queue.Empty:
             pass
-        except BaseException as error:  # the main thread raises it
-            done.put(error)
+        except BaseException as error:  # raised by the main thread
+            results.put(error)
 
     with ExitStack() as stack:
         threads: list[threading.Thread] = []
-        stack.callback(_join, threads)  # after the ends of their processes: what one is writing, it writes whole
+        stack.callback(_join, threads)  # after the exits of their processes: a write in progress is completed
         for _ in range(min(workers, len(todo))):
-            blender = stack.enter_context(Blender(plan.size))
-            thread = threading.Thread(target=serve, args=(blender,), daemon=True)
+            blender = stack.enter_context(Blender(config.size))
+            thread = threading.Thread(target=work, args=(blender,), daemon=True)
             thread.start()
             threads.append(thread)
         stack.callback(stop.set)
         for _ in todo:
-            result = done.get()
+            result = results.get()
             if isinstance(result, BaseException):
                 raise result
             yield result
@@ -238,23 +253,27 @@ def _join(threads: list[threading.Thread]) -> None:
         thread.join()
 
 
-def _finish(out: Path, shard: Shard, plan: ClevrPlan) -> None:
-    """Write a shard's file if all its stories are there, and drop their strips."""
+def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
+    """Write a shard and delete its strips, if all of its stories are rendered."""
     folder = out / ".partial" / shard.name
     if len(list(folder.glob("*.png"))) < len(shard.numbers):
         return
-    write_shard(out / shard.name, [_story(out, shard, number, plan) for number in shard.numbers], LABELS, COLUMNS)
+    stories = []
+    for number in shard.numbers:
+        strip = _strip_path(out, shard, number)
+        try:
+            with open_image(strip, ("PNG",), config.T * config.size**2) as image:
+                frames = np.asarray(image).reshape(config.T, config.size, config.size, 3)
+        except IMAGE_ERRORS as error:
+            raise StoryganError(f"{strip} cannot be read ({reason(error)}): delete it and render again") from error
+        story = story_without_frames(config.seed, number, config.T, config.size)
+        stories.append(replace(story, frames=[_png(frame) for frame in frames]))
+    write_shard(out / shard.name, stories, LABELS, COLUMNS, ASPECT)
     shutil.rmtree(folder)
 
 
-def _story(out: Path, shard: Shard, number: int, plan: ClevrPlan) -> Story:
-    with Image.open(_strip_path(out, shard, number)) as image:
-        frames = np.asarray(image).reshape(plan.T, plan.size, plan.size, 3)
-    return replace(story_without_frames(plan.seed, number, plan.T, plan.size), frames=[_png(f) for f in frames])
-
-
 def story_without_frames(seed: int, number: int, T: int, size: int) -> Story:
-    """Make all of a story but its frames; masks of size x size. UsageError: as `sample_scene`."""
+    """Return a story without its frames; masks are size x size. Raises UsageError as `sample_scene`."""
     scene = _scene(seed, number, T)
     sentences, labels = [format_sentence(thing) for thing in scene.objects], presence_labels(scene.objects)
     return Story(story_id(seed, number), sentences, [], labels, **nuisance_fields(scene, seed, number, size))
@@ -266,3 +285,55 @@ def _strip_path(out: Path, shard: Shard, number: int) -> Path:
 
 def _png(pixels: np.ndarray) -> bytes:
     return encode_png(Image.fromarray(pixels), optimize=False)
+
+
+def write_card(out: Path, config: ClevrConfig) -> None:
+    """Write OUT/README.md, the data set card with the front matter that the Hugging Face hub reads."""
+    atomic_write(out / "README.md", _CARD.format(**card_fields(out, config)))
+
+
+_CARD = """---
+pretty_name: CLEVR-SV (re-rendered)
+license: mit
+language: [en]
+task_categories: [text-to-image]
+tags: [story-visualization, clevr-sv, synthetic]
+size_categories: [{size_category}]
+configs:
+  - config_name: default
+    data_files:
+{files}
+---
+# CLEVR-SV (re-rendered)
+
+Stories of {T} sentences and {T} images of {size}x{size}. Each sentence adds one object to the scene. Frame k shows the
+first k objects with the same camera and lights. It follows the data set of StoryGAN (Li et al., CVPR 2019) and CLEVR
+(Johnson et al., CVPR 2017). storygan rendered every image with Blender's Cycles.
+
+| split | stories | frames |
+|---|---|---|
+{counts}
+
+{megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings such as
+`large red rubber cube at (2.18, -2.85)`), `frames` ({T} PNG images), `labels` ({T} x 15: which shapes, colours,
+materials and sizes a frame shows), and the nuisance variables, which no sentence describes:
+
+| column | shape | meaning | distribution |
+|---|---|---|---|
+| `story_nuisance` | 12 | jitter of camera, key, fill and back light, x, y and z each | standard normal |
+| `frame_nuisance` | {T} x 2 | a cube's yaw from the camera's line of sight, times 4: cosine and sine, times a random \
+radius; null for a sphere or cylinder | standard normal |
+| `foreground` | {T} PNG masks | nonzero where a frame shows an object | |
+
+Jitter is uniform, and stored as the standard normal value of the same rank. The schema metadata has, under `storygan`,
+the names of labels and nuisance values, and `aspect_ratio`, 4/3: frames are 4:3 views resized to squares, so display
+them with a width of 4/3 of the height.
+
+```python
+from datasets import load_dataset
+stories = load_dataset("path/to/this/folder")
+```
+
+Created by `storygan data render-clevr OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer}).
+The same command gives the same images.
+"""

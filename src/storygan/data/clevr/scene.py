@@ -1,8 +1,7 @@
-"""CLEVR-SV scenes, drawn without Blender: the objects of a story, where they stand, and how camera and lights stray.
+"""Sample CLEVR-SV scenes without Blender: objects, positions, and the jitter of camera and lights.
 
-Rules and numbers: docs/data.md, "How its scenes are made", after CLEVR (Johnson et al., CVPR 2017). A scene is a
-function of (seed, story) alone. What a model is told is in the sentence, so x and y are rounded to its two decimals
-before anything else looks at them.
+Rules and numbers: docs/data.md, "How its scenes are made", after CLEVR (Johnson et al., CVPR 2017). A scene depends on
+(seed, story) alone. x and y are rounded to the two decimals of a sentence before they are used.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from storygan.data.clevr.geometry import Camera, object_mask, visible_pixels
 from storygan.errors import UsageError
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject
 
-RIGHT, BEHIND = (0.656, 0.754), (-0.754, 0.656)  # as the un-jittered camera sees the ground
-GAP = 0.25  # least distance between two outlines
+RIGHT, BEHIND = (0.656, 0.754), (-0.754, 0.656)  # floor directions, as seen by the camera without jitter
+GAP = 0.25  # smallest distance between two outlines
 MARGIN = 0.4  # along RIGHT and BEHIND two centres are level or at least this far apart
-VISIBLE = 200  # least visible pixels of an object at 320x240
-TRIES = 50  # positions tried for one object before the scene starts over
-CAMERA_JITTER, LIGHT_JITTER = 0.5, 1.0  # uniform, either way, in each axis
+MIN_VISIBLE = 200  # smallest number of visible pixels of an object at 320x240
+MAX_TRIES = 50  # positions tried for one object before the scene starts over
+CAMERA_JITTER, LIGHT_JITTER = 0.5, 1.0  # uniform in +-this, on each axis
 MAX_OBJECTS = 6
 
 Vector = tuple[float, float, float]
@@ -29,7 +28,7 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Scene:
-    """One story's world. `rotations` (radians about z) belong to `objects`; the others are offsets from home."""
+    """The scene of one story: objects, their rotations about z (radians), and the jitter of camera and lights."""
 
     objects: tuple[ClevrObject, ...]
     rotations: tuple[float, ...]
@@ -39,21 +38,21 @@ class Scene:
     back: Vector = (0.0, 0.0, 0.0)
 
     def mask(self) -> np.ndarray:
-        """Index of the object that each pixel of the last frame shows, -1 for the stage: (240, 320) int8."""
+        """Return the index of the object at each pixel of the last frame, -1 for the stage: (240, 320) int8."""
         radii = [RADII[o.size] for o in self.objects]
         centres = np.array([(o.x, o.y, r) for o, r in zip(self.objects, radii, strict=True)])
         return object_mask([o.shape for o in self.objects], centres, radii, self.rotations, Camera(self.camera))
 
 
 def sample_scene(seed: int, story: int, T: int = 4) -> Scene:
-    """The scene of T objects that (seed, story) names; UsageError for a T that is not 1 to 6 or a negative number."""
+    """Sample the scene of T objects of (seed, story). Raises UsageError unless T is 1 to 6 and both are 0 or more."""
     if not 1 <= T <= MAX_OBJECTS:
         raise UsageError(f"{T} objects do not fit a CLEVR-SV scene: use 1 to {MAX_OBJECTS} frames")
     if seed < 0 or story < 0:
         raise UsageError(f"seed {seed}, story {story}: both must be 0 or more")
     rng = np.random.default_rng([seed, story])
     camera, key, fill, back = (
-        _jitter(rng, reach) for reach in (CAMERA_JITTER, LIGHT_JITTER, LIGHT_JITTER, LIGHT_JITTER)
+        _jitter(rng, limit) for limit in (CAMERA_JITTER, LIGHT_JITTER, LIGHT_JITTER, LIGHT_JITTER)
     )
     while True:
         objects = _place(rng, T)
@@ -61,29 +60,29 @@ def sample_scene(seed: int, story: int, T: int = 4) -> Scene:
             continue
         rotations = tuple(rng.uniform(0, 2 * np.pi, T).tolist())
         scene = Scene(objects, rotations, camera, key, fill, back)
-        if visible_pixels(scene.mask(), T).min() >= VISIBLE:
+        if visible_pixels(scene.mask(), T).min() >= MIN_VISIBLE:
             return scene
 
 
 def fits(one: ClevrObject, other: ClevrObject) -> bool:
-    """Whether two objects may stand where they do: apart by GAP, and not within MARGIN of level."""
+    """Return whether two objects are GAP apart, and along RIGHT and BEHIND level or MARGIN apart."""
     dx, dy = one.x - other.x, one.y - other.y
     if np.hypot(dx, dy) - RADII[one.size] - RADII[other.size] < GAP:
         return False
     return not any(0 < abs(dx * ux + dy * uy) < MARGIN for ux, uy in (RIGHT, BEHIND))
 
 
-def _jitter(rng: np.random.Generator, reach: float) -> Vector:
-    x, y, z = rng.uniform(-reach, reach, 3).tolist()
+def _jitter(rng: np.random.Generator, limit: float) -> Vector:
+    x, y, z = rng.uniform(-limit, limit, 3).tolist()
     return x, y, z
 
 
 def _place(rng: np.random.Generator, count: int) -> tuple[ClevrObject, ...] | None:
-    """Place objects one after another; None where one finds no place."""
+    """Place objects one after another. Returns None where one does not fit after MAX_TRIES."""
     placed: list[ClevrObject] = []
     for _ in range(count):
         size, shape, colour, material = (_choice(rng, values) for values in (SIZES, SHAPES, COLOURS, MATERIALS))
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             x, y = (round(value, 2) + 0.0 for value in rng.uniform(-LIMIT, LIMIT, 2).tolist())
             thing = ClevrObject(shape, colour, material, size, x, y)
             if all(fits(thing, other) for other in placed):

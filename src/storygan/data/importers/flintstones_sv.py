@@ -1,13 +1,13 @@
-"""Flintstones-SV in its public layout -> the canonical form.
+"""Import Flintstones-SV in its public layout.
 
     ROOT/flintstones_annotations_v1-0.json     list of {globalID, description, setting, characters: [{entityLabel}]}
     ROOT/train-val-test_split.json             {"train": [ids], "val": [ids], "test": [ids]}
-    ROOT/video_frames_sampled/<globalID>.npy   uint8 (n,H,W,3); the first of the n is taken
-    ROOT/labels.pkl                            id -> seven values of 0 and 1 (else from the characters' entityLabel)
+    ROOT/video_frames_sampled/<globalID>.npy   uint8 (n,H,W,3); the first of n is used
+    ROOT/labels.pkl                            id -> seven values of 0 and 1 (optional: else from entityLabel)
     ROOT/following_cache4.pkl                  id -> the next four ids of its story (optional)
 
-Where the cache is missing: all ids of the three splits sorted together; a story is an id and the next four where all
-are of one season (`globalID.split('_')[1]`) and episode ([3]). A story takes the split of its first id.
+Without the cache, the ids of all splits are sorted, and an id and the next four are a story where all are of one season
+(`globalID.split('_')[1]`) and episode ([3]). The first id determines the split.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from storygan.data.images import frame_from_image
-from storygan.data.importers.common import Cartoon, ImportSummary, T, import_cartoon, read_labels
+from storygan.data.importers.common import FrameTable, ImportSummary, T, import_frame_table, read_labels
 from storygan.data.restricted_pickle import MAX_BYTES, load_npy, load_pickle
 from storygan.errors import StoryganError, reason
 from storygan.files import is_file, parse_json, read_file, read_text
@@ -32,10 +32,7 @@ SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 
 
 def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
-    """Write the stories of ROOT to the new folder OUT and say what was left out and why.
-
-    StoryganError where ROOT has not this layout or OUT exists.
-    """
+    """Write the stories of ROOT to the new folder OUT. Raises StoryganError for another layout, or where OUT exists."""
     root = Path(root)
     annotations = _annotations(root / "flintstones_annotations_v1-0.json")
     split = _split(root / "train-val-test_split.json")
@@ -45,16 +42,16 @@ def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
         following = _following(cache)
     else:
         following = following_ids({name for names in split.values() for name in names})
-        notes.append("no following_cache4.pkl: an id and the next four of its episode, in string order, are a story")
+        notes.append("no following_cache4.pkl: stories are an id and the next four of its episode, in string order")
     if labels.exists():
         rows: Mapping[str, object] = _dict(labels)
     else:
-        rows = {name: _shown(annotation) for name, annotation in annotations.items()}
+        rows = {name: _labels(annotation) for name, annotation in annotations.items()}
         notes.append("no labels.pkl: labels from the characters of the annotations")
 
-    def picture(key: str) -> bytes:
+    def load(key: str) -> bytes:
         path = root / "video_frames_sampled" / f"{key}.npy"
-        if Path(key).name != key or not is_file(path):  # an id names no other folder
+        if Path(key).name != key or not is_file(path):  # an id must not name another folder
             raise FileNotFoundError(path)
         frames = load_npy(path)
         if frames.ndim != 4 or not frames.size or frames.shape[3] != 3 or frames.dtype != "uint8":
@@ -62,35 +59,35 @@ def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
         return frame_from_image(Image.fromarray(frames[0]))
 
     sentences = {name: " ".join(str(a.get("description") or "").split()) for name, a in annotations.items()}
-    cartoon = Cartoon("Flintstones-SV", sentences, read_labels(rows, CHARACTERS, labels), CHARACTERS, picture)
+    table = FrameTable("Flintstones-SV", sentences, read_labels(rows, CHARACTERS, labels), CHARACTERS, load)
     stories = {
         SPLIT_NAMES[part]: [(name, *following[name]) for name in names if name in following]
         for part, names in split.items()
     }
-    if alone := sum(name not in following for names in split.values() for name in names):
-        notes.append(f"ids that begin no story, as four more of the episode do not follow: {alone}")
-    return import_cartoon(cartoon, stories, out, notes)
+    if unused := sum(name not in following for names in split.values() for name in names):
+        notes.append(f"ids that start no story, as fewer than four of the episode follow: {unused}")
+    return import_frame_table(table, stories, out, notes)
 
 
 def following_ids(names: set[str]) -> dict[str, list[str]]:
-    """id -> the next four ids, for those that four of the same season and episode follow in string order."""
+    """Map ids to the next four, in string order, where all are of the same season and episode."""
     ordered = sorted(names)
     stories = (ordered[n : n + T] for n in range(len(ordered) - T + 1))
     return {story[0]: story[1:] for story in stories if all(_episode(a) == _episode(b) for a, b in pairwise(story))}
 
 
 def _episode(name: str) -> tuple[str, str]:
-    """Season and episode of `s_01_e_02_shot_000123_000197`."""
+    """Return season and episode of `s_01_e_02_shot_000123_000197`."""
     parts = name.split("_")
     if len(parts) < 4:
-        raise StoryganError(f"{name!r} is not a Flintstones id, s_SEASON_e_EPISODE_shot_...: fetch the split again")
+        raise StoryganError(f"{name!r} is not a Flintstones id, s_SEASON_e_EPISODE_shot_...: download the split again")
     return parts[1], parts[3]
 
 
 def _annotations(path: Path) -> dict[str, dict[str, Any]]:
     content = _json(path)
     if not isinstance(content, list) or not all(map(_is_annotation, content)):
-        raise StoryganError(f"{path} is not a list of annotations with a globalID: fetch it again")
+        raise StoryganError(f"{path} is not a list of annotations with a globalID: download it again")
     return {str(annotation["globalID"]): annotation for annotation in content}
 
 
@@ -104,9 +101,9 @@ def _is_annotation(value: object) -> bool:
 def _split(path: Path) -> dict[str, list[str]]:
     content = _json(path)
     if not isinstance(content, dict) or not set(content) <= set(SPLIT_NAMES):
-        raise StoryganError(f"{path} is not lists of ids under {', '.join(SPLIT_NAMES)}: fetch it again")
+        raise StoryganError(f"{path} is not lists of ids under {', '.join(SPLIT_NAMES)}: download it again")
     if not all(isinstance(names, list) for names in content.values()):
-        raise StoryganError(f"{path}: a split is not a list of ids: fetch it again")
+        raise StoryganError(f"{path}: a split is not a list of ids: download it again")
     return {part: [str(name) for name in names] for part, names in content.items()}
 
 
@@ -116,7 +113,7 @@ def _json(path: Path) -> object:
     except OSError as error:
         raise StoryganError(f"{path} cannot be opened: {error.strerror or error}") from error
     except ValueError as error:
-        raise StoryganError(f"{path} is not JSON ({reason(error)}): fetch it again") from error
+        raise StoryganError(f"{path} is not JSON ({reason(error)}): download it again") from error
 
 
 def _dict(path: Path) -> dict[str, Any]:
@@ -125,7 +122,7 @@ def _dict(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoryganError(f"{path} cannot be read: {reason(error)}") from error
     if not isinstance(content, dict):
-        raise StoryganError(f"{path} does not hold a dict: fetch it again")
+        raise StoryganError(f"{path} does not hold a dict: download it again")
     return {name.decode("latin1") if isinstance(name, bytes) else str(name): value for name, value in content.items()}
 
 
@@ -140,7 +137,7 @@ def _following(path: Path) -> dict[str, list[str]]:
     return following
 
 
-def _shown(annotation: Mapping[str, Any]) -> list[int]:
-    """Seven values of 0 and 1: which characters the annotation names."""
-    there = {str(c.get("entityLabel", "")).strip().casefold() for c in annotation.get("characters") or []}
-    return [int(name.casefold() in there) for name in CHARACTERS]
+def _labels(annotation: Mapping[str, Any]) -> list[int]:
+    """Return seven values of 0 and 1: which characters the annotation lists."""
+    present = {str(c.get("entityLabel", "")).strip().casefold() for c in annotation.get("characters") or []}
+    return [int(name.casefold() in present) for name in CHARACTERS]

@@ -1,7 +1,7 @@
-"""Tells a story of scenes in English that leans on the story: the place once, then 'she', 'they' and 'it'.
+"""Write the sentences of a story: the place is named once, and later sentences use 'she', 'they' and 'it'.
 
-A pronoun is used only where it can mean one thing: 'she' or 'he' where the story so far has one such character,
-'they' for all who are there, 'it' where the story so far has one thing.
+A pronoun is used only where it has one antecedent: 'she' or 'he' where the story so far has one such character, 'they'
+for all who are present, 'it' where the story so far has one thing.
 """
 
 from __future__ import annotations
@@ -12,57 +12,62 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from storygan.data.toon.templates import AT, EVENTS, LINKS, SKIES, SKY, Wordings
+from storygan.data.toon.templates import EVENTS, LINKS, PLACES, SKIES, SKY_CHANGES, Templates
 from storygan.data.toon.world import CHARACTERS, Scene
 
-PRONOUN, LINK = 0.85, 0.2  # how often, where it can be
+P_PRONOUN, P_LINK = 0.85, 0.2  # probabilities, where possible
 ACCUSATIVE = {"she": "her", "he": "him", "they": "them"}
-_NAMINGS = ((0.5, "{name} the {species}"), (0.7, "a {species}"), (0.85, "a {species} called {name}"), (1.0, "{name}"))
+_INTRODUCTIONS = (  # cumulative probability, phrase
+    (0.5, "{name} the {species}"),
+    (0.7, "a {species}"),
+    (0.85, "a {species} called {name}"),
+    (1.0, "{name}"),
+)
 
 
-def tell_story(scenes: Sequence[Scene], rng: np.random.Generator, unseen: bool = False) -> list[str]:
-    """One sentence a scene, from the wordings of every split, or with `unseen` from those of the test part alone."""
-    teller = Teller(rng, unseen)
-    return [teller.tell(scene) for scene in scenes]
+def write_story(scenes: Sequence[Scene], rng: np.random.Generator, unseen: bool = False) -> list[str]:
+    """Write one sentence per scene, from the templates of every split, or with `unseen` of the test part alone."""
+    narrator = Narrator(rng, unseen)
+    return [narrator.sentence(scene) for scene in scenes]
 
 
 @dataclass
-class Teller:
-    """What the listener has heard so far."""
+class Narrator:
+    """Writes the sentences of a story in order, and keeps what the story so far has mentioned."""
 
     rng: np.random.Generator
     unseen: bool = False
-    heard: dict[str, list[str]] = field(default_factory=dict)  # species -> how it may be called from now on
+    characters: dict[str, list[str]] = field(default_factory=dict)  # species -> phrases that may refer to it
     things: list[str] = field(default_factory=list)
 
-    def tell(self, scene: Scene) -> str:
-        """The sentence of a scene; scenes come in the order of the story."""
+    def sentence(self, scene: Scene) -> str:
+        """Write the sentence of the next scene."""
         event = scene.event
         if event.kind == "sky":
-            return self._pick(SKIES[str(event.sky)])
-        wording = self._pick(EVENTS[event.kind])
-        if self.heard and wording.startswith("{S}") and self.rng.random() < LINK:
-            wording = f"{self.rng.choice(LINKS)} {wording}"
-        there = {actor.species for actor in scene.actors}
-        # in the order of the slots, so that a thing or a character is introduced before it is meant again
-        say = {
-            "S": lambda: self._who(event.subjects, there, accusative=False),
-            "Sa": lambda: self._who(event.subjects, there, accusative=True),
-            "O": lambda: self._who(event.others, there - set(event.subjects), accusative=True),
+            return self._choose(SKY_CHANGES[str(event.sky)])
+        template = self._choose(EVENTS[event.kind])
+        if self.characters and template.startswith("{S}") and self.rng.random() < P_LINK:
+            template = f"{self.rng.choice(LINKS)} {template}"
+        present = {actor.species for actor in scene.actors}
+        # filled in the order of the slots, so that a thing or a character is introduced before it is referred to
+        fill = {
+            "S": lambda: self._group(event.subjects, present, accusative=False),
+            "Sa": lambda: self._group(event.subjects, present, accusative=True),
+            "O": lambda: self._group(event.others, present - set(event.subjects), accusative=True),
             "it": lambda: self._thing(str(event.thing)),
-            "at": lambda: self._pick(AT[scene.place]),
-            "sky": lambda: self._pick(SKY[scene.sky]),
+            "at": lambda: self._choose(PLACES[scene.place]),
+            "sky": lambda: self._choose(SKIES[scene.sky]),
         }
-        sentence = re.sub(r"\{(\w+)\}", lambda slot: say[slot[1]](), wording)
+        sentence = re.sub(r"\{(\w+)\}", lambda slot: fill[slot[1]](), template)
         return sentence[0].upper() + sentence[1:]
 
-    def _pick(self, wordings: Wordings) -> str:
-        return str(self.rng.choice(wordings.unseen if self.unseen else wordings.seen))
+    def _choose(self, templates: Templates) -> str:
+        return str(self.rng.choice(templates.unseen if self.unseen else templates.seen))
 
-    def _who(self, group: tuple[str, ...], everyone: set[str], accusative: bool) -> str:
-        known = all(species in self.heard for species in group)
+    def _group(self, group: tuple[str, ...], everyone: set[str], accusative: bool) -> str:
+        known = all(species in self.characters for species in group)
         pronoun = self._pronoun(group, everyone) if known else None
-        if pronoun and self.rng.random() < PRONOUN:
+        if pronoun and self.rng.random() < P_PRONOUN:
             return ACCUSATIVE[pronoun] if accusative else pronoun
         names = [self._name(species) for species in group]
         return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
@@ -71,21 +76,21 @@ class Teller:
         if len(group) > 1:
             return "they" if set(group) == everyone else None
         pronoun = CHARACTERS[group[0]].pronoun
-        alike = [species for species in self.heard if CHARACTERS[species].pronoun == pronoun]
-        return pronoun if alike == [group[0]] else None
+        candidates = [species for species in self.characters if CHARACTERS[species].pronoun == pronoun]
+        return pronoun if candidates == [group[0]] else None
 
     def _name(self, species: str) -> str:
-        if species in self.heard:
-            return str(self.rng.choice(self.heard[species]))
-        draw, name = self.rng.random(), CHARACTERS[species].name
-        naming = next(naming for limit, naming in _NAMINGS if draw < limit)
-        self.heard[species] = [
-            call for call, slot in ((name, "{name}"), (f"the {species}", "{species}")) if slot in naming
+        if species in self.characters:
+            return str(self.rng.choice(self.characters[species]))
+        p, name = self.rng.random(), CHARACTERS[species].name
+        phrase = next(phrase for limit, phrase in _INTRODUCTIONS if p < limit)
+        self.characters[species] = [
+            reference for reference, slot in ((name, "{name}"), (f"the {species}", "{species}")) if slot in phrase
         ]
-        return naming.format(species=species, name=name)
+        return phrase.format(species=species, name=name)
 
     def _thing(self, thing: str) -> str:
         if thing not in self.things:
             self.things.append(thing)
             return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
-        return "it" if self.things == [thing] and self.rng.random() < PRONOUN else f"the {thing}"
+        return "it" if self.things == [thing] and self.rng.random() < P_PRONOUN else f"the {thing}"

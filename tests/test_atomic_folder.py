@@ -1,4 +1,4 @@
-"""A new folder appears whole or not at all."""
+"""files.atomic_folder: a new folder appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from storygan.errors import StoryganError
 from storygan.files import atomic_folder
 
 
-def test_it_appears_when_the_block_ends(tmp_path: Path) -> None:
+def test_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "a" / "out") as folder:
         (folder / "x").write_text("1")
         assert not (tmp_path / "a" / "out").exists()
@@ -18,7 +18,7 @@ def test_it_appears_when_the_block_ends(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "out" / "x").read_text() == "1"
 
 
-def test_an_empty_folder_may_be_there_and_what_a_killed_process_left(tmp_path: Path) -> None:
+def test_empty_folder_and_leftover_of_a_killed_process_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "old").touch()
@@ -27,7 +27,7 @@ def test_an_empty_folder_may_be_there_and_what_a_killed_process_left(tmp_path: P
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
 
 
-def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
+def test_failed_block_leaves_nothing(tmp_path: Path) -> None:
     def fill() -> None:
         with atomic_folder(tmp_path / "a" / "b" / "out") as folder:
             (folder / "x").touch()
@@ -38,12 +38,12 @@ def test_nothing_stays_of_a_block_that_fails(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_error_of_the_disk_is_one_clear_line(tmp_path: Path) -> None:
+def test_full_disk_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match=r"out was not written: .*No space left"), atomic_folder(tmp_path / "out"):
         raise OSError(28, "No space left on device")
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("mine")

@@ -1,4 +1,4 @@
-"""The camera and the ray-caster that decides which object a pixel shows."""
+"""The camera, and ray casting of the object that each pixel shows."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,12 @@ from storygan.data.clevr.scene import Scene
 from storygan.text.clevr import ClevrObject
 
 
-def test_the_camera_looks_at_the_origin_wherever_it_strays() -> None:
+def test_camera_looks_at_the_origin_under_any_jitter() -> None:
     for jitter in ((0, 0, 0), (0.5, -0.5, 0.3)):
         assert Camera(jitter).project(np.zeros(3)) == pytest.approx([0.5, 0.5])
 
 
-def test_right_and_behind_on_the_ground_are_right_and_up_in_the_picture() -> None:
+def test_right_and_behind_on_the_floor_are_right_and_up_in_the_image() -> None:
     middle, right, behind, above = Camera().project(
         np.array([(0, 0, 0), (0.656, 0.754, 0), (-0.754, 0.656, 0), (0, 0, 1)])
     )
@@ -23,13 +23,13 @@ def test_right_and_behind_on_the_ground_are_right_and_up_in_the_picture() -> Non
     assert above[0] == pytest.approx(0.5)
 
 
-def test_floor_undoes_project() -> None:
+def test_floor_inverts_project() -> None:
     camera = Camera((0.4, 0.1, -0.5))
     points = np.random.default_rng(0).uniform(-3, 3, (100, 3)) * (1, 1, 0)
     assert camera.floor(camera.project(points)) == pytest.approx(points[:, :2])
 
 
-def test_a_ray_goes_where_its_picture_point_is() -> None:
+def test_ray_projects_to_its_image_point() -> None:
     camera = Camera((-0.3, 0.2, 0.5))
     x, y = np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.8])
     ends = camera.position[:, None, None] + 5 * camera.rays(x, y)
@@ -37,7 +37,7 @@ def test_a_ray_goes_where_its_picture_point_is() -> None:
 
 
 @pytest.mark.parametrize("shape", ["cube", "sphere", "cylinder"])
-def test_a_solid_covers_exactly_the_pixels_its_surface_projects_to(shape: str) -> None:
+def test_solid_covers_the_pixels_that_its_surface_projects_to(shape: str) -> None:
     camera, centre, radius, angle = Camera((0.2, 0.3, -0.4)), np.array([1.2, -0.7, 0.7]), 0.7, 0.5
     mask = object_mask([shape], centre[None], [radius], [angle], camera)
     rng = np.random.default_rng(0)
@@ -58,9 +58,9 @@ def test_a_solid_covers_exactly_the_pixels_its_surface_projects_to(shape: str) -
     assert (covered & (mask < 0)).sum() < 0.06 * covered.sum()  # pixels on the outline, their centres outside
 
 
-def test_the_nearer_object_hides_the_farther() -> None:
+def test_nearer_object_occludes_the_farther() -> None:
     toward = np.array([7.481, -6.508]) / np.hypot(7.481, 6.508)
     near, far = (ClevrObject("cube", "red", "metal", "large", *(d * toward).tolist()) for d in (2.0, -0.5))
-    alone = visible_pixels(Scene((far,), (0.0,)).mask(), 1)[0]
+    unoccluded = visible_pixels(Scene((far,), (0.0,)).mask(), 1)[0]
     for objects, index in (((near, far), 1), ((far, near), 0)):
-        assert visible_pixels(Scene(objects, (0.0, 0.0)).mask(), 2)[index] < 0.7 * alone
+        assert visible_pixels(Scene(objects, (0.0, 0.0)).mask(), 2)[index] < 0.7 * unoccluded
