@@ -19,7 +19,7 @@ from storygan.compare.result import differences
 from storygan.config import DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
-from storygan.evaluation import measure as lines
+from storygan.evaluation import distances
 from storygan.evaluation.measure import measure
 from storygan.signals import SignalExit
 from storygan.training.loop import train
@@ -54,7 +54,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(
             raise SignalExit(signal.SIGINT)
         return folder
 
-    monkeypatch.setattr(lines, "installed", dict)  # the networks of KID and FID have tests of their own
+    monkeypatch.setattr(distances, "feature_extractors", dict)  # the networks of KID and FID have tests of their own
     monkeypatch.setattr(turns, "train", killed_in_the_third_turn)
     out = tmp_path / "out"
     assert main(command(sample, out)) == 130

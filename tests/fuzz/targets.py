@@ -70,7 +70,7 @@ PLANTED = Path(tempfile.gettempdir()) / f"fuzz-was-here-{os.getpid()}"
 LONGEST = 4000
 """Characters of an error line."""
 _ROW = {"object_accuracy": {"mean": 0.5, "low": 0.4, "high": 0.6}}
-RESULTS = {"data": "x", "split": "test", "stories": 2, "seed": 0, "rows": {"model": _ROW}}
+RESULTS = {"data": "x", "split": "test", "stories": 2, "seed": 0, "metrics": {"model": _ROW}}
 SENTENCES = ["large red rubber cube at (2.18, -2.85)", "a small, grey metallic sphere (0,1)."]
 
 

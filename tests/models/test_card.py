@@ -22,7 +22,7 @@ REPORT = {
     "split": "test",
     "stories": 100,
     "seed": 0,
-    "rows": {
+    "metrics": {
         "real_frames": {"object_accuracy": {"mean": 0.93, "low": 0.9, "high": 0.96, "stories": 100}},
         "model": {
             "object_accuracy": {"mean": 0.51234, "low": 0.4, "high": 0.6, "stories": 100},
@@ -88,7 +88,7 @@ def test_results_go_into_text_and_front_matter_and_are_replaced() -> None:
 
 
 def test_results_of_a_part_say_so() -> None:
-    card = add_results(make_card(ModelConfig()), {**REPORT, "only": "toon-test-pair"})
+    card = add_results(make_card(ModelConfig()), {**REPORT, "id_prefix": "toon-test-pair"})
     assert "split test, seed 0, the stories whose ids begin with toon-test-pair, with" in card
     assert {result.dataset_config for result in ModelCard(card).data.eval_results} == {"toon-test-pair"}
 

@@ -20,7 +20,7 @@ from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.errors import StoryganError, UsageError
-from storygan.evaluation.measure import draw, measure
+from storygan.evaluation.measure import measure
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
@@ -329,8 +329,8 @@ def test_validation_measures_what_evaluate_measures(tmp_path: Path) -> None:
     )
     model, dataset = StoryGAN.from_pretrained("clevr-sv"), open_split(tmp_path / "sample", "test")
     found = loop.Validation(config)(model)
-    generated = draw(fuse_batch_norm(model), dataset.sentences, 0)
-    expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).lines["model"]
+    generated = fuse_batch_norm(model).generate(dataset.sentences, seed=0)
+    expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).table["model"]
     for name in ("object_accuracy", "story_consistency", "label_micro_f1"):
         estimate = expected[name]
         assert estimate is not None

@@ -23,9 +23,9 @@ from storygan.compare.round_robin import Run, train_round_robin
 from storygan.config import TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import StoryganError, UsageError
-from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
-from storygan.evaluation.measure import VARIETY_NOTE, draw, measure, noise_use
+from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
 from storygan.files import atomic_write, parse_json, read_text
 from storygan.models.folding import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
@@ -111,7 +111,7 @@ def compare(
         if command:
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
-        drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
+        drawings = {METHODS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
         page = make_page(comparison, test.sentences[:shown], drawings, curves)
         atomic_write(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
         atomic_write(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
@@ -132,7 +132,7 @@ def require_name(name: str) -> None:
     """Raise UsageError where a contender's name is no folder's, or a row's of the tables."""
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UsageError(f"{name!r} is no name of a contender: use letters, digits, '-', '_' and '.'")
-    if name in ROWS:
+    if name in METHODS:
         raise UsageError(f"{name!r} is a row of the tables already: give the contender another name")
 
 
@@ -145,11 +145,11 @@ def judged(
     torch.set_flush_denormal(True)
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
     folded = {name: fuse_batch_norm(model) for name, model in models.items()}
-    drawn = {name: draw(model, test.sentences, config.seed) for name, model in folded.items()}
+    drawn = {name: model.generate(test.sentences, seed=config.seed) for name, model in folded.items()}
     found = measure(test, config.data.path, drawn, config.seed, classifier)
     for name, model in folded.items():
-        found.lines[name].update(noise_use(model, test.sentences, config.seed))
-    read = {name: found.read[name] for name in runs}
+        found.table[name].update(measure_diversity(model, test.sentences, config.seed))
+    read = {name: found.classifier_metrics[name] for name in runs}
     where = f"{len(test)} stories of {Path(config.data.path).name}, split {split}"
     comparison = Comparison(
         budget=budget,
@@ -159,9 +159,9 @@ def judged(
             name: Trained(run.iterations, run.adversarial, run.seconds / 60, run.pace, size(models[name]))
             for name, run in runs.items()
         },
-        rows=found.lines,
+        rows=found.table,
         differences=differences(read, config.seed) if any(read.values()) else {},
-        notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, VARIETY_NOTE],
+        notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, DIVERSITY_NOTE],
     )
     return comparison, drawn
 

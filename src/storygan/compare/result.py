@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.bootstrap import Estimate, PerStory, paired_difference
-from storygan.evaluation.measure import Line
+from storygan.evaluation.measure import Metrics
 
 
-def differences(read: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Line]:
+def differences(read: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Metrics]:
     """The first contender's metrics minus each other's.
 
     Args:
@@ -66,9 +66,9 @@ class Comparison:
     """By contender, the fields in which they are not all alike."""
     trained: dict[str, Trained]
     """By contender."""
-    rows: dict[str, Line]
+    rows: dict[str, Metrics]
     """By row of the evaluation, then by contender; by metric."""
-    differences: dict[str, Line]
+    differences: dict[str, Metrics]
     """By contender but the first: how much better the first is. Empty where no classifier reads these stories, neither
     their places nor their labels."""
     notes: list[str]
@@ -100,7 +100,7 @@ class Comparison:
             training.append([name, *counts, f"{run.minutes:.1f}", f"{run.pace:.3f}", f"{run.parameters:,}"])
         differ = [["", "differs in"], *([name, _fields(own)] for name, own in self.own.items() if own)]
         tables = [Table("Contenders", differ)] if len(differ) > 1 else []
-        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, str)]
+        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, METHODS, str)]
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
@@ -123,7 +123,7 @@ def markdown_table(cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _table(title: str, rows: dict[str, Line], names: dict[str, str], cell: Any) -> Table:
+def _table(title: str, rows: dict[str, Metrics], names: dict[str, str], cell: Any) -> Table:
     """A line a metric, a column a row."""
     metrics = list(dict.fromkeys(metric for line in rows.values() for metric in line))
     cells = [["", *(names.get(row, row) for row in rows)]]
@@ -141,5 +141,5 @@ def _difference(value: Estimate) -> str:
     return f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}): {verdict(value)}"
 
 
-def _plain(rows: dict[str, Line]) -> dict[str, Any]:
+def _plain(rows: dict[str, Metrics]) -> dict[str, Any]:
     return {row: {name: value.to_dict() for name, value in line.items() if value} for row, line in rows.items()}
