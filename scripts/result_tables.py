@@ -1,8 +1,8 @@
 """Regenerate the tables of docs/results and docs/model-cards: python scripts/result_tables.py.
 
 A table follows a line `<!-- table FILE METRIC ... -->`; FILE, in docs/results, is the output of `storygan evaluate
---json`. Without a METRIC, the table has all metrics by their full names. With some, it is a headline table: it has short
-names, and a note below states their conventions.
+--json`. Without a METRIC, the table has all metrics by their full names. With some, it is a headline table, with short
+names and a note below that states their conventions.
 """
 
 import json
