@@ -64,7 +64,7 @@ def inception() -> FeatureExtractor:
     """
     from torch_fidelity import FeatureExtractorInceptionV3
 
-    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(inception_weights()))
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(inception_weights())).eval()
     return lambda x: network(x.byte())[0]
 
 
