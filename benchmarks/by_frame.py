@@ -12,8 +12,7 @@ import numpy as np
 
 from storygan.data.dataset import open_split
 from storygan.evaluation.baselines import FramePool
-from storygan.evaluation.measure import draw
-from storygan.evaluation.predictions import look
+from storygan.evaluation.predictions import predict
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
@@ -21,11 +20,11 @@ from storygan.models.storygan import StoryGAN
 
 def right(model: StoryGAN, stories: list[list[str]]) -> np.ndarray:
     """(T, T): the share of stories in which object n is right in frame t."""
-    frames = draw(fuse_batch_norm(model), stories, seed=0)
+    frames = fuse_batch_norm(model).generate(stories, seed=0)
     N, T = frames.shape[:2]
     pool = FramePool(frames.reshape(N * T, *frames.shape[2:]), {"model": np.arange(N * T).reshape(N, T)})
-    seen = look(AttributeClassifier.load(), pool, stories).seen["model"]
-    return (seen.there & seen.right.all(-1)).mean(0)
+    predictions = predict(AttributeClassifier.load(), pool, stories).objects["model"]
+    return predictions.accurate.mean(0)
 
 
 def main() -> None:

@@ -1,30 +1,45 @@
-"""Write the tables of docs/results and docs/model-cards anew: python scripts/result_tables.py.
+"""Regenerate the tables of docs/results and docs/model-cards: python scripts/result_tables.py.
 
-A table stands below a line `<!-- table FILE METRIC ... -->` (all metrics where none is named); FILE is in docs/results,
-and is what `storygan evaluate --json` printed.
+A table follows a line `<!-- table FILE METRIC ... -->`; FILE, in docs/results, is the output of `storygan evaluate
+--json`. Without a METRIC, the table has all metrics by their full names. With some, it is a headline table, with short
+names and a note below that states their conventions.
 """
 
 import json
 import re
 from pathlib import Path
 
-from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.baselines import METHODS
 from storygan.models.model_card import results_table
 
 DOCS = Path(__file__).parents[1] / "docs"
-TABLE = re.compile(r"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?")
+NOTE = "Conventions: "
+TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
+SHORT_NAMES = {
+    "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
+    "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
+    "diversity_rms_01": ("diversity", "RMS difference of samples of one story, frames in [0, 1]"),
+    "sensitivity_h_0_rms_01": ("sensitivity_h_0", "the same, with another story's `h_0`"),
+}
+"""Full name -> short name, convention."""
 
 
-def anew(match: re.Match[str]) -> str:
-    """The line, and the table of what the file holds now."""
-    line, file, metrics = match.groups()
-    report = json.loads((DOCS / "results" / file).read_text())
-    return f"{line}{results_table(report, metrics.split() or None, ROWS)}\n\n"
+def updated(match: re.Match[str]) -> str:
+    """Return the marker line with the table of the file's present values."""
+    marker, file, names = match.groups()
+    report, metrics = json.loads((DOCS / "results" / file).read_text()), names.split()
+    table = results_table(report, metrics or None, METHODS) + "\n\n"
+    if short := [name for name in metrics if name in SHORT_NAMES]:
+        for name in short:
+            table = table.replace(f"`{name}`", f"`{SHORT_NAMES[name][0]}`")
+        conventions = (f"`{SHORT_NAMES[name][0]}` is `{name}`, {SHORT_NAMES[name][1]}" for name in short)
+        table += f"{NOTE}{'; '.join(conventions)}.\n\n"
+    return marker + table
 
 
 def main() -> None:
     for page in [*DOCS.glob("results/*.md"), *DOCS.glob("model-cards/*.md")]:
-        page.write_text(TABLE.sub(anew, page.read_text()))
+        page.write_text(TABLE.sub(updated, page.read_text()))
 
 
 if __name__ == "__main__":

@@ -166,5 +166,5 @@ def test_the_same_call_gives_the_same_bytes(runs: list[Run]) -> None:
     for name in ("one/model/model.safetensors", "two/model/model.safetensors", "one/metrics.jsonl", "shipped.png"):
         assert Path(name) in compared
     measured = [[text for command, _, text in told if command[0] == "evaluate"] for told in (said, again)]
-    assert json.loads(measured[0][0])["rows"]["model"]
+    assert json.loads(measured[0][0])["metrics"]["model"]
     assert measured[0] == measured[1]

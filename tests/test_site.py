@@ -106,7 +106,7 @@ def test_tables_of_results_are_those_of_their_files_and_the_shipped_card_has_the
     for page in pages:
         text = page.read_text()
         assert len(tables.TABLE.findall(text)) >= 2
-        assert tables.TABLE.sub(tables.anew, text) == text, "python scripts/result_tables.py"
+        assert tables.TABLE.sub(tables.updated, text) == text, "python scripts/result_tables.py"
     card = (ROOT / f"src/storygan/weights/{name}/README.md").read_text()
     report = json.loads((ROOT / f"docs/results/{name}.json").read_text())
     assert card.strip() == add_metadata(pages[1].read_text(), report).strip(), "python scripts/ship_model.py"

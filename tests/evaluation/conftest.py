@@ -1,4 +1,4 @@
-"""The sample that ships with the package, the shipped classifier, and a way to ask it about any frames."""
+"""The packaged sample, the shipped classifier, and a function that measures any frames."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation.baselines import MODEL, FramePool
-from storygan.evaluation.labelled_frames import labelled_frames
-from storygan.evaluation.measure import label_metrics, object_metrics, pixel_metrics
-from storygan.evaluation.predictions import look
+from storygan.evaluation.labelled_frames import LabelledFrames
+from storygan.evaluation.metrics import label_metrics, object_metrics, pixel_metrics
+from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import AttributeClassifier
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
@@ -21,7 +21,7 @@ Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 training stories, 16 test stories; the classifier has not seen the latter."""
+    """48 training stories, 16 test stories; the classifier was not trained on the latter."""
     folder = tmp_path_factory.mktemp("data") / "sample"
     write_sample(folder)
     return folder
@@ -35,26 +35,24 @@ def stories(sample: Path) -> StoryDataset:
 
 @pytest.fixture(scope="session")
 def classifier() -> AttributeClassifier:
-    """The shipped one."""
+    """The shipped classifier for CLEVR-SV."""
     return AttributeClassifier.load()
 
 
 @pytest.fixture(scope="session")
 def measure(stories: StoryDataset, classifier: AttributeClassifier) -> Measure:
-    """What the metrics say of frames (16, 4, 64, 64, 3) in place of the real ones, told by these sentences."""
-    labels = labelled_frames(stories).labels.astype(bool)
+    """Return the metrics of frames (16, 4, 64, 64, 3) against the real ones, given their sentences."""
+    labels = LabelledFrames.from_dataset(stories).labels.astype(bool)
     real = stories.batch(range(len(stories)))
 
     def values(frames: np.ndarray, sentences: list[list[str]]) -> dict[str, float]:
         index = np.arange(labels.shape[0] * labels.shape[1]).reshape(labels.shape[:2])
-        flat = [each.reshape(-1, *each.shape[2:]) for each in (frames, real)]
-        pool = FramePool(np.concatenate(flat), {MODEL: index, "real_frames": index + index.size})
-        looked = look(classifier, pool, sentences)
-        found = {
-            **object_metrics(looked.seen[MODEL]),
-            **label_metrics(looked.labels[index], labels, classifier.labels),
-            **pixel_metrics(pool, MODEL),
+        predictions = predict(classifier, FramePool(frames.reshape(-1, *frames.shape[2:]), {MODEL: index}), sentences)
+        metrics = {
+            **object_metrics(predictions.objects[MODEL]),
+            **label_metrics(predictions.labels[index], labels, classifier.labels),
+            **pixel_metrics(frames, real),
         }
-        return {name: float(metric.total.sum() / metric.weight.sum()) for name, metric in found.items()}
+        return {name: float(metric.total.sum() / metric.weight.sum()) for name, metric in metrics.items()}
 
     return values

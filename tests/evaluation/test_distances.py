@@ -1,6 +1,8 @@
-"""KID and FID: those of torchmetrics where they are the same thing, and what is ours."""
+"""KID and FID against torchmetrics, their intervals, and the features that they are computed on."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +10,13 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
-from storygan.evaluation.distances import fid, kid
+from storygan.evaluation import distances as module
+from storygan.evaluation.baselines import FramePool
+from storygan.evaluation.distances import distances, extract_features, feature_extractors, fid, inception_weights, kid
 
 
-class Given(torch.nn.Module):
-    """Features that are there already."""
+class Identity(torch.nn.Module):
+    """Features that are passed through."""
 
     num_features = 8
 
@@ -27,19 +31,19 @@ def features() -> tuple[np.ndarray, np.ndarray]:
     return tuple(rng.normal(mean, 1, (60, 1, 8)).astype(np.float32) for mean in (0.0, 0.5))  # type: ignore[return-value]
 
 
-def test_fid_is_torchmetrics(features: tuple[np.ndarray, np.ndarray]) -> None:
-    metric = FrechetInceptionDistance(feature=Given())
+def test_fid_equals_that_of_torchmetrics(features: tuple[np.ndarray, np.ndarray]) -> None:
+    metric = FrechetInceptionDistance(feature=Identity())
     for x, real in zip(features, (False, True), strict=True):
         metric.update(torch.from_numpy(x[:, 0]), real=real)
     assert fid(*features, seed=0).mean == pytest.approx(metric.compute().item(), rel=1e-4)
 
 
-def test_kid_of_single_frames_is_torchmetrics(features: tuple[np.ndarray, np.ndarray]) -> None:
+def test_kid_of_single_frames_equals_that_of_torchmetrics(features: tuple[np.ndarray, np.ndarray]) -> None:
     expected = poly_mmd(*(torch.from_numpy(x[:, 0]) for x in features))
     assert kid(*features, seed=0).mean == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_kid_of_one_distribution_is_zero_within_its_interval_though_frames_of_a_story_are_alike() -> None:
+def test_kid_of_one_distribution_is_zero_within_its_interval_despite_similar_frames_of_a_story() -> None:
     rng = np.random.default_rng(1)
     x, y = (rng.normal(0, 1, (80, 1, 8)) + rng.normal(0, 0.1, (80, 4, 8)) for _ in range(2))
     value = kid(x, y, seed=0)
@@ -55,7 +59,7 @@ def test_distances_grow_and_lie_in_their_intervals(distance: object) -> None:
     assert near.low < near.mean < near.high < far.low
 
 
-def test_the_interval_of_fid_is_as_wide_as_fid_varies() -> None:
+def test_interval_of_fid_is_as_wide_as_fid_varies() -> None:
     rng = np.random.default_rng(3)
     y = rng.normal(0, 1, (500, 1, 4))
     found = [fid(rng.normal(0.3, 1.2, (200, 1, 4)), y, seed=0) for _ in range(60)]
@@ -64,10 +68,46 @@ def test_the_interval_of_fid_is_as_wide_as_fid_varies() -> None:
     assert width / (2 * 1.96) == pytest.approx(spread, rel=0.35)
 
 
-def test_frames_that_are_all_the_same_have_distances_too() -> None:
+def test_distances_of_constant_frames() -> None:
     y = np.random.default_rng(4).normal(0, 1, (30, 2, 4))
     same = np.zeros((30, 2, 4))
     expected = (y.mean((0, 1)) ** 2).sum() + np.cov(y.reshape(-1, 4).T).trace()
     value = fid(same, y, seed=0)
     assert (value.low, value.mean, value.high) == pytest.approx((expected,) * 3)
     assert kid(same, y, seed=0).mean > 0
+
+
+def test_second_half_is_compared_with_real_frames_of_the_first_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the classifier's features and on those of each installed network."""
+    monkeypatch.setattr(module, "feature_extractors", lambda: {"mean": lambda: lambda x: x.mean((2, 3))})
+    rng, N = np.random.default_rng(5), 40
+    frames = rng.integers(0, 256, (2 * N, 4, 4, 3), dtype=np.uint8)
+    features = rng.normal(0, 1, (2 * N, 5)).astype(np.float32)
+    index = {"real_frames": np.arange(N)[:, None], "model": np.arange(N, 2 * N)[:, None]}
+    values = distances(FramePool(frames, index), features, seed=0)
+    means = frames.astype(np.float32).mean((1, 2))
+    for name, f in {"attribute_classifier": features, "mean": means}.items():
+        for method, start in {"real_frames": N // 2, "model": N + N // 2}.items():
+            expected = fid(f[start : start + N // 2, None], f[: N // 2, None], seed=0)
+            assert values[method][f"fid_{name}"].mean == pytest.approx(expected.mean, rel=1e-4)
+            assert f"kid_{name}" in values[method]
+    few = {method: idx[:18] for method, idx in index.items()}
+    assert distances(FramePool(frames, few), features, seed=0) == {"real_frames": {}, "model": {}}
+
+
+def test_inception_is_used_if_its_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: name == "torch_fidelity")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert feature_extractors() == {}
+    inception_weights().parent.mkdir(parents=True)
+    inception_weights().touch()
+    assert feature_extractors() == {"inception": module.inception}
+
+
+def test_features_of_efficientnet_do_not_depend_on_the_batch() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    network = feature_extractors()["efficientnet_lite0"]()
+    found = extract_features(network, frames, "test")
+    assert found.shape == (3, 1280)
+    assert np.isfinite(found).all()
+    assert np.allclose(found[1:2], extract_features(network, frames[1:2], "test"), atol=1e-3)

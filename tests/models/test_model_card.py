@@ -21,7 +21,7 @@ REPORT = {
     "split": "test",
     "stories": 100,
     "seed": 0,
-    "rows": {
+    "metrics": {
         "real_frames": {"object_accuracy": {"mean": 0.93, "low": 0.9, "high": 0.96, "stories": 100}},
         "model": {
             "object_accuracy": {"mean": 0.51234, "low": 0.4, "high": 0.6, "stories": 100},

@@ -13,7 +13,7 @@ from tests.training.tiny import G, one_stage, paper_stage
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, ModelConfig, StageConfig
 from storygan.data.dataset import open_split
 from storygan.data.schema import read_metadata, read_stories, shard_name, shard_paths, write_shard
-from storygan.evaluation.labelled_frames import FrameContent, augment, classifier_terms, to_images
+from storygan.evaluation.labelled_frames import LabelledFrames, augment, classifier_terms, to_images
 from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier
 from storygan.text.clevr import LABELS
 from storygan.training.batches import (
@@ -195,7 +195,7 @@ def test_a_stage_uses_the_stories_of_its_shards(tmp_path: Path, sample: Path) ->
 def test_augmented_frames_keep_their_objects_where_they_are_said_to_be(sample: Path) -> None:
     """The shipped classifier reads augmented frames at the moved locations as well as plain ones."""
     dataset = open_split(sample, "train")
-    content, C = FrameContent(dataset), AttributeClassifier.load(SHIPPED)
+    content, C = LabelledFrames.from_dataset(dataset), AttributeClassifier.load(SHIPPED)
     story_idx, frame_idx = np.arange(24), np.full((24, 1), 3)
     X, targets = (
         to_images(dataset.batch(story_idx)[:, 3:]),

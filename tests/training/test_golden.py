@@ -111,9 +111,9 @@ def fixed_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "sample_orders", lambda frame_idx, T, rng: golden.sentence_order(current["k"]))
     monkeypatch.setattr(Noise, "sample", staticmethod(noise))
     monkeypatch.setattr(losses, "label_loss", summed_label_loss)
-    targets = batches.FrameContent.targets
+    targets = batches.LabelledFrames.targets
     monkeypatch.setattr(  # version 0.1 sampled empty locations from (seed, k)
-        batches.FrameContent,
+        batches.LabelledFrames,
         "targets",
         lambda self, story_idx, frame_idx, rng: targets(
             self, story_idx, frame_idx, np.random.default_rng((0, current["k"]))

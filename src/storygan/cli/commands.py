@@ -27,7 +27,6 @@ from storygan.files import is_file
 from storygan.signals import SignalExit, exit_on_signal
 
 EXTRAS = {
-    "torchmetrics": "evaluate",
     "pyarrow": "data",
     "filelock": "data",
     "lightning_fabric": "train",

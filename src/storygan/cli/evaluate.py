@@ -16,24 +16,24 @@ def evaluate_options(parser: ArgumentParser) -> None:
         "--model",
         type=named_path,
         default=SHIPPED_MODEL,
-        help="a shipped model, a model folder, a hub id, or a row: real-frames, mean-image, previous-real-frame, "
+        help="a shipped model, a model folder, a hub id, or a baseline: real-frames, mean-image, previous-real-frame, "
         "another-story",
     )
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--split", type=str, default="test")
-    parser.add_argument("--only", type=str, default="", help="only stories whose ids begin so, as toon-test-wording")
-    parser.add_argument("--stories", type=int, default=0, help="only so many of them; 0: all")
+    parser.add_argument("--split", type=str, default="test", help="of the data set")
+    parser.add_argument("--id-prefix", type=str, default="", help="only stories whose ids begin with it")
+    parser.add_argument("--stories", type=int, default=0, help="how many to evaluate on, the first ones; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     classifier_option(parser)
-    parser.add_argument("--sheet", type=named_path, help="also a picture of good and bad stories, chosen by rank")
-    parser.add_argument("--card", action="store_true", help="also into the card of the model folder, README.md")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--sample-grid", type=named_path, help="image of stories from best to worst to write")
+    parser.add_argument("--card", action="store_true", help="write the metrics to the model card, README.md, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def evaluate(args: Namespace) -> None:
-    """`storygan evaluate`."""
-    from storygan.evaluation.report import evaluate as measure
+    """Run `storygan evaluate`."""
+    from storygan.evaluation.report import evaluate as evaluate_model
     from storygan.files import atomic_write
     from storygan.models.accelerate import tune_malloc
     from storygan.models.model_card import add_results, read_card
@@ -41,8 +41,16 @@ def evaluate(args: Namespace) -> None:
     path = Path(args.model) / "README.md"
     card = read_card(path) if args.card else ""
     tune_malloc()
-    sheet = Path(args.sheet) if args.sheet else None
-    report = measure(args.model, args.data, args.split, args.stories, args.seed, args.classifier, args.only, sheet)
+    report = evaluate_model(
+        args.model,
+        args.data,
+        args.split,
+        args.stories,
+        args.seed,
+        args.classifier,
+        args.id_prefix,
+        Path(args.sample_grid) if args.sample_grid else None,
+    )
     print(json.dumps(report.to_dict()) if args.json else report)
     if args.card:
         atomic_write(path, add_results(card, report.to_dict()))
@@ -50,32 +58,32 @@ def evaluate(args: Namespace) -> None:
 
 def train_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--out", type=named_path, required=True, help="folder of the classifier")
-    parser.add_argument("--split", type=str, default="train", help="what it learns from")
+    parser.add_argument("--out", type=named_path, required=True, help="folder of the classifier to write")
+    parser.add_argument("--split", type=str, default="train", help="to train on")
     parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
     threads_option(parser)
 
 
 def train_classifier(args: Namespace) -> None:
-    """`storygan train-classifier`."""
-    from storygan.evaluation.train_classifier import train_classifier as learn
+    """Run `storygan train-classifier`."""
+    from storygan.evaluation.train_classifier import train_classifier as train
 
-    out = learn(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
+    out = train(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
     print(f"the classifier is in {out}: storygan check-classifier --classifier {out} --data {args.data}")
 
 
 def check_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--split", type=str, default="test")
+    parser.add_argument("--split", type=str, default="test", help="of the data set")
     classifier_option(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def check_classifier(args: Namespace) -> None:
-    """`storygan check-classifier`."""
+    """Run `storygan check-classifier`."""
     from storygan.evaluation.train_classifier import check_classifier as check
     from storygan.models.attribute_classifier import AttributeClassifier
 
-    accuracy = check(AttributeClassifier.load(args.classifier) if args.classifier else None, args.data, args.split)
-    print(json.dumps(accuracy.to_dict()) if args.json else accuracy)
+    report = check(AttributeClassifier.load(args.classifier) if args.classifier else None, args.data, args.split)
+    print(json.dumps(report.to_dict()) if args.json else report)

@@ -21,9 +21,9 @@ from storygan.compare.round_robin import Run, train_round_robin
 from storygan.config import TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError
-from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
-from storygan.evaluation.measure import VARIETY_NOTE, draw, measure, noise_use
+from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
 from storygan.files import atomic_write, parse_json, read_text
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
@@ -108,7 +108,7 @@ def compare(
         if command:
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
-        frames = {ROWS["real_frames"]: test.batch(range(min(stories, len(test)))), **generated}
+        frames = {METHODS["real_frames"]: test.batch(range(min(stories, len(test)))), **generated}
         page = make_page(comparison, test.sentences[:stories], frames, curves)
         atomic_write(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
         atomic_write(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
@@ -129,7 +129,7 @@ def require_name(name: str) -> None:
     """Raise UsageError unless a run's name is a folder name and no row of the tables."""
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UsageError(f"{name!r} is no name of a run: use letters, digits, '-', '_' and '.'")
-    if name in ROWS:
+    if name in METHODS:
         raise UsageError(f"{name!r} is a row of the tables already: give the run another name")
 
 
@@ -146,11 +146,11 @@ def evaluate_runs(
     torch.set_flush_denormal(True)
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
     fused = {name: fuse_batch_norm(model) for name, model in models.items()}
-    generated = {name: draw(model, test.sentences, config.seed) for name, model in fused.items()}
+    generated = {name: model.generate(test.sentences, seed=config.seed) for name, model in fused.items()}
     found = measure(test, config.data.path, generated, config.seed, classifier)
     for name, model in fused.items():
-        found.lines[name].update(noise_use(model, test.sentences, config.seed))
-    per_story = {name: found.read[name] for name in runs}
+        found.table[name].update(measure_diversity(model, test.sentences, config.seed))
+    per_story = {name: found.classifier_metrics[name] for name in runs}
     where = f"{len(test)} stories of {Path(config.data.path).name}, split {split}"
     shared, differing = split_fields(configs)
     comparison = Comparison(
@@ -167,9 +167,9 @@ def evaluate_runs(
             )
             for name, run in runs.items()
         },
-        rows=found.lines,
+        rows=found.table,
         differences=differences(per_story, config.seed) if any(per_story.values()) else {},
-        notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, VARIETY_NOTE],
+        notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, DIVERSITY_NOTE],
     )
     return comparison, generated
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from storygan.evaluation.baselines import ROWS
+from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.bootstrap import Estimate, PerStory, paired_difference
-from storygan.evaluation.measure import Line
+from storygan.evaluation.measure import Metrics
 
 
-def differences(per_story: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Line]:
+def differences(per_story: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Metrics]:
     """Return the metrics of the first run minus those of each other run.
 
     Args:
@@ -68,9 +68,9 @@ class Comparison:
     """By run, the fields in which the runs differ."""
     trained: dict[str, Training]
     """By run."""
-    rows: dict[str, Line]
+    rows: dict[str, Metrics]
     """By baseline and run, then by metric."""
-    differences: dict[str, Line]
+    differences: dict[str, Metrics]
     """By run except the first: how much better the first is. Empty where no classifier knows these stories."""
     notes: list[str]
 
@@ -106,7 +106,7 @@ class Comparison:
             if fields:
                 differing.append([name, ", ".join(f"{field} {value}" for field, value in fields.items())])
         tables = [Table("Runs", differing)] if len(differing) > 1 else []
-        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, ROWS, str)]
+        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, METHODS, str)]
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
@@ -129,7 +129,7 @@ def markdown_table(cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _table(title: str, rows: dict[str, Line], names: dict[str, str], cell: Any) -> Table:
+def _table(title: str, rows: dict[str, Metrics], names: dict[str, str], cell: Any) -> Table:
     """Return a table with one line per metric and one column per row of the evaluation."""
     metrics = list(dict.fromkeys(metric for line in rows.values() for metric in line))
     cells = [["", *(names.get(row, row) for row in rows)]]
@@ -143,5 +143,5 @@ def _difference(value: Estimate) -> str:
     return f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}): {verdict(value)}"
 
 
-def _plain(rows: dict[str, Line]) -> dict[str, Any]:
+def _plain(rows: dict[str, Metrics]) -> dict[str, Any]:
     return {row: {name: value.to_dict() for name, value in line.items() if value} for row, line in rows.items()}

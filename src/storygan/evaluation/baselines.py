@@ -1,8 +1,4 @@
-"""The rows of every table: real frames, three trivial ways to draw, and the model.
-
-All their frames lie in one pool, each once, and a row is an array of positions in it: what is computed for a frame is
-shared by the rows that show it.
-"""
+"""The methods that a metrics table compares: real frames, three trivial baselines and the model."""
 
 from __future__ import annotations
 
@@ -15,71 +11,76 @@ from storygan.data.dataset import StoryDataset
 from storygan.errors import UsageError
 
 MODEL = "model"
-ROWS = {
+METHODS = {
     "real_frames": "real frames",
     "mean_image": "mean image",
     "previous_real_frame": "previous real frame",
     "another_story": "another story's frames",
     MODEL: "the model",
 }
-"""Names in JSON, and as they are printed. Real frames are the ceiling."""
-TRIVIAL = tuple(name for name in ROWS if name != MODEL)
+"""JSON key -> column title. Real frames are the upper bound; the next three are trivial baselines."""
+BASELINES = tuple(name for name in METHODS if name != MODEL)
+"""Methods that need no model."""
 
 
 @dataclass(frozen=True)
 class FramePool:
-    """Frames, and which of them each row shows."""
+    """M distinct frames, and which of them each method shows, so that shared frames are processed once."""
 
     frames: np.ndarray
-    """(M, H, W, 3) uint8: the mean image, the real frames of N stories, and those that were drawn."""
-    rows: dict[str, np.ndarray]
-    """By row (N, T), positions in `frames`."""
+    """(M, H, W, 3) uint8."""
+    index: dict[str, np.ndarray]
+    """By method: (N, T) int64, positions in `frames`."""
 
-    def show(self, row: str, stories: slice = slice(None)) -> np.ndarray:
-        """The frames of a row: (N, T, H, W, 3) uint8."""
-        return self.frames[self.rows[row][stories]]
+    def select(self, method: str, stories: slice = slice(None)) -> np.ndarray:
+        """Return a method's frames (N, T, H, W, 3) uint8."""
+        return self.frames[self.index[method][stories]]
 
 
-def trivial_row(name: str) -> str | None:
-    """The trivial row that a `--model` names, as in `mean-image`, `mean image` or `mean_image`; None for a model."""
+def find_baseline(name: str) -> str | None:
+    """Return the baseline that `--model` names (`mean-image`, `mean image`, `mean_image`, ...); None for a model."""
     name = name.lower().replace("’", "'").replace("'s", "").replace("-", "_").replace(" ", "_").removesuffix("_frames")
-    return next((row for row in TRIVIAL if row.removesuffix("_frames") == name), None)
+    return next((baseline for baseline in BASELINES if baseline.removesuffix("_frames") == name), None)
 
 
 def mean_image(dataset: StoryDataset) -> np.ndarray:
-    """The mean of all frames: (H, W, 3) uint8."""
+    """Return the mean of all frames: (H, W, 3) uint8."""
     total = sum(dataset.frames[n : n + 256].sum((0, 1), dtype=np.float64) for n in range(0, len(dataset), 256))
     return (total / (len(dataset) * dataset.T)).round().astype(np.uint8)
 
 
-def make_pool(real: np.ndarray, mean: np.ndarray, drawn: Mapping[str, np.ndarray | str]) -> FramePool:
-    """Lay out the rows of N stories: real (N, T, H, W, 3), mean (H, W, 3), and what was drawn, by row: frames like the
-    real ones, or a trivial row's name.
+def build_pool(real: np.ndarray, mean: np.ndarray, generated: Mapping[str, np.ndarray | str]) -> FramePool:
+    """Return the frames of all methods for N stories.
 
-    Frame 1 has no previous frame: there `previous_real_frame` shows the mean image. `another_story` shows the next
-    story's frames (the last shows the first of the second half: KID and FID compare that half with the other one).
+    `previous_real_frame` shows frame t - 1, and the mean image as frame 1. `another_story` shows the next story; for
+    the last story, the first one of the second half, as KID and FID compare the second half with the first.
+
+    Args:
+        real: (N, T, H, W, 3) uint8.
+        mean: (H, W, 3) uint8.
+        generated: by method, frames of the shape of `real`, or the name of a baseline to use instead.
 
     Raises:
-        UsageError: where there is one story alone, or drawn frames have another shape than the real ones.
+        UsageError: N < 2, or generated frames have another shape than the real ones.
     """
     N, T = real.shape[:2]
     if N < 2:
-        raise UsageError("evaluation needs at least 2 stories: one is compared with another")
+        raise UsageError("evaluation needs at least 2 stories")
     frames = [mean[None], real.reshape(-1, *real.shape[2:])]
-    shown = 1 + np.arange(N * T).reshape(N, T)
-    nothing = np.zeros_like(shown)
-    rows = {
-        "real_frames": shown,
-        "mean_image": nothing,
-        "previous_real_frame": np.concatenate([nothing[:, :1], shown[:, :-1]], 1),
-        "another_story": shown[[*range(1, N), N // 2 if N > 2 else 0]],
+    real_idx = 1 + np.arange(N * T).reshape(N, T)
+    mean_idx = np.zeros_like(real_idx)
+    index = {
+        "real_frames": real_idx,
+        "mean_image": mean_idx,
+        "previous_real_frame": np.concatenate([mean_idx[:, :1], real_idx[:, :-1]], 1),
+        "another_story": real_idx[[*range(1, N), N // 2 if N > 2 else 0]],
     }
-    for name, by_model in drawn.items():
-        if isinstance(by_model, str):
-            rows[name] = rows[by_model]
-        elif by_model.shape != real.shape:
-            raise UsageError(f"the model draws frames {by_model.shape[1:]}, but the real ones are {real.shape[1:]}")
+    for method, X_hat in generated.items():
+        if isinstance(X_hat, str):
+            index[method] = index[X_hat]
+        elif X_hat.shape != real.shape:
+            raise UsageError(f"generated frames are {X_hat.shape[1:]}, but the real ones are {real.shape[1:]}")
         else:
-            rows[name] = shown + N * T * (len(frames) - 1)
-            frames.append(by_model.reshape(-1, *real.shape[2:]))
-    return FramePool(np.concatenate(frames), rows)
+            index[method] = real_idx + N * T * (len(frames) - 1)
+            frames.append(X_hat.reshape(-1, *real.shape[2:]))
+    return FramePool(np.concatenate(frames), index)

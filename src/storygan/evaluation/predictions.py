@@ -1,4 +1,4 @@
-"""The classifier over a pool of frames: every frame goes through the network once."""
+"""Predictions of the evaluation classifier for all frames of a pool: labels, features, and objects at locations."""
 
 from __future__ import annotations
 
@@ -6,91 +6,84 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 from tqdm import tqdm
 
 from storygan.data.clevr.locations import empty_locations, floor_grid, image_coordinates, parse_objects
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.metrics import ObjectPredictions
-from storygan.models.attribute_classifier import (
-    N_FEATURES,
-    PRESENT_THRESHOLD,
-    AttributeClassifier,
-    Prediction,
-    predict_objects,
-)
+from storygan.models.attribute_classifier import N_FEATURES, PRESENT_THRESHOLD, AttributeClassifier, predict_objects
 
 BATCH = 32
-"""Frames that go through the network at a time: more no longer fit the cache, and take half as long again."""
+"""Frames a batch; larger batches exceed the CPU cache and are slower."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says of a pool."""
+    """The classifier's output for a pool of M frames."""
 
     labels: np.ndarray
     """(M, K) bool."""
     features: np.ndarray
     """(M, F) float32."""
-    seen: dict[str, ObjectPredictions]
-    """By row; empty where the stories are not told in CLEVR-SV sentences."""
+    objects: dict[str, ObjectPredictions]
+    """By method; empty without CLEVR-SV stories."""
 
 
-def look(classifier: AttributeClassifier, pool: FramePool, stories: Sequence[Sequence[str]] | None) -> Predictions:
-    """Look at all frames of a pool, and, where N CLEVR-SV stories are given, at their objects' places.
+def predict(classifier: AttributeClassifier, pool: FramePool, stories: Sequence[Sequence[str]] | None) -> Predictions:
+    """Classify all frames of a pool and, given N CLEVR-SV stories, the locations of their objects.
 
     Raises:
-        UsageError: where a sentence is not of the CLEVR-SV grammar.
+        UsageError: a sentence is not in the CLEVR-SV grammar.
     """
     M = len(pool.frames)
     labels, features = np.empty((M, len(classifier.labels)), bool), np.empty((M, N_FEATURES), np.float32)
-    questions = Questions(pool, stories) if stories is not None else None
-    for start in tqdm(range(0, M, BATCH), desc="recognize", unit="batch", disable=None):
+    objects = ObjectLocations(pool, stories) if stories is not None else None
+    for start in tqdm(range(0, M, BATCH), desc="classify", unit="batch", disable=None):
         part = slice(start, min(start + BATCH, M))
         maps, probabilities, features[part] = classifier.predict(pool.frames[part])
         labels[part] = probabilities > 0.5
-        if questions is None:
-            continue
-        for row, n, t in questions.about(part):
-            questions.answer(row, n, t, predict_objects(maps[pool.rows[row][n, t] - start], questions.places[n]))
-    return Predictions(labels, features, questions.seen if questions else {})
+        if objects is not None:
+            objects.predict(maps, part)
+    return Predictions(labels, features, objects.predictions if objects else {})
 
 
-class Questions:
-    """Which frames of a pool are asked about which places, and what has been answered.
+class ObjectLocations:
+    """The locations that N stories ask for, and the predictions there.
 
-    `places` (N, T + G, 2): in the picture, those of a story's T sentences and the G of the floor's grid.
+    Each frame of a story is classified at T + G locations: of its T sentences, and of the G points of the floor grid.
     """
 
     def __init__(self, pool: FramePool, stories: Sequence[Sequence[str]]) -> None:
-        self.words, floor = parse_objects(stories)
-        N, self.T = floor.shape[:2]
+        self.attributes, positions = parse_objects(stories)  # (N, T, 4), (N, T, 2)
+        N, T = positions.shape[:2]
         grid = floor_grid()
-        self.safe = empty_locations(grid, floor)  # (N, T, G)
-        self.places = image_coordinates(np.concatenate([floor, np.broadcast_to(grid, (N, *grid.shape))], 1))
-        self.rows = pool.rows
-        T = self.T
-        self.seen = {
-            row: ObjectPredictions(
-                there=np.zeros((N, T, T), bool),
-                words=np.zeros((N, T, T, 4), np.int8),
-                right=np.zeros((N, T, T, 4), bool),
-                extra=np.zeros((N, T), np.int32),
+        self.empty = empty_locations(grid, positions)  # (N, T, G) bool, no object should be there
+        self.locations = image_coordinates(np.concatenate([positions, np.broadcast_to(grid, (N, *grid.shape))], 1))
+        self.index = pool.index
+        self.predictions = {
+            method: ObjectPredictions(
+                present=np.zeros((N, T, T), bool),
+                attributes=np.zeros((N, T, T, 4), np.int8),
+                correct=np.zeros((N, T, T, 4), bool),
+                false_positives=np.zeros((N, T), np.int32),
             )
-            for row in pool.rows
+            for method in pool.index
         }
 
-    def about(self, frames: slice) -> list[tuple[str, np.ndarray, np.ndarray]]:
-        """Of each row, the stories n and frames t that show some of these frames of the pool, a batch at a time."""
-        found = []
-        for row, index in self.rows.items():
-            n, t = np.nonzero((index >= frames.start) & (index < frames.stop))
-            found += [(row, n[k : k + BATCH], t[k : k + BATCH]) for k in range(0, len(n), BATCH)]
-        return found
-
-    def answer(self, row: str, n: np.ndarray, t: np.ndarray, reading: Prediction) -> None:
-        """Keep what was read in frames t of stories n."""
-        there, T, seen = reading.present >= PRESENT_THRESHOLD, self.T, self.seen[row]
-        seen.there[n, t] = there[:, :T]
-        seen.words[n, t] = reading.attributes[:, :T]
-        seen.right[n, t] = reading.attributes[:, :T] == self.words[n]
-        seen.extra[n, t] = (there[:, T:] & self.safe[n, t]).sum(1)
+    def predict(self, maps: Tensor, part: slice) -> None:
+        """Store the predictions for all stories that show a frame of `part` of the pool, given its maps."""
+        T = self.attributes.shape[1]
+        for method, index in self.index.items():
+            shown = np.nonzero((index >= part.start) & (index < part.stop))
+            for k in range(0, len(shown[0]), BATCH):
+                n, t = (idx[k : k + BATCH] for idx in shown)
+                predicted, stored = (
+                    predict_objects(maps[index[n, t] - part.start], self.locations[n]),
+                    self.predictions[method],
+                )
+                present = predicted.present >= PRESENT_THRESHOLD
+                stored.present[n, t] = present[:, :T]
+                stored.attributes[n, t] = predicted.attributes[:, :T]
+                stored.correct[n, t] = predicted.attributes[:, :T] == self.attributes[n]
+                stored.false_positives[n, t] = (present[:, T:] & self.empty[n, t]).sum(1)

@@ -1,4 +1,4 @@
-"""`storygan evaluate`: every metric for every row, with intervals, as a table or as JSON."""
+"""`storygan evaluate`: the metrics table of one model, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import torch
 
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_seed
-from storygan.evaluation.baselines import MODEL, ROWS, trivial_row
-from storygan.evaluation.bootstrap import Estimate
-from storygan.evaluation.measure import VARIETY_NOTE, Line, draw, measure, noise_use
-from storygan.evaluation.sample_grid import ranked_rows
+from storygan.evaluation.baselines import METHODS, MODEL, find_baseline
+from storygan.evaluation.measure import DIVERSITY_NOTE, Metrics, measure, measure_diversity
+from storygan.evaluation.sample_grid import build_sample_grid
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.viz import check_out, save_sheet
@@ -21,39 +20,35 @@ from storygan.viz import check_out, save_sheet
 
 @dataclass(frozen=True)
 class Report:
-    """The table, and how it was measured."""
+    """The metrics table, and how it was measured."""
 
     model: str
     data: str
     split: str
     stories: int
     seed: int
-    only: str
-    """How the ids of these stories begin; empty: all stories of the split."""
-    rows: dict[str, Line]
-    """By row, by metric; None where no story has a say."""
+    id_prefix: str
+    """Of the stories' ids; empty: all stories of the split."""
     notes: list[str]
+    metrics: dict[str, Metrics]
+    """By method."""
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON holds: each value with its 95% interval, `mean`, `low`, `high`, and the `stories` it rests on."""
-        rows = {
-            row: {name: value.to_dict() for name, value in line.items() if value} for row, line in self.rows.items()
+        """Return the report for JSON: each value as `mean`, `low`, `high` (95% interval) and `stories`."""
+        metrics = {
+            method: {name: value.to_dict() for name, value in values.items() if value}
+            for method, values in self.metrics.items()
         }
-        own = ("model", "data", "split", "stories", "seed", "only", "notes")
-        return {**{name: getattr(self, name) for name in own}, "rows": rows}
+        return {**vars(self), "metrics": metrics}
 
     def __str__(self) -> str:
-        """A line a metric, a column a row of the evaluation, the 95% interval in brackets."""
-        names = list(dict.fromkeys(name for line in self.rows.values() for name in line))
-        cells = [["", *(ROWS[row] for row in self.rows)]]
-        cells += [[name, *(_cell(line.get(name)) for line in self.rows.values())] for name in names]
+        """Return the table as text: a row a metric, a column a method."""
+        names = dict.fromkeys(name for values in self.metrics.values() for name in values)
+        cells = [["", *(METHODS[method] for method in self.metrics)]]
+        cells += [[name, *(str(values.get(name) or "-") for values in self.metrics.values())] for name in names]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-        return "\n".join([*(line.rstrip() for line in lines), "", *self.notes])
-
-
-def _cell(value: Estimate | None) -> str:
-    return "-" if value is None else str(value)
+        rows = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+        return "\n".join([*(row.rstrip() for row in rows), "", *self.notes])
 
 
 def evaluate(
@@ -63,13 +58,20 @@ def evaluate(
     stories: int = 0,
     seed: int = 0,
     classifier: str | Path | None = None,
-    only: str = "",
-    sheet: Path | None = None,
+    id_prefix: str = "",
+    sample_grid: Path | None = None,
 ) -> Report:
-    """Evaluate a model, or a trivial row under its name, on the first `stories` stories of a split (0: all).
+    """Evaluate a model, one sample a story.
 
-    `only`: how the ids of the stories that count begin, for data sets whose parts differ in their ids. `sheet`: where
-    to save a picture of good and bad stories (`evaluation.sheet`). `classifier`: folder of one; else a shipped one.
+    Args:
+        model: a shipped model, model folder or hub id, or a baseline: `real-frames`, `mean-image`, ...
+        data: folder of the data set.
+        split: of the data set.
+        stories: how many to evaluate on, the first ones; 0: all.
+        seed: of the model's noise and of the bootstrap.
+        classifier: folder of the evaluation classifier; None: the shipped one that fits the data.
+        id_prefix: evaluate only on stories whose ids begin with it.
+        sample_grid: image file to write, see `build_sample_grid`.
 
     Raises:
         UsageError: the model does not fit the data, or there are fewer than 2 stories.
@@ -77,31 +79,30 @@ def evaluate(
     """
     if stories < 0:
         raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
-    if sheet:
-        check_out(sheet)
+    if sample_grid:
+        check_out(sample_grid)
     require_seed(seed)
     torch.set_flush_denormal(True)
-    dataset = _chosen(open_split(data, split), only, stories)
-    told = dataset.sentences
-    row = trivial_row(model)
-    network = None if row else fuse_batch_norm(StoryGAN.from_pretrained(model))
-    drawn = draw(network, told, seed) if network else str(row)
-    found = measure(dataset, data, {MODEL: drawn}, seed, classifier)
-    if sheet:
-        values = found.read[MODEL] | found.pixels[MODEL]
-        save_sheet(ranked_rows(values, dataset.frames, found.pool.show(MODEL), told), sheet)
-    notes = list(found.notes)
+    dataset = _select(open_split(data, split), id_prefix, stories)
+    sentences = dataset.sentences
+    baseline = find_baseline(model)
+    network = None if baseline else fuse_batch_norm(StoryGAN.from_pretrained(model))
+    generated = network.generate(sentences, seed=seed) if network else str(baseline)
+    measured = measure(dataset, data, {MODEL: generated}, seed, classifier)
+    if sample_grid:
+        per_story = measured.classifier_metrics[MODEL] | measured.pixel_metrics[MODEL]
+        save_sheet(build_sample_grid(per_story, dataset.frames, measured.pool.select(MODEL), sentences), sample_grid)
+    part = f"{Path(data).name}, split {split}" + (f", ids that begin with {id_prefix}" if id_prefix else "")
+    notes = [f"{len(sentences)} stories of {part}; seed {seed}; model {model}", *measured.notes]
     if network:
-        found.lines[MODEL].update(noise_use(network, told, seed))
-        notes.append(VARIETY_NOTE)
-    part = f"{Path(data).name}, split {split}" + (f", ids that begin with {only}" if only else "")
-    notes.insert(0, f"{len(told)} stories of {part}; seed {seed}; model {model}")
-    return Report(model, Path(data).name, split, len(told), seed, only, found.lines, notes)
+        measured.table[MODEL].update(measure_diversity(network, sentences, seed))
+        notes.append(DIVERSITY_NOTE)
+    return Report(model, Path(data).name, split, len(sentences), seed, id_prefix, notes, measured.table)
 
 
-def _chosen(dataset: StoryDataset, only: str, stories: int) -> StoryDataset:
-    """The stories to evaluate on, in memory."""
-    chosen = [n for n, name in enumerate(dataset.story_ids) if name.startswith(only)][: stories or None]
-    if not chosen:
-        raise UsageError(f"no story's id begins with {only!r}; the first is {dataset.story_ids[0]}")
-    return dataset.subset(chosen)
+def _select(dataset: StoryDataset, id_prefix: str, stories: int) -> StoryDataset:
+    """Return the stories to evaluate on, in memory."""
+    story_idx = [n for n, story_id in enumerate(dataset.story_ids) if story_id.startswith(id_prefix)][: stories or None]
+    if not story_idx:
+        raise UsageError(f"no story's id begins with {id_prefix!r}; the first is {dataset.story_ids[0]}")
+    return dataset.subset(story_idx)

@@ -1,4 +1,4 @@
-"""A picture of an evaluation: good and bad stories alike, chosen by rank and not by eye."""
+"""Samples of an evaluation chosen by rank, not by eye: from the best story to the worst."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ import numpy as np
 from storygan.evaluation.bootstrap import PerStory
 from storygan.viz import Row
 
-RANKS = {"the best": 0.0, "better than three quarters": 0.25, "the middle": 0.5, "worse than three quarters": 0.75}
-RANKS |= {"the worst": 1.0}
-JUDGED_BY = ("object_accuracy", "story_consistency", "label_exact_match", "psnr_01")
+RANKS = {"best": 0.0, "75th percentile": 0.25, "median": 0.5, "25th percentile": 0.75, "worst": 1.0}
+"""Title -> share of the stories that are better."""
+RANKED_BY = ("object_accuracy", "story_consistency", "label_exact_match", "psnr_01")
+"""Metrics that rank the stories; later ones break ties."""
 
 
-def ranked(metrics: Mapping[str, PerStory]) -> np.ndarray:
-    """Stories from best to worst, (N,) int64: by the metrics of JUDGED_BY that were measured, the first one first;
-    equal ones in the order they have in the data."""
-    scores = [metrics[name] for name in JUDGED_BY if name in metrics]
-    keys = [-score.total / np.maximum(score.weight, 1e-9) for score in scores]
+def rank_stories(metrics: Mapping[str, PerStory]) -> np.ndarray:
+    """Return story indices from best to worst, (N,) int64, by those of RANKED_BY that were measured."""
+    measured = [metrics[name] for name in RANKED_BY if name in metrics]
+    keys = [-metric.total / np.maximum(metric.weight, 1e-9) for metric in measured]
     return np.lexsort(keys[::-1])
 
 
-def ranked_rows(
-    metrics: Mapping[str, PerStory], real: np.ndarray, drawn: np.ndarray, told: Sequence[Sequence[str]]
+def build_sample_grid(
+    metrics: Mapping[str, PerStory], real: np.ndarray, X_hat: np.ndarray, stories: Sequence[Sequence[str]]
 ) -> list[Row]:
-    """The story at each of RANKS, twice: its real frames, and below them the drawn ones with their sentences.
+    """Return two rows for the story at each of RANKS: real frames, and generated ones with their sentences.
 
     Args:
-        metrics: of the drawn frames, by name, over N stories.
-        real, drawn: (N, T, H, W, 3) uint8.
-        told: the sentences of each.
+        metrics: of the generated frames, by name, for N stories.
+        real: (N, T, H, W, 3) uint8.
+        X_hat: generated frames of the same shape.
+        stories: N stories of T sentences.
     """
-    order = ranked(metrics)
+    order = rank_stories(metrics)
     rows = []
-    for name, rank in RANKS.items():
-        n = int(order[round(rank * (len(order) - 1))])
-        rows += [Row(f"{name}: real frames", real[n]), Row(f"{name}: drawn", drawn[n], told[n])]
+    for title, share in RANKS.items():
+        n = int(order[round(share * (len(order) - 1))])
+        rows += [Row(f"{title}: real", real[n]), Row(f"{title}: generated", X_hat[n], stories[n])]
     return rows

@@ -134,8 +134,8 @@ def add_results(card: str, report: Mapping[str, Any]) -> str:
         report: `Report.to_dict()`; its row `model` is this model.
     """
     how = f"{report['stories']} stories of {report['data']}, split {report['split']}, seed {report['seed']}"
-    if report.get("only"):
-        how += f", the stories whose ids begin with {report['only']}"
+    if report.get("id_prefix"):
+        how += f", the stories whose ids begin with {report['id_prefix']}"
     section = f"{RESULTS}\nOn {how}, with 95% bootstrap intervals:\n\n{results_table(report)}\n\n"
     before, _, after = card.partition(RESULTS)
     _, heading, rest = after.partition("\n## ")
@@ -146,14 +146,9 @@ def add_results(card: str, report: Mapping[str, Any]) -> str:
 def results_table(
     report: Mapping[str, Any], metrics: Sequence[str] | None = None, titles: Mapping[str, str] | None = None
 ) -> str:
-    """Format results as a Markdown table, one line per metric and one column per row of the report.
-
-    Args:
-        report: `Report.to_dict()`.
-        metrics: names of the metrics; None: all of the model.
-        titles: of the columns, by row of the report.
-    """
-    rows = report["rows"]
+    """Markdown: a line for each of the metrics (all that the model's row has), a column for each row of the report; the
+    header's first cell says on how many stories and with which seed."""
+    rows = report["metrics"]
     names = list(rows["model"]) if metrics is None else metrics
     header = f"{report['stories']:,} stories, seed {report['seed']}"
     table = [[header, *((titles or {}).get(name, name) for name in rows)], ["---"] * (len(rows) + 1)]
@@ -165,7 +160,7 @@ def add_metadata(card: str, report: Mapping[str, Any]) -> str:
     """Write evaluation results into the front matter of a card alone, and return it."""
     from huggingface_hub import EvalResult
 
-    values = report["rows"]["model"]
+    values = report["metrics"]["model"]
     parsed = _parsed(card)
     parsed.data.model_name = "storygan"
     parsed.data.eval_results = [
@@ -174,7 +169,7 @@ def add_metadata(card: str, report: Mapping[str, Any]) -> str:
             dataset_type=report["data"],
             dataset_name=report["data"],
             dataset_split=report["split"],
-            dataset_config=report.get("only") or None,
+            dataset_config=report.get("id_prefix") or None,
             metric_type=name,
             metric_value=round(value["mean"], 4),
         )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from storygan.config import StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
-from storygan.evaluation.labelled_frames import FrameContent, augment, to_images
+from storygan.evaluation.labelled_frames import LabelledFrames, augment, to_images
 from storygan.models.noise import Noise
 
 
@@ -86,9 +86,9 @@ class Batch:
     order: Tensor | None = None
     """(B, T) int64, with `shuffle_sentences`: row b of S is row b of the data set's, indexed by it."""
     targets: Any = None
-    """`Targets` of the B*n frames, for the auxiliary classifier loss."""
+    """`ClassifierTargets` of the B*n frames, for the auxiliary classifier loss."""
     augmented: Any = None
-    """Augmented real frames (B*n, 3, 64, 64) and their `Targets`, where the auxiliary classifier is trained."""
+    """Augmented real frames (B*n, 3, 64, 64) and their `ClassifierTargets`, if the auxiliary classifier learns."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
@@ -122,7 +122,7 @@ class BatchLoader:
     number: int
     dataset: StoryDataset
     S: Tensor
-    content: FrameContent | None = None
+    content: LabelledFrames | None = None
 
     def __post_init__(self) -> None:
         every = np.arange(len(self.dataset))

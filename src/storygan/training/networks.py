@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from storygan.config import AuxClassifierLoss
 from storygan.errors import UsageError
-from storygan.evaluation.labelled_frames import FrameContent, Targets, classifier_terms
+from storygan.evaluation.labelled_frames import ClassifierTargets, LabelledFrames, classifier_terms
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.training.distributed import Processes
 
@@ -99,21 +99,21 @@ class AdversarialRatio(nn.Module):
         return scale
 
 
-def new_classifier(content: FrameContent, weights: AuxClassifierLoss) -> AttributeClassifier:
-    """Return an untrained classifier of the labels and, for CLEVR-SV sentences, of the objects at locations."""
+def new_classifier(content: LabelledFrames, weights: AuxClassifierLoss) -> AttributeClassifier:
+    """Return an untrained classifier of a data set's labels and, with CLEVR-SV sentences, of objects at locations."""
     return AttributeClassifier(
-        content.known.label_names, about={"locations": content.has_locations}, yaw=bool(weights.direction)
+        content.label_names, about={"locations": content.has_locations}, yaw=bool(weights.direction)
     )
 
 
-def require_fit(classifier: AttributeClassifier, content: FrameContent) -> None:
-    """Raise UsageError unless the classifier predicts labels or objects that these frames have."""
-    if not any(content.known.read_by(classifier)):
+def require_fit(classifier: AttributeClassifier, content: LabelledFrames) -> None:
+    """Raise UsageError where a classifier predicts nothing that these frames have."""
+    if not any(content.supported_by(classifier)):
         raise UsageError("the auxiliary classifier has other labels than these stories: train one with a stage of C")
 
 
-def aux_loss(C: Any, x: Tensor, targets: Targets) -> Tensor:
-    """Return the auxiliary classifier loss of generated frames (N, 3, 64, 64): a scalar >= 0 with a graph.
+def aux_loss(C: Any, x: Tensor, targets: ClassifierTargets) -> Tensor:
+    """Return what the classifier makes of generated frames (N, 3, 64, 64): scalar >= 0 with a graph.
 
     It sums the cross-entropies of objects at locations, and of their direction, where the classifier predicts them;
     otherwise it is the cross-entropy of the labels.

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from storygan.config import AuxClassifierConfig, NetworkConfig, StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
 from storygan.errors import StoryganError, UsageError, out_of_memory, reason
-from storygan.evaluation.labelled_frames import FrameContent
+from storygan.evaluation.labelled_frames import LabelledFrames
 from storygan.models.accelerate import accelerate
 from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
@@ -47,9 +47,9 @@ class Experiment:
     processes: Processes
     sentence_encoder: SentenceEncoder
     S: Tensor
-    """(N, T, 128) sentence vectors of the whole data set."""
-    content: FrameContent | None
-    """Targets of the auxiliary classifier, if a stage needs it."""
+    """(N, T, 128), the sentence vectors of the whole data set."""
+    content: LabelledFrames | None
+    """What the frames show, where a stage needs the auxiliary classifier."""
 
     @classmethod
     def build(cls, config: TrainConfig, dataset: StoryDataset, processes: Processes, *folders: Path) -> Experiment:
@@ -74,7 +74,9 @@ class Experiment:
             S = encode_stories(encoder, dataset.sentences, cache)
         except UsageError as error:
             raise UsageError(f"{error}; sentences in plain English: --sentence_encoder sentence") from error
-        content = FrameContent(dataset) if any(stage.needs("C") for stage in config.stages.values()) else None
+        content = (
+            LabelledFrames.from_dataset(dataset) if any(stage.needs("C") for stage in config.stages.values()) else None
+        )
         return cls(config, dataset, processes, encoder, torch.from_numpy(S), content)
 
     def stage(self, number: int) -> StageConfig:
@@ -127,7 +129,7 @@ class StageTrainer:
         config = self.config
         torch.manual_seed(derive_seed(config.seed, ["G", "D_I", "D_S", "C"].index(name)))
         if name == "C":
-            content = cast(FrameContent, self.experiment.content)
+            content = cast(LabelledFrames, self.experiment.content)
             C = start.classifier
             if C is None and self.stage.C is None:
                 raise UsageError(

@@ -8,11 +8,10 @@ from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
 from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.baselines import FramePool
-from storygan.evaluation.distances import installed
+from storygan.evaluation.distances import distances, feature_extractors, stories_per_side
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
-from storygan.evaluation.measure import distance_stories, distances, draw, label_metrics, object_metrics
-from storygan.evaluation.metrics import ObjectPredictions
-from storygan.evaluation.predictions import look
+from storygan.evaluation.metrics import ObjectPredictions, label_metrics, object_metrics
+from storygan.evaluation.predictions import predict
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
@@ -37,7 +36,7 @@ class Validation:
         self.known = labelled_frames_if_any(dataset)
         self.labels = None if self.known is None else self.known.labels[:N].astype(bool)
         self.classifier = find_classifier(self.known)
-        self.locations, self.labelled = self.known.read_by(self.classifier) if self.known else (False, False)
+        self.locations, self.labelled = self.known.supported_by(self.classifier) if self.known else (False, False)
         if self.settings.metric not in (names := self._names(N, dataset.T)):
             known = ", ".join(names) or "none: there are too few"
             raise UsageError(f"validation.metric is {self.settings.metric}: for these stories there is {known}")
@@ -51,18 +50,18 @@ class Validation:
         if self.labelled and self.known is not None and self.labels is not None:
             names += label_metrics(self.labels, self.labels, self.known.label_names)
         return names + [
-            f"{name}_{network}" for name in LOWER_IS_BETTER for network in installed() if distance_stories(N)
+            f"{name}_{network}" for name in LOWER_IS_BETTER for network in feature_extractors() if stories_per_side(N)
         ]
 
     def __call__(self, model: StoryGAN) -> dict[str, float]:
         """Return the metrics by the names of `storygan evaluate`: those of the classifier, and KID and FID."""
         N, T = self.real.shape[:2]
-        generated = draw(fuse_batch_norm(model), self.sentences, self.seed)
+        generated = fuse_batch_norm(model).generate(self.sentences, seed=self.seed)
         rows = np.arange(2 * N * T).reshape(2, N, T)
         frames = np.concatenate([self.real, generated]).reshape(-1, *self.real.shape[2:])
         pool = FramePool(frames, {"real_frames": rows[0], "model": rows[1]})
-        looked = look(self.classifier, pool, self.sentences if self.locations else None)
-        found = object_metrics(looked.seen["model"]) if self.locations else {}
+        looked = predict(self.classifier, pool, self.sentences if self.locations else None)
+        found = object_metrics(looked.objects["model"]) if self.locations else {}
         if self.labelled and self.known is not None and self.labels is not None:
             found |= label_metrics(looked.labels[rows[1]], self.labels, self.known.label_names)
         values = {name: float(value.total.sum() / value.weight.sum()) for name, value in found.items()}

@@ -1,0 +1,64 @@
+"""Labelled frames: the classifier that fits them, and augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from storygan.data.clevr.locations import in_picture
+from storygan.data.dataset import open_split
+from storygan.data.toon.render import render_toon
+from storygan.errors import UsageError
+from storygan.evaluation.labelled_frames import (
+    ClassifierTargets,
+    LabelledFrames,
+    augment,
+    degrade,
+    find_classifier,
+    shift_and_flip,
+)
+from storygan.evaluation.train_classifier import check_classifier
+from storygan.models.attribute_classifier import SHIPPED
+
+
+def test_the_shipped_classifier_that_fits_is_found(tiny_dataset: Path, tmp_path: Path) -> None:
+    render_toon(tmp_path, train=1, test=4, workers=1)
+    data = {"clevr-sv": tiny_dataset, "toon": tmp_path}
+    truth = {name: LabelledFrames.from_dataset(open_split(folder, "train")) for name, folder in data.items()}
+    assert {name: find_classifier(truth[name]).about["data"] for name in data} == {name: name for name in data}
+    with pytest.raises(UsageError, match="classifier-clevr-sv fits neither the locations nor the labels"):
+        find_classifier(truth["toon"], SHIPPED)
+    assert find_classifier(None).about["data"] == "clevr-sv"
+    metrics = check_classifier(None, tmp_path).metrics
+    assert metrics["label_micro_f1_place"] > 0.9
+    assert metrics["label_micro_f1_character"] > 0.9
+
+
+def test_locations_move_with_the_frame() -> None:
+    """A dot at a location is still there after both were shifted and flipped."""
+    rng = np.random.default_rng(0)
+    locations = in_picture(rng.uniform(-2, 2, (20, 1, 2)).astype(np.float32))
+    x = torch.zeros(20, 1, 64, 64)
+    for b, (column, row) in enumerate((locations[:, 0] * 64).astype(int)):
+        x[b, 0, row, column] = 1
+    moved, move, _ = shift_and_flip(x, rng)
+    for b, (column, row) in enumerate((move(locations)[:, 0] * 64).astype(int)):
+        assert moved[b, 0, row, column] == 1
+    assert not torch.equal(moved, x)
+
+
+def test_degradation_is_mild() -> None:
+    x = torch.rand(32, 3, 64, 64) * 2 - 1
+    degraded = degrade(x, np.random.default_rng(0))
+    assert degraded.shape == x.shape
+    assert 0.01 < (degraded - x).square().mean().sqrt() < 0.4
+
+
+def test_augmentation_depends_on_its_generator_alone() -> None:
+    """A resumed run and each of several processes see the same frames."""
+    X, targets = torch.rand(8, 4, 3, 64, 64) * 2 - 1, ClassifierTargets(torch.zeros(32, 15))
+    a, b = (augment(X, targets, np.random.default_rng(0))[0] for _ in range(2))
+    assert torch.equal(a, b)

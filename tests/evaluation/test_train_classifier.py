@@ -1,0 +1,99 @@
+"""Training and accuracy of the evaluation classifier."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storygan.cli import main
+from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, StageConfig, TrainConfig
+from storygan.data.dataset import open_split
+from storygan.data.schema import Story, read_stories, shard_name, write_shard
+from storygan.errors import UsageError
+from storygan.evaluation.labelled_frames import LabelledFrames
+from storygan.evaluation.train_classifier import check_classifier, train_classifier
+from storygan.models.attribute_classifier import AttributeClassifier, read, turn_loss
+from storygan.text.clevr import LABELS
+from storygan.training.loop import train
+
+
+def test_the_shipped_classifier_is_accurate_on_real_frames(classifier: AttributeClassifier, sample: Path) -> None:
+    """On 16 test stories; its card has 300 validation stories and the official sample."""
+    report = check_classifier(classifier, sample)
+    for name in ("present", "size", "colour", "material", "empty_location"):
+        assert report.metrics[name] > 0.95, name
+    assert report.metrics["shape"] > 0.88
+    assert all(counts.sum() == 16 * (1 + 2 + 3 + 4) for counts in report.confusion.values())
+    assert "rows true, columns predicted" in str(report)
+    assert json.loads(json.dumps(report.to_dict()))["stories"] == 16
+
+
+def test_a_short_training_learns(sample: Path) -> None:
+    classifier = train_classifier(sample, epochs=4, batch_size=8)
+    assert check_classifier(classifier, sample, "train").metrics["empty_location"] > 0.8
+    about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "places": True}
+    assert classifier.about == about
+
+
+def relabelled(folder: Path, sentences: list[str], labels: list[str] | None, source: Path) -> Path:
+    """Write the 16 test stories of the sample with other sentences, and with the first labels under other names."""
+    stories = [
+        Story(s.story_id, sentences, s.frames, [row[: len(labels)] for row in s.labels or []] if labels else None)
+        for s in read_stories(source, "test")
+    ]
+    write_shard(folder / shard_name("train", 0, 1), stories, labels)
+    return folder
+
+
+def test_a_classifier_of_labels_alone(sample: Path, tmp_path: Path) -> None:
+    data = relabelled(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo", "Loopy", "Crong"], sample)
+    classifier = train_classifier(data, epochs=2)
+    assert classifier.labels == ("Pororo", "Loopy", "Crong")
+    assert not classifier.knows_places
+    metrics = check_classifier(classifier, data, "train").metrics
+    assert set(metrics) == {"label_exact_match", "label_micro_f1", "label_consistency"}
+
+
+def test_data_without_a_target_are_refused(classifier: AttributeClassifier, sample: Path, tmp_path: Path) -> None:
+    unlabelled = relabelled(tmp_path / "unlabelled", ["Pororo sings."] * 4, None, sample)
+    with pytest.raises(UsageError, match="no labels"):
+        train_classifier(unlabelled)
+    with pytest.raises(UsageError, match="nothing to classify"):
+        check_classifier(classifier, unlabelled, "train")
+    cartoon = relabelled(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo"], sample)
+    with pytest.raises(UsageError, match="neither the labels"):
+        check_classifier(classifier, cartoon, "train")
+    with pytest.raises(UsageError, match="more stories"):
+        train_classifier(cartoon, batch_size=17)
+
+
+def test_train_and_check_from_the_command_line(
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "classifier")
+    assert main(["train-classifier", "--data", str(sample), "--out", out, "--epochs", "1"]) == 0
+    assert f"check-classifier --classifier {out}" in capsys.readouterr().out
+    assert main(["check-classifier", "--classifier", out, "--data", str(sample), "--json"]) == 0
+    assert "shape" in json.loads(capsys.readouterr().out)["confusion"]
+
+
+@pytest.mark.slow
+def test_an_auxiliary_classifier_learns_directions(sample: Path, tmp_path: Path) -> None:
+    """Of the cubes that the frame shows; a saved classifier predicts the same."""
+    loss = AuxClassifierLoss(label=1, present=1, attributes=1, direction=1)
+    stage = StageConfig(iterations=150, frames=1, C=AuxClassifierConfig(lr=2e-3, betas=(0.9, 0.999), loss=loss))
+    train(TrainConfig(run=str(tmp_path), data=DataConfig(str(sample)), stages={"only": stage}, checkpoint_every=1000))
+    dataset = open_split(sample, "train")
+    story_idx, last = np.arange(len(dataset)), np.full((len(dataset), 1), dataset.T - 1)
+    truth = LabelledFrames.from_dataset(dataset).targets(story_idx, last, np.random.default_rng(0))
+    T, losses = dataset.T, {}
+    trained = AttributeClassifier.load(tmp_path / "stages/1-only/aux_classifier")
+    for name, C in {"trained": trained, "new": AttributeClassifier(LABELS, turns=True).eval()}.items():
+        maps, *_ = C.look(dataset.frames[:, dataset.T - 1])
+        assert maps.shape[1] == 18
+        losses[name] = turn_loss(maps, truth.locations[:, :T], truth.direction, truth.has_direction).item()
+        assert read(maps, truth.locations[:, :T].numpy()).words.shape == (len(dataset), 4, 4)
+    assert losses["trained"] < 0.8 < losses["new"]
