@@ -112,7 +112,8 @@ def compare(
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
         drawings = {ROWS["real_frames"]: test.batch(range(min(shown, len(test)))), **drawn}
-        page = make_page(comparison, test.sentences[:shown], drawings, curves)
+        aspect_ratio = getattr(test, "aspect_ratio", 1.0)
+        page = make_page(comparison, test.sentences[:shown], drawings, curves, aspect_ratio)
         atomic_write(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
         atomic_write(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
         atomic_write(out / f"{NAME}.svg", curves + "\n")

@@ -11,7 +11,6 @@ import numpy as np
 
 from storygan import viz
 from storygan.compare.result import Comparison
-from storygan.data.images import data_uri
 from storygan.training.run_folder import read_metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -101,27 +100,31 @@ th, td { padding: .2rem .4rem; text-align: right; vertical-align: top; white-spa
 th:first-child, td:first-child, .story { text-align: left }
 thead th { border-bottom: 2px solid #888 }
 tbody tr:nth-child(even) { background: #f4f4f4 }
-.drawings td, .drawings th { padding: .15rem .3rem; text-align: left; background: #fff }
-.drawings .story { padding-top: .7rem; white-space: normal; font-weight: normal }
-.drawings img { display: block; image-rendering: pixelated }
+.samples tbody tr td, .samples th { text-align: left; background: #fff; vertical-align: middle }
+.samples td + td { white-space: normal }
 """
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The browser fetches nothing."""
 
 
 def make_page(
-    comparison: Comparison, stories: Sequence[Sequence[str]], drawings: dict[str, np.ndarray], curves: str
+    comparison: Comparison,
+    stories: Sequence[Sequence[str]],
+    samples: dict[str, np.ndarray],
+    curves: str,
+    aspect_ratio: float = 1.0,
 ) -> str:
     """The page.
 
     Args:
         comparison: what was found.
         stories: n stories of T sentences.
-        drawings: by column, uint8 frames (n or more, T, H, W, 3): of these stories first.
+        samples: by name, uint8 frames (n or more, T, H, W, 3): of these stories first.
         curves: an SVG.
+        aspect_ratio: display width over height of a frame.
     """
     title = escape(comparison.title)
-    body = [f"<h1>{title}</h1>", "<h2>The same stories, drawn by each</h2>", _drawings(stories, drawings)]
+    body = [f"<h1>{title}</h1>", "<h2>Samples of the same stories</h2>", _samples(stories, samples, aspect_ratio)]
     for table in comparison.tables():
         body += [f"<h2>{escape(table.title)}</h2>", html_table(table.cells)]
     notes = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
@@ -143,24 +146,20 @@ def html_table(cells: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _drawings(stories: Sequence[Sequence[str]], drawings: dict[str, np.ndarray]) -> str:
-    """Two rows a story: its sentences, and under each column's name its frames side by side."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in drawings)
-    rows = []
+def _samples(stories: Sequence[Sequence[str]], samples: dict[str, np.ndarray], aspect_ratio: float) -> str:
+    """Return a table for each story: a row for each name with its frames, then the sentences under them."""
+    tables = []
     for n, story in enumerate(stories):
-        told = "; ".join(f"{t}. {sentence}" for t, sentence in enumerate(story, 1))
-        rows.append(f'<tr><th class="story" colspan="{len(drawings)}">{escape(told)}</th></tr>')
-        pictures = (
-            _picture(viz.strips(frames[n : n + 1]), f"{name}: story {n + 1}") for name, frames in drawings.items()
+        rows = []
+        for name, frames in samples.items():
+            pictures = (
+                f'<td><img src="{viz.data_uri(viz.enlarge(frame, aspect_ratio=aspect_ratio))}" '
+                f'alt="{escape(name)}, story {n + 1}, frame {t}"></td>'
+                for t, frame in enumerate(frames[n], 1)
+            )
+            rows.append(f"<tr><th>{escape(name)}</th>{''.join(pictures)}</tr>")
+        rows.append("<tr><td></td>" + "".join(f"<td>{escape(sentence)}</td>" for sentence in story) + "</tr>")
+        tables.append(
+            f'<h3>Story {n + 1}</h3><div class="wide"><table class="samples"><tbody>{"".join(rows)}</tbody></table></div>'
         )
-        rows.append("<tr>" + "".join(f"<td>{picture}</td>" for picture in pictures) + "</tr>")
-    body = "\n".join(rows)
-    return (
-        f'<div class="wide"><table class="drawings"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
-
-
-def _picture(image: np.ndarray, alt: str) -> str:
-    """uint8 (h, w, 3) -> an <img> with the PNG in it."""
-    height, width = image.shape[:2]
-    return f'<img src="{data_uri(image)}" width="{width}" height="{height}" alt="{escape(alt)}">'
+    return "\n".join(tables)

@@ -6,7 +6,6 @@ import io
 import struct
 import warnings
 import zlib
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,11 +76,6 @@ def encode_png(image: Image.Image, optimize: bool = True) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=optimize)
     return buffer.getvalue()
-
-
-def data_uri(pixels: np.ndarray) -> str:
-    """uint8 (H, W, 3) -> a PNG as the text of a link."""
-    return "data:image/png;base64," + b64encode(encode_png(Image.fromarray(pixels))).decode()
 
 
 SIZE = 64  # pixels of a side

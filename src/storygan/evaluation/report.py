@@ -89,7 +89,8 @@ def evaluate(
     found = measure(dataset, data, {MODEL: drawn}, seed, classifier)
     if sheet:
         values = found.read[MODEL] | found.pixels[MODEL]
-        save_sheet(ranked_rows(values, dataset.frames, found.pool.show(MODEL), told), sheet)
+        rows = ranked_rows(values, dataset.frames, found.pool.show(MODEL), told)
+        save_sheet(rows, sheet, aspect_ratio=network.aspect_ratio if network else getattr(dataset, "aspect_ratio", 1.0))
     notes = list(found.notes)
     if network:
         found.lines[MODEL].update(noise_use(network, told, seed))

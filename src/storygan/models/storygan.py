@@ -71,12 +71,18 @@ def to_uint8(X: Tensor) -> np.ndarray:
     return to_frames(X).cpu().numpy()
 
 
-def read_model_config(path: Path) -> ModelConfig:
-    """Read `config.json`. Version 0.1 called the noise distribution `circle` by another name."""
+def read_model_config(path: Path) -> tuple[ModelConfig, float | None]:
+    """Read `config.json`: the configuration, and the display aspect ratio, None in a folder of version 0.1.
+
+    Version 0.1 called the noise distribution `circle` by another name.
+    """
     values = parse_json(read_text(path))
     if values.get("noise") == "circles":
         values["noise"] = "circle"
-    return ModelConfig(**values)
+    aspect_ratio = float(values.pop("aspect_ratio")) if "aspect_ratio" in values else None
+    if aspect_ratio is not None and not 0.1 <= aspect_ratio <= 10:
+        raise ValueError(f"aspect_ratio is {aspect_ratio}: it must be from 0.1 to 10")
+    return ModelConfig(**values), aspect_ratio
 
 
 @contextmanager
@@ -126,6 +132,7 @@ class StoryGAN(nn.Module):
         super().__init__()
         self.config = config
         self.sentence_encoder = sentence_encoder
+        self.aspect_ratio = 1.0  # of a frame on display, width over height; 4/3 for CLEVR-SV
         self.card = ""  # text of the model card, README.md in the model folder; empty: one is made when it is saved
         self.story_encoder = StoryEncoder(config.T)
         self.context_encoder = CONTEXTS[config.variant](config.noise_dim)
@@ -221,7 +228,8 @@ class StoryGAN(nn.Module):
         atomic_write(folder / WEIGHTS, seal(save(state, metadata={"format": "pt"})))
         encoder = self.sentence_encoder.kind if self.sentence_encoder else ""
         atomic_write(folder / CARD, self.card or make_card(self.config, encoder))
-        atomic_write(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
+        values = {**asdict(self.config), "aspect_ratio": self.aspect_ratio}
+        atomic_write(folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
     def push_to_hub(
         self,
@@ -274,13 +282,16 @@ class StoryGAN(nn.Module):
         """
         folder = resolve_model(name, **hub_options)
         try:
-            config = read_model_config(folder / CONFIG)
+            config, aspect_ratio = read_model_config(folder / CONFIG)
             state = load(checked(read_file(folder / WEIGHTS, MAX_WEIGHTS)))
             encoder = load_sentence_encoder(folder)
             with torch.device("meta"):  # shapes without memory: a lying config must not take any
                 require_fit(cls(config).state_dict(), state)
             model = cls(config, encoder)
             model.load_state_dict(state)
+            if aspect_ratio is None:
+                aspect_ratio = 4 / 3 if encoder and encoder.kind == "clevr" else 1.0
+            model.aspect_ratio = aspect_ratio
             model.card = read_text(folder / CARD) if (folder / CARD).exists() else ""
         except OSError as error:
             raise StoryganError(f"{folder} is not a model folder: {error}") from error

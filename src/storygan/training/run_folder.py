@@ -279,12 +279,12 @@ class RunFolder:
             self._best = value
             self._with_card(trainer).save_pretrained(self.path / BEST)
 
-    def save_samples(self, step: int, frames: np.ndarray) -> None:
+    def save_samples(self, step: int, frames: np.ndarray, aspect_ratio: float) -> None:
         """The strips of the fixed stories and noise: uint8 (N, T, H, W, 3) -> `samples/step-%08d.png`."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
-        strips = viz.strips(frames)
-        atomic_write(folder / f"step-{step:08d}.png", viz.encode([strips], ".png"))
+        strips = viz.sheet(viz.story_rows(frames), scale=2, aspect_ratio=aspect_ratio)
+        atomic_write(folder / f"step-{step:08d}.png", viz.encode(strips, ".png"))
         self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
 
     def save_checkpoint(self, trainer: StageTrainer, prune: bool) -> Path:
@@ -339,7 +339,7 @@ class UnwrittenRunFolder(RunFolder):
     def log_validation(self, trainer: StageTrainer, metrics: dict[str, float]) -> None:
         pass
 
-    def save_samples(self, step: int, frames: np.ndarray) -> None:
+    def save_samples(self, step: int, frames: np.ndarray, aspect_ratio: float) -> None:
         pass
 
     def save_checkpoint(self, trainer: StageTrainer, prune: bool) -> Path:

@@ -93,6 +93,7 @@ class StageTrainer:
         content = experiment.content if self.stage.needs("C") else None
         self.loader = BatchLoader(config, self.stage, number, dataset, experiment.S, content)
         self.model = self._built("G", start)
+        self.model.aspect_ratio = getattr(experiment.dataset, "aspect_ratio", 1.0)
         networks = {name: self._built(name, start) for name in ("D_I", "D_S", "C") if self.stage.needs(name)}
         self.nets = Networks(self.model, **networks, fabric=processes.fabric)
         self.optimizers: dict[str, Any] = {}
