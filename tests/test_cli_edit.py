@@ -1,4 +1,4 @@
-"""`storygan edit`: what it writes, prints and refuses."""
+"""`storygan edit`: files, output and errors."""
 
 import io
 import json
@@ -39,14 +39,14 @@ def test_sentence(folder: str, storygan: StoryGAN, tmp_path: Path, capsys: Error
     told = capsys.readouterr().out
     assert "inside" in told
     assert "frame 4" in told
-    before = editing.draw(storygan, STORY, seed=7)
+    before = editing.generate(storygan, STORY, seed=7)
     after = editing.change_sentence(storygan, before, 3, NEW)
-    save_sheet(editing.before_and_after(before, after), tmp_path / "python.png")
+    save_sheet(editing.before_after_rows(before, after), tmp_path / "python.png")
     assert (tmp_path / "edited.png").read_bytes() == (tmp_path / "python.png").read_bytes()
 
     assert main([*call, "--keep-context", "--json", "--out", str(tmp_path / "frames")]) == 0
     effect = json.loads(capsys.readouterr().out)
-    assert effect["everywhere"][:2] == [0, 0]
+    assert effect["overall"][:2] == [0, 0]
     assert min(effect["inside"][2:]) > 0
     old, new = (frames_in(tmp_path / "frames", story) for story in (1, 2))
     assert np.array_equal(old, before.frames[0])
@@ -61,7 +61,7 @@ def test_redraw_from_standard_input(
     out = tmp_path / "frames"
     call = ["edit", "redraw", "--model", folder, "--keep", "1", "3", "--new-seed", "5", "--samples", "2"]
     assert main([*call, "--out", str(out), "--json"]) == 0
-    assert [change > 0 for change in json.loads(capsys.readouterr().out)["everywhere"]] == [False, True, False, True]
+    assert [change > 0 for change in json.loads(capsys.readouterr().out)["overall"]] == [False, True, False, True]
     for before, after in ((1, 2), (4, 5)):
         same = [np.array_equal(*frames) for frames in zip(frames_in(out, before), frames_in(out, after), strict=True)]
         assert same == [True, False, True, False]
@@ -79,11 +79,11 @@ def test_continue(folder: str, tmp_path: Path, capsys: Errors) -> None:
 
 def test_interpolate(folder: str, tmp_path: Path) -> None:
     call = ["edit", "interpolate", *STORY, "--model", folder, "--new-seed", "5", "--steps", "3"]
-    for name in ("way.gif", "way.png"):
+    for name in ("path.gif", "path.png"):
         assert main([*call, "--out", str(tmp_path / name)]) == 0
-    with Image.open(tmp_path / "way.gif") as gif:
+    with Image.open(tmp_path / "path.gif") as gif:
         assert gif.n_frames == 3
-    with Image.open(tmp_path / "way.png") as picture:
+    with Image.open(tmp_path / "path.png") as picture:
         assert picture.height > 3 * 128
 
 
