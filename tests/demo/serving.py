@@ -17,7 +17,7 @@ OPEN = build_opener(ProxyHandler({})).open  # straight to the server
 @contextmanager
 def serving(folder: Path, port: int = 0, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, of the shipped model, and the address of its page."""
-    command = [sys.executable, "-m", "storygan.cli", "demo", "--model", "clevr-sv", "--port", str(port), *options]
+    command = [sys.executable, "-m", "storygan", "demo", "--model", "clevr-sv", "--port", str(port), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stdout is not None
         match = re.search(r"http://\S+", process.stdout.readline())
