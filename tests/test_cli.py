@@ -297,7 +297,9 @@ def test_bad_training_is_one_line(capsys: Errors, arguments: tuple[str, ...], co
     assert message in fails(capsys, code, "train", *arguments)
 
 
-def test_training_without_stages_names_a_configuration_with_stages(tiny_dataset: Path, tmp_path: Path, capsys: Errors) -> None:
+def test_training_without_stages_names_a_configuration_with_stages(
+    tiny_dataset: Path, tmp_path: Path, capsys: Errors
+) -> None:
     train = ["train", "--data.path", str(tiny_dataset), "--run", str(tmp_path / "run")]
     assert "has no stages: give a file that has some, such as configs/quickstart.yaml" in fails(capsys, 2, *train)
     assert not (tmp_path / "run").exists()

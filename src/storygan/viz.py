@@ -1,4 +1,4 @@
-"""Pictures for people: frames at display size with captions, as strips, sheets, GIFs. Frames are uint8 (..., H, W, 3)."""
+"""Pictures for people: frames at display size with captions. Frames are uint8 (..., H, W, 3)."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def story_rows(frames: np.ndarray, captions: Sequence[str] = ()) -> list[Row]:
     return [Row("", sample, captions if n == len(frames) else ()) for n, sample in enumerate(frames, 1)]
 
 
-def sheet(
-    rows: Sequence[Row], scale: int = SCALE, aspect_ratio: float = 1.0, captions: bool = True
-) -> np.ndarray:
+def sheet(rows: Sequence[Row], scale: int = SCALE, aspect_ratio: float = 1.0, captions: bool = True) -> np.ndarray:
     """Draw rows of frames below one another.
 
     Args:
@@ -99,9 +97,7 @@ def sheet(
     return np.asarray(_pages([rows], scale, aspect_ratio, captions)[0])
 
 
-def _pages(
-    moments: Sequence[Sequence[Row]], scale: int, aspect_ratio: float, captions: bool
-) -> list[Image.Image]:
+def _pages(moments: Sequence[Sequence[Row]], scale: int, aspect_ratio: float, captions: bool) -> list[Image.Image]:
     """Draw the sheets of an animation. Every moment has as many rows as the first; a row is at the same place in all.
 
     Raises:
@@ -236,10 +232,7 @@ def save_story(
     columns = isqrt(len(frames) - 1) + 1
     starts = range(0, len(frames), columns)
     grids = [
-        [
-            Row("", frames[n : n + columns, t], story[t : t + 1] if n == starts[-1] else ())
-            for n in starts
-        ]
+        [Row("", frames[n : n + columns, t], story[t : t + 1] if n == starts[-1] else ()) for n in starts]
         for t in range(frames.shape[1])
     ]
     _save(rows, grids, out, scale, aspect_ratio, captions)

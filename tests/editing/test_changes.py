@@ -42,7 +42,9 @@ def test_without_a_mask_inside_is_none() -> None:
 
 
 def test_only_frames_that_both_stories_have_are_compared() -> None:
-    assert len(editing.pixel_change(np.zeros((1, 4, 8, 8, 3), np.uint8), np.zeros((1, 5, 8, 8, 3), np.uint8)).overall) == 4
+    assert (
+        len(editing.pixel_change(np.zeros((1, 4, 8, 8, 3), np.uint8), np.zeros((1, 5, 8, 8, 3), np.uint8)).overall) == 4
+    )
 
 
 def test_a_sentence_mask_covers_the_object_in_rendered_frames(sample: StoryDataset) -> None:

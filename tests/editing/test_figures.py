@@ -15,9 +15,7 @@ def test_before_after_rows(storygan: StoryGAN, story: list[str]) -> None:
     before = editing.generate(storygan, story, seed=7, samples=2)
     after = editing.change_sentence(storygan, before, 3, NEW)
     rows = editing.before_after_rows(before, after)
-    assert [row.label for row in rows] == [
-        f"{name} {k}" for k in (1, 2) for name in ("before", "after", "difference")
-    ]
+    assert [row.label for row in rows] == [f"{name} {k}" for k in (1, 2) for name in ("before", "after", "difference")]
     assert list(rows[0].captions) == story
     assert list(rows[1].captions) == ["", "", NEW, ""]
     assert np.array_equal(rows[3].frames, before.frames[1])

@@ -117,7 +117,9 @@ def demo_options(parser: ArgumentParser) -> None:
         default=[],
         help="shipped models, model folders or hub ids; default: all shipped",
     )
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="address to serve on; 0.0.0.0 opens it to other machines")
+    parser.add_argument(
+        "--host", type=str, default="127.0.0.1", help="address to serve on; 0.0.0.0 opens it to other machines"
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to serve on; 0: any free one")
     threads_option(parser)
 

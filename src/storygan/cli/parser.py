@@ -48,7 +48,9 @@ class Parser(ArgumentParser):
 
 
 KEY = r'Parser key "([^"]*)": '
-EXPECTED = re.compile(r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])\. Got value: (.*?)(?: - Expected a <class|$)")
+EXPECTED = re.compile(
+    r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])\. Got value: (.*?)(?: - Expected a <class|$)"
+)
 UNKNOWN = re.compile(r"Option '(.*?)' is not accepted|Group '(.*?)' does not accept option '(.*?)'")
 TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "dict": "names with values"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from storygan.cli.parser import classifier_option, plain_message, named_path, plain_yaml
+from storygan.cli.parser import classifier_option, named_path, plain_message, plain_yaml
 from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
 from storygan.files import is_file, read_text

@@ -1,11 +1,11 @@
 """Edit generated stories: change a sentence, resample frames, interpolate, extend, and attribute frames to their inputs.
 
-    from storygan import StoryGAN, editing
+from storygan import StoryGAN, editing
 
-    model = StoryGAN.from_pretrained("clevr-sv")
-    before = editing.generate(model, story, seed=7)
-    after = editing.change_sentence(model, before, 3, "small green rubber cube at (0.9, 0.4)", keep_context=True)
-    after.frames  # uint8 (1, 4, 64, 64, 3)
+model = StoryGAN.from_pretrained("clevr-sv")
+before = editing.generate(model, story, seed=7)
+after = editing.change_sentence(model, before, 3, "small green rubber cube at (0.9, 0.4)", keep_context=True)
+after.frames  # uint8 (1, 4, 64, 64, 3)
 """
 
 from storygan.editing.attribution import Attribution, attribute, gist_grid

@@ -117,10 +117,8 @@ def replace_sentence_vector(model: StoryGAN, output: StoryOutput, t: int, s_t: T
 def recurrent_states(context: nn.Module, S: Tensor, eps: Tensor, g: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the states after each of n frames from the states (N, 128) before: `g` and `h`, each (N, n, 128)."""
     n = S.shape[1]
-    if isinstance(context, ImageGANContext):
-        i = g.unsqueeze(1).expand(-1, n, -1)
-    else:
-        i = context.lower(S, eps, g)  # type: ignore[operator]
+    unchanged = g.unsqueeze(1).expand(-1, n, -1)
+    i = unchanged if isinstance(context, ImageGANContext) else context.lower(S, eps, g)  # type: ignore[operator]
     memory = []
     for t in range(n):
         if isinstance(context, ContextEncoder):
