@@ -159,7 +159,6 @@ def _samples(stories: Sequence[Sequence[str]], samples: dict[str, np.ndarray], a
             )
             rows.append(f"<tr><th>{escape(name)}</th>{''.join(pictures)}</tr>")
         rows.append("<tr><td></td>" + "".join(f"<td>{escape(sentence)}</td>" for sentence in story) + "</tr>")
-        tables.append(
-            f'<h3>Story {n + 1}</h3><div class="wide"><table class="samples"><tbody>{"".join(rows)}</tbody></table></div>'
-        )
+        table = f'<table class="samples"><tbody>{"".join(rows)}</tbody></table>'
+        tables.append(f'<h3>Story {n + 1}</h3><div class="wide">{table}</div>')
     return "\n".join(tables)

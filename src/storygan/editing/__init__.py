@@ -1,4 +1,4 @@
-"""Edit generated stories: change a sentence, resample frames, interpolate, extend, and attribute frames to their inputs.
+"""Edit generated stories: change a sentence, resample frames, extend, interpolate; attribute frames to their inputs.
 
 from storygan import StoryGAN, editing
 
