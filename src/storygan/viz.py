@@ -6,7 +6,7 @@ import io
 from base64 import b64encode
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from math import isqrt
 from pathlib import Path
@@ -106,34 +106,45 @@ def _pages(moments: Sequence[Sequence[Row]], scale: int, aspect_ratio: float, ca
     frame_size = W, H = _display_size(moments[0][0].frames, scale, aspect_ratio)
     gap, font_size = GAP * scale, max(MIN_FONT_SIZE, FONT_SIZE * scale)
     font, line = load_font(font_size), round(1.3 * font_size)
-    if not captions:
-        moments = [[replace(row, captions=()) for row in rows] for rows in moments]
     columns = max(len(row.frames) for rows in moments for row in rows)
-    left = gap + (9 * font_size if any(row.label for row in moments[0]) else 0)
     full_width = columns * (W + gap) - gap
-    text = [
-        [[wrap(caption, font, full_width if len(row.captions) == 1 else W) for caption in row.captions] for row in rows]
+    longest = max(int(font.getlength(row.label[:MAX_TEXT])) for rows in moments for row in rows)
+    label_width = min(9 * font_size, longest + 2 * gap) if longest else 0
+    left = gap + label_width
+    texts = [  # by moment, by row: the lines of the label, and those of each caption
+        [
+            (
+                wrap(row.label, font, label_width - gap),
+                [
+                    wrap(caption, font, full_width if len(row.captions) == 1 else W)
+                    for caption in (row.captions if captions else ())
+                ],
+            )
+            for row in rows
+        ]
         for rows in moments
     ]
-    lines = [max((len(words) for row in rows for words in row), default=0) for rows in zip(*text, strict=True)]
     tops = [gap]
-    for count in lines:
-        tops.append(tops[-1] + H + gap + (count and count * line + gap))
+    for same_row in zip(*texts, strict=True):
+        below = max((len(lines) * line + gap for _, each in same_row for lines in each if lines), default=0)
+        tops.append(tops[-1] + max(H + below, *(len(label) * line for label, _ in same_row)) + gap)
     width, height = left + full_width + gap, tops[-1]
     if width * height * len(moments) > MAX_PIXELS:
         size = f"{width:,} x {height:,}" + (f" x {len(moments)}" if len(moments) > 1 else "")
         raise UsageError(f"the picture has {size} pixels: lower --scale or --samples, or give --out a folder")
     pages = []
-    for rows, row_texts in zip(moments, text, strict=True):
+    for rows, row_texts in zip(moments, texts, strict=True):
         page = Image.new("RGB", (width, height), "white")
         pen = ImageDraw.Draw(page)
-        for row, words, top in zip(rows, row_texts, tops, strict=False):
-            pen.multiline_text((gap, top), "\n".join(wrap(row.label, font, left - 2 * gap)), "black", font)
-            for n, frame in enumerate(row.frames):
-                page.paste(_resized(frame, frame_size), (left + n * (W + gap), top))
-            for n, caption in enumerate(words):
-                for k, words_of_line in enumerate(caption):
-                    pen.text((left + n * (W + gap), top + H + gap // 2 + k * line), words_of_line, "black", font)
+        for row, (label, captions_of_row), top in zip(rows, row_texts, tops, strict=False):
+            corners = [(left + n * (W + gap), top) for n in range(columns)]
+            for corner, frame in zip(corners, row.frames, strict=False):
+                page.paste(_resized(frame, frame_size), corner)
+            blocks = [((gap, top), label)]
+            blocks += [((x, y + H + gap // 2), lines) for (x, y), lines in zip(corners, captions_of_row, strict=False)]
+            for (x, y), lines in blocks:
+                for k, words in enumerate(lines):
+                    pen.text((x, y + k * line), words, "black", font)
         pages.append(page)
     return pages
 
