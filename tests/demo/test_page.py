@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -373,8 +374,12 @@ def test_files_are_downloaded_and_the_story_opened_again(visit: Callable[..., An
     page = visit()
     enter(page, *STORY)
     generate(page, samples=2)
+    served = Path(os.environ["GRADIO_TEMP_DIR"])
+    count = len(list(served.rglob("story.txt")))
     page.click("#selected label:has-text('2')")
-    page.wait_for_timeout(3000)  # the files of the second sample
+    while len(list(served.rglob("story.txt"))) == count:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(3000)  # until the buttons have the files of the second sample
     files = {}
     for label in ("Strip", "Animation", "Comic page (PNG)", "Comic page (PDF)", "Story"):
         with page.expect_download() as download:
