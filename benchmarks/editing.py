@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from storygan import StoryGAN, editing
 from storygan.data.clevr.scene import sample_scene
-from storygan.editing import Drawing
+from storygan.editing import StoryOutput
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.text.clevr import COLOURS, format_sentence, parse_sentence
 
@@ -36,7 +36,7 @@ def main() -> None:
     owed: Numbers = defaultdict(list)
     for k in tqdm(range(arguments.stories), desc="stories"):
         story, others = (story_of(arguments.seed, 2 * k + which, model.config.T) for which in (0, 1))
-        drawing = editing.draw(model, story, seed=k)
+        drawing = editing.generate(model, story, seed=k)
         for t, other in enumerate(others, 1):
             measure_changes(model, drawing, t, other, changes)
         measure_influence(model, drawing, owed)
@@ -59,25 +59,25 @@ def recoloured(sentence: str) -> str:
     return format_sentence(replace(thing, colour=COLOURS[(COLOURS.index(thing.colour) + 1) % len(COLOURS)]))
 
 
-def measure_changes(model: StoryGAN, drawing: Drawing, t: int, other: str, changes: dict[str, Numbers]) -> None:
+def measure_changes(model: StoryGAN, drawing: StoryOutput, t: int, other: str, changes: dict[str, Numbers]) -> None:
     """Add what the edits of sentence t change."""
-    old = drawing.story[t - 1]
+    old = drawing.sentences[t - 1]
     for what, new in (("another colour", recoloured(old)), ("another object", other)):
-        place = editing.place_of(old, new)
+        place = editing.sentence_mask(old, new)
         for context, keep in (("`h_0` kept", True), ("`h_0` drawn again", False)):
             after = editing.change_sentence(model, drawing, t, new, keep_context=keep)
-            effect = editing.effect(drawing.frames, after.frames, place)
+            effect = editing.pixel_change(drawing.frames, after.frames, place)
             numbers = changes[f"{what}, {context}"]
-            numbers[PLACES[0]] += effect.everywhere[: t - 1].tolist()
+            numbers[PLACES[0]] += effect.overall[: t - 1].tolist()
             for when, frames in (("at t", slice(t - 1, t)), ("after t", slice(t, None))):
                 numbers[f"{when}, inside"] += effect.inside[frames].tolist()
                 numbers[f"{when}, outside"] += effect.outside[frames].tolist()
 
 
-def measure_influence(model: StoryGAN, drawing: Drawing, owed: Numbers) -> None:
+def measure_influence(model: StoryGAN, drawing: StoryOutput, owed: Numbers) -> None:
     """Add what the frames owe to what."""
-    found = editing.influence(model, drawing)
-    n = len(drawing.story)
+    found = editing.attribute(model, drawing)
+    n = len(drawing.sentences)
     sentences = found.amounts[:n]
     owed["the frame's own sentence"] += np.diag(sentences).tolist()
     owed["the sentence before"] += np.diag(sentences, 1).tolist()

@@ -1,6 +1,6 @@
 """From click to picture, in a browser: python benchmarks/page.py [--model M] [--clicks 30] [--drawings 1 8].
 
-Serves the page, opens it in Debian's Chromium, and presses Draw!. `first` is the time from the click until the first
+Serves the page, opens it in Debian's Chromium, and presses Generate. `first` is the time from the click until the first
 picture is on the screen: decoded, and the browser has painted. `last` is until all are. `model` is what drawing alone
 takes in this process, without server and browser. The clock is the browser's, and starts in the click's own handler.
 Server and browser share the machine, as they do for a visitor at home. Run it on an idle machine.
@@ -21,15 +21,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from storygan.demo.history import draw
+from storygan.demo.history import generate_samples
 from storygan.demo.server import load_models, running
 from storygan.demo.story_input import sentences_of
 
 PATIENCE = 120_000  # milliseconds
-# Notes the moment of the next click on Draw!, and when its pictures are painted: window.timing = {first, last}.
+# Notes the moment of the next click on Generate, and when its pictures are painted: window.timing = {first, last}.
 WATCH = """(drawings) => {
     const pictures = document.getElementById('pictures'), timing = {};
-    const old = new Set([...pictures.querySelectorAll('.drawing')]);
+    const old = new Set([...pictures.querySelectorAll('.sample')]);
     let start = 0;
     const painted = async (drawing) => {
         await Promise.all([...drawing.querySelectorAll('img')].map(img => img.decode()));
@@ -37,7 +37,7 @@ WATCH = """(drawings) => {
         return performance.now() - start;
     };
     const observer = new MutationObserver(async () => {
-        const found = [...pictures.querySelectorAll('.drawing')].filter(drawing => !old.has(drawing));
+        const found = [...pictures.querySelectorAll('.sample')].filter(drawing => !old.has(drawing));
         if (pictures.querySelector('.waiting')) return;
         if (found.length && !timing.seen) { timing.seen = true; timing.first = await painted(found[0]); }
         if (found.length === drawings && !pictures.querySelector('progress')) {
@@ -47,7 +47,7 @@ WATCH = """(drawings) => {
         }
     });
     window.timing = null;
-    document.getElementById('draw').addEventListener('click', () => {
+    document.getElementById('generate').addEventListener('click', () => {
         start = performance.now();
         observer.observe(pictures, {childList: true, subtree: true});
     }, {once: true, capture: true});
@@ -85,7 +85,7 @@ def measure(page: Page, name: str, story: list[str], drawings: int, clicks: int)
         page.fill("#seed input", str(1000 * drawings + seed))  # other pictures each time
         page.keyboard.press("Tab")
         page.evaluate(WATCH, drawings)
-        page.click("#draw")
+        page.click("#generate")
         page.wait_for_function("() => window.timing")
         timing = page.evaluate("() => window.timing")
         if seed:  # the first click warms up
@@ -96,7 +96,7 @@ def measure(page: Page, name: str, story: list[str], drawings: int, clicks: int)
     alone = []
     for seed in range(clicks + 1):
         start = time.perf_counter()
-        list(draw(name, model, story, drawings, seed))
+        list(generate_samples(name, model, story, drawings, seed))
         alone.append(1000 * (time.perf_counter() - start))
     return f"| {drawings} | {statistics.median(alone[1:]):.0f} | {spread(first)} | {spread(last)} |"
 

@@ -39,7 +39,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.run_folders import differences, no_torn_file, steps_logged
 
-STORYGAN = [sys.executable, "-m", "storygan.cli"]
+STORYGAN = [sys.executable, "-m", "storygan"]
 D_I = {"lr_schedule": "halving", "loss": {"L_image": 1.0, "r1": 1.0, "label": 1.0}}
 D_S = {"lr_schedule": "halving", "loss": {"L_story": 1.0, "r1": 1.0}}
 C = {"loss": {"label": 1.0, "present": 1.0, "attributes": 1.0, "direction": 1.0}}

@@ -1,8 +1,8 @@
-"""Draws the pictures of docs/ and the README anew, from what ships: `make pictures`, after a change of the model.
+"""Make the pictures of docs/ and the README from the shipped models and data: `make pictures`.
 
     python scripts/docs_pictures.py [FOLDER]     into docs/pictures, or another folder
 
-They are in git, as WebP. That of the page, page.webp, takes chromium; where there is none the old one stays.
+page.webp, a screenshot of the web page, needs chromium; without it the old one stays.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from storygan.data.images import decode_frame
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories
 from storygan.data.toon.render import render_toon
-from storygan.viz import Row, sheet, strips
+from storygan.viz import Row, sheet, story_rows
 
 FOLDER = Path(__file__).parents[1] / "docs/pictures"
-QUALITY = 75  # of WebP
+QUALITY = 80  # of WebP
 TOON_STORIES = 7
-LABELS = 128  # pixels to the left of a sheet's frames, less a margin
-PATIENCE = 300_000  # milliseconds: the machine may be busy
+CLEVR_ASPECT = 4 / 3
+TIMEOUT = 300_000  # milliseconds
 STORY = [  # the README's, and that of editing.md
     "small blue metal cylinder at (-1.5, -0.7)",
     "large red rubber cube at (2.2, -2.8)",
@@ -36,14 +36,14 @@ STORY = [  # the README's, and that of editing.md
     "small green rubber cube at (0.9, 0.4)",
 ]
 
-CARTOON = [  # the README's second one
+TOON_STORY = [  # the README's second one
     "Fay the fox stands in the snowy field in the evening.",
     "She finds a kite.",
     "Ben the bear comes along.",
     "She gives it to him.",
     "They both cheer.",
 ]
-FREE = [  # typed without a look at the training set's words, for results/toon-sv.md
+FREE_TEXT = [  # written without the training set's templates, for results/toon-sv.md
     [
         "A panda and a pig are at the beach at midnight.",
         "He dances.",
@@ -62,44 +62,48 @@ FREE = [  # typed without a look at the training set's words, for results/toon-s
 
 
 def frames_of(story: Story) -> np.ndarray:
-    """uint8 (T, 64, 64, 3)."""
+    """Decode a story's frames: uint8 (T, 64, 64, 3)."""
     return np.stack([decode_frame(frame) for frame in story.frames])
 
 
-def save(picture: np.ndarray, path: Path, lossless: bool = False) -> None:
-    """uint8 (H, W, 3) -> a small file; for cartoons enlarged, the lossless one is smaller."""
-    Image.fromarray(picture).save(path, quality=QUALITY, method=6, lossless=lossless)
+def save(picture: np.ndarray, path: Path) -> None:
+    """Save a picture, uint8 (H, W, 3), as WebP."""
+    Image.fromarray(picture).save(path, quality=QUALITY, method=6)
 
 
-def draw_stories(out: Path) -> None:
-    """The pictures of the README, the first drawing of each of its stories; and two stories in words of one's own."""
-    for name, story, file in (("clevr-sv", STORY, "story.webp"), ("toon-sv", CARTOON, "cartoon.webp")):
-        drawing = StoryGAN.from_pretrained(name).generate(story, samples=4, seed=7)[0]
-        save(sheet([Row("", drawing, story)])[:, LABELS:], out / file)
+def save_stories(out: Path) -> None:
+    """Save the pictures of the README, the first sample of each of its stories; and two stories of free text."""
+    for name, story, file in (("clevr-sv", STORY, "story.webp"), ("toon-sv", TOON_STORY, "cartoon.webp")):
+        model = StoryGAN.from_pretrained(name)
+        frames = model.generate(story, samples=4, seed=7)[:1]
+        save(sheet(story_rows(frames, story), aspect_ratio=model.aspect_ratio), out / file)
     model = StoryGAN.from_pretrained("toon-sv")
-    rows = [Row("", model.generate(story, seed=7)[0], story) for story in FREE]
-    save(sheet(rows)[:, LABELS:], out / "free.webp")
+    rows = [Row("", model.generate(story, seed=7)[0], story) for story in FREE_TEXT]
+    save(sheet(rows, aspect_ratio=model.aspect_ratio), out / "free.webp")
 
 
-def draw_edits(model: StoryGAN, out: Path) -> None:
-    """The pictures of editing.md."""
-    before = editing.draw(model, STORY, seed=7)
-    redrawn = editing.redraw(model, before, keep=[1, 3], seed=8)
-    save(sheet(editing.before_and_after(before, redrawn)), out / "redrawn.webp")
-    save(sheet(editing.between(editing.interpolate(model, before, seed=8, steps=5))), out / "way.webp")
-    longer = editing.continue_story(model, before, "large cyan rubber sphere at (1.5, 1.5)")
-    save(sheet(editing.told(longer)), out / "longer.webp")
+def save_edits(model: StoryGAN, out: Path) -> None:
+    """Save the pictures of editing.md."""
+    before = editing.generate(model, STORY, seed=7)
+    resampled = editing.resample(model, before, keep=[1, 3], seed=8)
     after = editing.change_sentence(model, before, 3, "large purple metal cylinder at (-2.1, 2.4)")
-    save(sheet(editing.before_and_after(before, after)), out / "changed.webp")
-    grid = editing.gist_grid(model, before)
-    save(sheet(editing.influence_rows(editing.influence(model, before), before, grid), scale=1), out / "influence.webp")
+    extended = editing.extend(model, before, "large cyan rubber sphere at (1.5, 1.5)")
+    attribution, grid = editing.attribute(model, before), editing.gist_grid(model, before)
+    for rows, file in (
+        (editing.before_after_rows(before, resampled), "redrawn.webp"),
+        (editing.before_after_rows(before, after), "changed.webp"),
+        (editing.output_rows(extended), "longer.webp"),
+        (editing.interpolation_rows(editing.interpolate(model, before, seed=8, steps=5)), "way.webp"),
+        (editing.attribution_rows(attribution, before, grid), "influence.webp"),
+    ):
+        save(sheet(rows, scale=2, aspect_ratio=model.aspect_ratio), out / file)
 
 
-def draw_rows(model: StoryGAN, sample: Path, out: Path) -> None:
-    """The picture of evaluation.md: one story as each row of its tables."""
+def save_baselines(model: StoryGAN, sample: Path, out: Path) -> None:
+    """Save the picture of evaluation.md: one story as the real frames, each trivial baseline and the model."""
     story, other = (list(read_stories(sample, "test"))[k] for k in (0, 1))
-    trained = np.stack([frames_of(story) for story in read_stories(sample, "train")])
-    mean, real = trained.mean((0, 1)).round().astype(np.uint8), frames_of(story)
+    train = np.stack([frames_of(story) for story in read_stories(sample, "train")])
+    mean, real = train.mean((0, 1)).round().astype(np.uint8), frames_of(story)
     rows = {
         "real frames": real,
         "mean image": np.stack([mean] * len(real)),
@@ -107,21 +111,24 @@ def draw_rows(model: StoryGAN, sample: Path, out: Path) -> None:
         "another story's frames": frames_of(other),
         "the model": model.generate(story.sentences, seed=7)[0],
     }
-    captions = [story.sentences, *[()] * (len(rows) - 1)]
-    save(sheet([Row(*row) for row in zip(rows, rows.values(), captions, strict=True)]), out / "rows.webp")
+    captions = [*[()] * (len(rows) - 1), story.sentences]
+    labelled = [Row(*row) for row in zip(rows, rows.values(), captions, strict=True)]
+    save(sheet(labelled, scale=2, aspect_ratio=model.aspect_ratio), out / "rows.webp")
 
 
-def draw_data_sets(sample: Path, toon: Path, out: Path) -> None:
-    """The pictures of data.md: some stories of each, those of Toon-SV with their sentences."""
-    clevr = list(read_stories(sample, "train"))[:3]
-    save(strips(np.stack([frames_of(story) for story in clevr]), 2), out / "clevr-sv.webp")
-    told = list(read_stories(toon, "train"))
-    rows = [Row(f"story {n}", frames_of(story), story.sentences) for n, story in enumerate(told, 1)]
-    save(sheet(rows, scale=3), out / "toon-sv.webp", lossless=True)
+def save_data_sets(sample: Path, toon: Path, out: Path) -> None:
+    """Save the pictures of data.md: stories of each data set."""
+    for folder, count, aspect_ratio, file in (
+        (sample, 3, CLEVR_ASPECT, "clevr-sv.webp"),
+        (toon, TOON_STORIES, 1.0, "toon-sv.webp"),
+    ):
+        stories = list(read_stories(folder, "train"))[:count]
+        rows = [Row("", frames_of(story), story.sentences) for story in stories]
+        save(sheet(rows, aspect_ratio=aspect_ratio), out / file)
 
 
-def photograph_page(out: Path) -> None:
-    """The page of `storygan demo`, a story drawn, down to the pictures."""
+def save_page(out: Path) -> None:
+    """Save a screenshot of the page of `storygan demo` with a generated story, down to its frames."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None or not (find_spec("gradio") and find_spec("playwright")):
         print("no chromium: the picture of the page stays as it is")
@@ -133,12 +140,12 @@ def photograph_page(out: Path) -> None:
     with running(["clevr-sv"], "127.0.0.1", 0) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1000, "height": 1200})
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         page.goto(address)
         page.wait_for_selector("#check .ready")
-        page.click("#draw")
-        page.wait_for_selector("#keep button:has-text('Story')")  # it has come after the pictures
-        page.wait_for_timeout(1000)  # movements end
+        page.click("#generate")
+        page.wait_for_selector("#download button:has-text('Story')")  # the last part of the answer
+        page.wait_for_timeout(1000)  # animations end
         page.evaluate("scrollTo(0, 0)")
         box = page.locator("#pictures").bounding_box()
         assert box is not None
@@ -152,14 +159,14 @@ def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     out.mkdir(parents=True, exist_ok=True)
     model = StoryGAN.from_pretrained("clevr-sv")
-    draw_stories(out)
-    draw_edits(model, out)
+    save_stories(out)
+    save_edits(model, out)
     with tempfile.TemporaryDirectory() as folder:
         sample, toon = write_sample(f"{folder}/sample")[0].parent, Path(folder, "toon")
         render_toon(toon, train=TOON_STORIES, workers=1)
-        draw_rows(model, sample, out)
-        draw_data_sets(sample, toon, out)
-    photograph_page(out)
+        save_baselines(model, sample, out)
+        save_data_sets(sample, toon, out)
+    save_page(out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line: what it prints, writes and returns. `main` is called in this process, for speed."""
+"""The command line: output, files, exit codes. `main` is called in this process, for speed."""
 
 import ast
 import io
@@ -26,21 +26,23 @@ STORY = [
 ]
 BASE = {"storygan", "huggingface_hub", "jsonargparse", "numpy", "PIL", "yaml", "safetensors", "torch", "tqdm"}
 STANDALONE = ("blender_worker", "denoiser")
-"""Another Python runs them."""
+"""Run by another Python."""
 Errors = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An untrained model's folder."""
+    """Return the folder of an untrained model."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model")
-    StoryGAN(ModelConfig(noise_dim=10), ClevrEncoder()).save_pretrained(folder)
+    model = StoryGAN(ModelConfig(noise_dim=10), ClevrEncoder())
+    model.aspect_ratio = 4 / 3
+    model.save_pretrained(folder)
     return str(folder)
 
 
 def fails(capsys: Errors, code: int, *arguments: str) -> str:
-    """Run, expect the exit code, and give the error, which must be one line."""
+    """Run, expect the exit code, and return the error, which must be one line."""
     try:
         returned: object = main(arguments)
     except SystemExit as stop:  # the parser's own errors
@@ -52,14 +54,37 @@ def fails(capsys: Errors, code: int, *arguments: str) -> str:
     return error
 
 
-def test_generate_writes_the_same_picture_for_the_same_seed(model: str, tmp_path: Path) -> None:
+def test_generate_with_the_same_seed_writes_the_same_picture(model: str, tmp_path: Path) -> None:
     one, two, other = (tmp_path / name for name in ("1.png", "2.png", "3.png"))
     assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "7", "--out", str(one)]) == 0
     assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "7", "--out", str(two)]) == 0
     assert main(["generate", *STORY, "--model", model, "--samples", "4", "--seed", "8", "--out", str(other)]) == 0
     assert one.read_bytes() == two.read_bytes() != other.read_bytes()
     with Image.open(one) as picture:
-        assert picture.size == (2 * (4 * 64 + 3 * 2), 2 * (4 * 64 + 3 * 2))
+        assert picture.width == 4 * (256 + 6) + 6  # three times enlarged, at the 4:3 of CLEVR-SV
+
+
+def test_raw_pictures_have_the_pixels_of_the_frames(model: str, tmp_path: Path) -> None:
+    call = ["generate", *STORY, "--model", model, "--raw", "--out"]
+    assert main([*call, str(tmp_path / "raw.png")]) == 0
+    assert main([*call, str(tmp_path / "frames")]) == 0
+    strip = np.asarray(Image.open(tmp_path / "raw.png"))
+    assert strip.shape == (64 + 4, 4 * 66 + 2, 3)
+    for t in range(4):
+        frame = np.asarray(Image.open(tmp_path / "frames" / f"story-1-frame-{t + 1}.png"))
+        assert np.array_equal(strip[2:66, 2 + 66 * t :][:, :64], frame)
+
+
+def test_no_captions_and_scale(model: str, tmp_path: Path) -> None:
+    sizes = {}
+    for name, options in (("with", []), ("without", ["--no-captions"]), ("small", ["--no-captions", "--scale", "1"])):
+        assert main(["generate", *STORY, "--model", model, *options, "--out", str(tmp_path / f"{name}.png")]) == 0
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            sizes[name] = picture.size
+    assert sizes["without"] == (4 * 262 + 6, 192 + 12)
+    assert sizes["with"][0] == sizes["without"][0]
+    assert sizes["with"][1] > sizes["without"][1]
+    assert sizes["small"] == (4 * (85 + 2) + 2, 64 + 4)
 
 
 def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,11 +134,11 @@ TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
         (["generate", *STORY, "--seed", HUGE], "seed is 9223372036854775808: it must be from 0 to 9223372036854775807"),
         (["generate", *STORY, "--seed=-1"], "seed -1"),
         (["generate", *STORY, "--samples", "10001"], "samples is 10001: it must be at most 10,000"),
-        (["edit", "redraw", *STORY, "--new-seed", HUGE], "seed 9"),
-        (["edit", "influence", *STORY, "--samples", "2"], "--samples"),
+        (["edit", "resample", *STORY, "--new-seed", HUGE], "seed 9"),
+        (["edit", "attribution", *STORY, "--samples", "2"], "--samples"),
         (["edit", "sentence", *STORY, "--at", "1", "--to", STORY[1], "--samples", "10001"], "samples is 10001"),
         (["edit", "interpolate", *STORY, "--new-seed", "1", "--steps", "10001"], "steps is 10001"),
-        (["edit", "continue", *STORY, "--seed", HUGE, "--add", STORY[0]], "seed 9"),
+        (["edit", "extend", *STORY, "--seed", HUGE, "--add", STORY[0]], "seed 9"),
         (["train", "--data.path", "x", "--seed", HUGE], "seed 9"),
         (["compare", "--data.path", "x", "--out", "y", "--seed", HUGE], "seed 9"),
         (["evaluate", "--data", "x", "--seed", HUGE], "seed 9"),
@@ -128,16 +153,15 @@ TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
         ([*TINY_TRAIN, "--checkpoint_every", "0"], "checkpoint_every is 0: it must be at least 1"),
     ],
 )
-def test_numbers_out_of_their_range(
+def test_a_number_out_of_range_is_refused_before_anything_is_written(
     capsys: Errors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    """Before anything is written."""
     monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, 2, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_compare_names_the_fields_that_it_sets_itself(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_refuses_fields_that_it_sets(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["compare", "--data.path", "x", "--out", "y", "--run=z", "--model.variant", "svc"]
     monkeypatch.setattr("sys.argv", ["storygan", *arguments])
     assert "the comparison sets --model.variant, --run: use --out" in fails(capsys, 2, *arguments)
@@ -148,7 +172,7 @@ def test_compare_names_the_fields_that_it_sets_itself(capsys: Errors, monkeypatc
     [
         ["generate", *STORY, "--out", ""],
         ["generate", "--file", ""],
-        ["edit", "redraw", *STORY, "--new-seed", "1", "--out", " "],
+        ["edit", "resample", *STORY, "--new-seed", "1", "--out", " "],
         ["data", "check", ""],
         ["data", "merge", "x", ""],
         ["data", "import", "stories", "", "x"],
@@ -172,18 +196,18 @@ def test_an_empty_path_is_not_the_current_folder(
     ("arguments", "message"),
     [
         (["edit", "sentence", *STORY, "--at", "3"], "give --to (see storygan edit sentence --help)"),
-        (["edit", "redraw", *STORY], "give --new-seed (see storygan edit redraw --help)"),
+        (["edit", "resample", *STORY], "give --new-seed (see storygan edit resample --help)"),
         (["evaluate"], "give --data (see storygan evaluate --help)"),
         (["data", "import", "stories", "x"], "give OUT (see storygan data import stories --help)"),
         (["data", "import"], "clevr-sv, pororo-sv, flintstones-sv, stories (see storygan data import --help)"),
     ],
 )
-def test_what_is_lacking_has_the_name_that_a_user_knows(capsys: Errors, arguments: list[str], message: str) -> None:
+def test_a_missing_argument_is_named_as_on_the_command_line(capsys: Errors, arguments: list[str], message: str) -> None:
     assert message in fails(capsys, 2, *arguments)
 
 
-def test_every_package_of_an_extra_is_known_to_be_one() -> None:
-    """What the package imports and the base install lacks has its line in EXTRAS, for the hint where it is missing."""
+def test_every_package_of_an_extra_is_in_extras() -> None:
+    """EXTRAS has every import that the base install lacks, for the hint if it is missing."""
     source = Path(commands.__file__).parents[1]
     trees = [ast.parse(path.read_text()) for path in source.rglob("*.py") if path.stem not in STANDALONE]
     nodes = [node for tree in trees for node in ast.walk(tree)]
@@ -195,11 +219,11 @@ def test_every_package_of_an_extra_is_known_to_be_one() -> None:
 
 
 def test_a_missing_module_of_an_extra_is_one_line(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lacking(_: object) -> None:
+    def missing(_: object) -> None:
         raise ModuleNotFoundError("No module named 'sentence_transformers'", name="sentence_transformers.models")
 
     options, _, description = commands.COMMANDS["data"]
-    monkeypatch.setitem(commands.COMMANDS, "data", (options, lacking, description))
+    monkeypatch.setitem(commands.COMMANDS, "data", (options, missing, description))
     assert "pip install 'storygan[sentence]'" in fails(capsys, 1, "data", "check", "x")
 
 
@@ -209,14 +233,14 @@ def test_a_missing_model_is_exit_1(capsys: Errors) -> None:
 
 @pytest.fixture
 def two_stages(tiny_dataset: Path, tmp_path: Path) -> list[str]:
-    """Arguments of a training of two stages, an iteration each."""
+    """Return the arguments of a training of two stages of one iteration."""
     stage = "{iterations: 1, batch_size: 2, G: {loss: {mse: 1}}}"
     (tmp_path / "c.yaml").write_text(f"threads: 1\nstages: {{one: {stage}, two: {stage}}}\n")
     return ["train", str(tmp_path / "c.yaml"), "--data.path", str(tiny_dataset), "--run"]
 
 
 def logged(run: Path) -> list[tuple[int, int]]:
-    """Iteration and stage of each line."""
+    """Return iteration and stage of each line of the metrics."""
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     return [(line["step"], line["stage"]) for line in lines]
 
@@ -237,7 +261,7 @@ def test_train_and_resume(two_stages: list[str], tmp_path: Path, capsys: Errors)
 
 
 def test_train_from_a_stage(two_stages: list[str], tmp_path: Path, capsys: Errors) -> None:
-    """It is the run that it would have been from the start."""
+    """The weights equal those of the run from the start."""
     one, two, other = (tmp_path / name for name in ("run", "again", "other"))
     assert main([*two_stages, str(one)]) == 0
     assert main([*two_stages, str(two), "--from-stage", "two", f"{one}/stages/1-one"]) == 0
@@ -274,7 +298,9 @@ def test_bad_training_is_one_line(capsys: Errors, arguments: tuple[str, ...], co
     assert message in fails(capsys, code, "train", *arguments)
 
 
-def test_training_without_stages_names_a_file_that_has_some(tiny_dataset: Path, tmp_path: Path, capsys: Errors) -> None:
+def test_training_without_stages_names_a_configuration_with_stages(
+    tiny_dataset: Path, tmp_path: Path, capsys: Errors
+) -> None:
     train = ["train", "--data.path", str(tiny_dataset), "--run", str(tmp_path / "run")]
     assert "has no stages: give a file that has some, such as configs/quickstart.yaml" in fails(capsys, 2, *train)
     assert not (tmp_path / "run").exists()
@@ -288,7 +314,7 @@ def test_data_check(tiny_dataset: Path, capsys: Errors) -> None:
     assert "nowhere" in fails(capsys, 1, "data", "check", "nowhere")
 
 
-def test_data_render_refuses_what_makes_no_sense(capsys: Errors, tmp_path: Path) -> None:
+def test_data_render_refuses_contradictory_options(capsys: Errors, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     assert "--shard 3" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--shard", "3")
     assert "not both" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--train", "2")
@@ -306,6 +332,6 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     finally:
         torch.set_num_threads(before)
     one, two = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in ("one", "two"))
-    assert np.abs(one - two).max() <= 1, "threads change rounding alone"
-    assert main(["edit", "influence", *STORY, "--threads=-1", "--out", str(tmp_path / "x.png")]) == 2
+    assert np.abs(one - two).max() <= 1, "threads change rounding only"
+    assert main(["edit", "attribution", *STORY, "--threads=-1", "--out", str(tmp_path / "x.png")]) == 2
     assert "--threads -1" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 from tests.test_readme import ROOT, SHOWN, SLOW_SECONDS, Block, Reader, parse, working_copy
 
-PAGES = {"docs/index.md": "story.png", "docs/editing.md": "influence.png", "docs/own-stories.md": "my-story.png"}
+PAGES = {"docs/index.md": "story.png", "docs/editing.md": "attribution.png", "docs/own-stories.md": "my-story.png"}
 """Each with what its last block leaves behind."""
 BLOCKS = {page: parse((ROOT / page).read_text()) for page in PAGES}
 RUN = {

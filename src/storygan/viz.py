@@ -1,12 +1,15 @@
-"""Frames into pictures: strips, sheets with words, GIFs, folders. Frames are uint8 (N, T, H, W, 3)."""
+"""Pictures for people: frames at display size with captions. Frames are uint8 (..., H, W, 3)."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from math import isqrt
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -15,137 +18,282 @@ from PIL import Image, ImageDraw, ImageFont
 from storygan.errors import StoryganError, UsageError, require_whole
 from storygan.files import atomic_write
 
+SCALE = 3
+"""Display pixels per frame pixel, vertically."""
 MAX_SCALE = 64
 MAX_PIXELS = 2**27
-"""Of a picture, which takes ten bytes of memory for each while it is drawn and written."""
+"""Of one picture or animation. It takes about ten bytes of memory per pixel while it is drawn and written."""
 GAP = 2
-"""White pixels between frames."""
-FONT, LINE, LINES = 12, 15, 4
-"""Of the words on a sheet: pixels of a letter, pixels of a line, and the most lines of a caption."""
+"""White frame pixels around each frame."""
+FONT_SIZE, MIN_FONT_SIZE = 5, 12
+"""Font size in frame pixels, and its minimum in display pixels."""
+MAX_LINES = 6
+"""Of a caption or a label."""
+MAX_TEXT = 1000
+"""Characters of a caption or a label that are read."""
+FRAME_MS = 1500
+"""Milliseconds that an animation shows each frame."""
+SUFFIXES = ("", ".gif", ".png", ".jpg", ".jpeg", ".webp")
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def strips(frames: np.ndarray, scale: int = 1) -> np.ndarray:
-    """N stories under one another, T frames side by side: (N, T, H, W, 3) -> (h, w, 3), each pixel `scale` large.
+def enlarge(frames: np.ndarray, scale: int = SCALE, aspect_ratio: float = 1.0) -> np.ndarray:
+    """Resize frames to display size with a Lanczos filter.
 
-    UsageError where that is more than MAX_PIXELS.
+    Args:
+        frames: uint8 (..., H, W, 3).
+        scale: display pixels per frame pixel, vertically.
+        aspect_ratio: display width over height of a square frame; 4/3 for CLEVR-SV.
+
+    Returns:
+        uint8 (..., scale * H, scale * W * aspect_ratio, 3), the width rounded.
     """
-    N, T, H, W, _ = frames.shape
-    _require_room(scale * (T * (W + GAP) - GAP), scale * (N * (H + GAP) - GAP))
-    page = np.full((N * (H + GAP) - GAP, T * (W + GAP) - GAP, 3), 255, dtype=np.uint8)
-    for n in range(N):
-        for t in range(T):
-            page[n * (H + GAP) :, t * (W + GAP) :][:H, :W] = frames[n, t]
-    return page.repeat(scale, axis=0).repeat(scale, axis=1)
+    size = _display_size(frames, scale, aspect_ratio)
+    flat = [np.asarray(_resized(frame, size)) for frame in frames.reshape(-1, *frames.shape[-3:])]
+    return np.stack(flat).reshape(*frames.shape[:-3], *flat[0].shape)
+
+
+def _display_size(frames: np.ndarray, scale: int, aspect_ratio: float) -> tuple[int, int]:
+    H, W = frames.shape[-3:-1]
+    return round(scale * W * aspect_ratio), scale * H
+
+
+def _resized(frame: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    return Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A strip with words around it."""
+    """Frames side by side, with a label to their left and captions below."""
 
     label: str
-    """To the left of the frames."""
     frames: np.ndarray
-    """uint8 (T, H, W, 3)."""
+    """uint8 (n, H, W, 3)."""
     captions: Sequence[str] = ()
-    """One under each frame, or none at all."""
+    """One for each frame; a single one is as wide as the sheet; or none."""
 
 
-def sheet(rows: Sequence[Row], scale: int = 2) -> np.ndarray:
-    """Rows of frames of one size under one another, with their words: (h, w, 3). Rows may differ in length.
+def story_rows(frames: np.ndarray, captions: Sequence[str] = ()) -> list[Row]:
+    """Return one row for each sample (N, T, H, W, 3) of a story, with the T captions under the last one."""
+    return [Row("", sample, captions if n == len(frames) else ()) for n, sample in enumerate(frames, 1)]
 
-    UsageError where that is more than MAX_PIXELS.
+
+def sheet(rows: Sequence[Row], scale: int = SCALE, aspect_ratio: float = 1.0, captions: bool = True) -> np.ndarray:
+    """Draw rows of frames below one another.
+
+    Args:
+        rows: of frames of one size; their lengths may differ.
+        scale: display pixels per frame pixel, vertically.
+        aspect_ratio: display width over height of a frame.
+        captions: whether to draw the captions.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        UsageError: The picture has more than MAX_PIXELS.
     """
-    H, W = (scale * size for size in rows[0].frames.shape[1:3])
-    font, cell = ImageFont.load_default(FONT), W + FONT
-    margin = max(cell, 128)
-    told = [[lines(caption, W) for caption in row.captions] for row in rows]
-    heights = [H + LINE * max(map(len, captions), default=0) + FONT for captions in told]
-    size = margin + cell * max(len(row.frames) for row in rows), FONT + sum(heights)
-    _require_room(*size)
-    page = Image.new("RGB", size, "white")
-    draw, top = ImageDraw.Draw(page), FONT
-    for row, captions, height in zip(rows, told, heights, strict=True):
-        words = [(FONT // 2, top, lines(row.label, margin - FONT))]
-        words += [(margin + t * cell, top + H, caption) for t, caption in enumerate(captions)]
-        for x, y, text in words:
-            for n, line in enumerate(text):
-                draw.text((x, y + n * LINE), line, fill="black", font=font)
-        for t, frame in enumerate(row.frames):
-            page.paste(Image.fromarray(frame).resize((W, H), Image.Resampling.NEAREST), (margin + t * cell, top))
-        top += height
-    return np.asarray(page)
+    return np.asarray(_pages([rows], scale, aspect_ratio, captions)[0])
 
 
-def lines(text: str, width: int) -> list[str]:
-    """Words in lines of about `width` pixels, LINES of them at most."""
-    return wrap(text, max(1, int(width / (0.55 * FONT))), max_lines=LINES, placeholder=" ...")
+def _pages(moments: Sequence[Sequence[Row]], scale: int, aspect_ratio: float, captions: bool) -> list[Image.Image]:
+    """Draw the sheets of an animation. Every moment has as many rows as the first; a row is at the same place in all.
 
-
-def _require_room(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        size = f"{width:,} x {height:,}"
-        raise UsageError(f"a picture of {size} pixels: lower --scale, draw fewer, or give --out a folder")
-
-
-def encode(pictures: Sequence[np.ndarray], ending: str, **options: Any) -> bytes:
-    """uint8 (H, W, 3) -> an image file, its format by its ending; of several, the first's animation.
-
-    OSError, ValueError where a picture is larger than the format allows.
+    Raises:
+        UsageError: All together have more than MAX_PIXELS.
     """
-    first, *others = map(Image.fromarray, pictures)
+    frame_size = W, H = _display_size(moments[0][0].frames, scale, aspect_ratio)
+    gap, font_size = GAP * scale, max(MIN_FONT_SIZE, FONT_SIZE * scale)
+    font, line = load_font(font_size), round(1.3 * font_size)
+    columns = max(len(row.frames) for rows in moments for row in rows)
+    full_width = columns * (W + gap) - gap
+    longest = max(int(font.getlength(row.label[:MAX_TEXT])) for rows in moments for row in rows)
+    label_width = min(9 * font_size, longest + 2 * gap) if longest else 0
+    left = gap + label_width
+    texts = [  # by moment, by row: the lines of the label, and those of each caption
+        [
+            (
+                wrap(row.label, font, label_width - gap),
+                [
+                    wrap(caption, font, full_width if len(row.captions) == 1 else W)
+                    for caption in (row.captions if captions else ())
+                ],
+            )
+            for row in rows
+        ]
+        for rows in moments
+    ]
+    tops = [gap]
+    for same_row in zip(*texts, strict=True):
+        below = max((len(lines) * line + gap for _, each in same_row for lines in each if lines), default=0)
+        tops.append(tops[-1] + max(H + below, *(len(label) * line for label, _ in same_row)) + gap)
+    width, height = left + full_width + gap, tops[-1]
+    if width * height * len(moments) > MAX_PIXELS:
+        size = f"{width:,} x {height:,}" + (f" x {len(moments)}" if len(moments) > 1 else "")
+        raise UsageError(f"the picture has {size} pixels: lower --scale or --samples, or give --out a folder")
+    pages = []
+    for rows, row_texts in zip(moments, texts, strict=True):
+        page = Image.new("RGB", (width, height), "white")
+        pen = ImageDraw.Draw(page)
+        for row, (label, captions_of_row), top in zip(rows, row_texts, tops, strict=False):
+            corners = [(left + n * (W + gap), top) for n in range(columns)]
+            for corner, frame in zip(corners, row.frames, strict=False):
+                page.paste(_resized(frame, frame_size), corner)
+            blocks = [((gap, top), label)]
+            blocks += [((x, y + H + gap // 2), lines) for (x, y), lines in zip(corners, captions_of_row, strict=False)]
+            for (x, y), lines in blocks:
+                for k, words in enumerate(lines):
+                    pen.text((x, y + k * line), words, "black", font)
+        pages.append(page)
+    return pages
+
+
+@cache
+def load_font(size: int) -> Font:
+    """Load the font that comes with Pillow."""
+    return ImageFont.load_default(size)
+
+
+def wrap(text: str, font: Font, width: float, max_lines: int = MAX_LINES) -> list[str]:
+    """Break text into lines of at most `width` pixels; a longer word is broken, and text past `max_lines` cut off."""
+    lines, line = [], ""
+    for word in text[:MAX_TEXT].split():
+        while font.getlength(word) > width:
+            lengths = range(2, len(word))
+            cut = 1 + bisect_left(lengths, True, key=lambda n: font.getlength(word[:n]) > width)
+            lines += [line] * bool(line) + [word[:cut]]
+            line, word = "", word[cut:]
+        longer = f"{line} {word}".strip()
+        if font.getlength(longer) <= width:
+            line = longer
+        else:
+            lines.append(line)
+            line = word
+    lines += [line] * bool(line)
+    return lines if len(lines) <= max_lines else [*lines[: max_lines - 1], f"{lines[max_lines - 1][:-1]}…"]
+
+
+def encode(picture: np.ndarray | Image.Image, suffix: str, **options: Any) -> bytes:
+    """Encode a picture, uint8 (H, W, 3) or an image, in the format that the suffix names.
+
+    Raises:
+        OSError, ValueError: The picture is larger than the format allows.
+    """
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
     file = io.BytesIO()
-    if others:
-        options |= {"save_all": True, "append_images": others}
-    first.save(file, Image.registered_extensions()[ending.lower()], **options)
+    image.save(file, Image.registered_extensions()[suffix.lower()], **options)
     return file.getvalue()
 
 
-KINDS = ("", ".gif", ".png", ".jpg", ".jpeg", ".webp")
-MILLISECONDS = 800
-"""That an animation shows each frame."""
+def _encode_gif(pages: Sequence[Image.Image]) -> bytes:
+    """Encode an animation. Pillow's own palettes, one a page, lose the colours of small objects."""
+    width, height = pages[0].size
+    together = Image.new("RGB", (width, height * len(pages)))
+    for n, page in enumerate(pages):
+        together.paste(page, (0, n * height))
+    palette = together.quantize(256, Image.Quantize.FASTOCTREE)
+    first, *others = (page.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for page in pages)
+    return encode(first, ".gif", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
 
 
-def check_out(out: Path, scale: int = 1) -> None:
-    """Raise UsageError where `save_story` would not know what to write, before anything is drawn."""
+def data_uri(picture: np.ndarray) -> str:
+    """Encode a uint8 (H, W, 3) picture as a `data:` URI (WebP), for HTML."""
+    return "data:image/webp;base64," + b64encode(encode(picture, ".webp", quality=90, method=2)).decode()
+
+
+def check_out(out: Path, scale: int = SCALE) -> None:
+    """Raise UsageError if `save_story` or `save_sheet` cannot write `out` at this scale."""
     require_whole("--scale", scale, 1, MAX_SCALE)
-    if out.suffix.lower() not in KINDS:
+    if out.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{out}: give a name that ends in .png, .jpg, .webp or .gif, or a folder without an ending")
     if not out.parent.is_dir():
         raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
 
 
-def save_story(frames: np.ndarray, out: Path, scale: int = 2) -> None:
-    """Write frames as `out` asks: `.gif` an animation, the stories under one another, `.png`/`.jpg`/`.webp` strips, no
-    ending a folder with a PNG for each frame (`story-1-frame-1.png`, ...). A file that was there stays until the new
-    one is whole.
+def save_story(
+    frames: np.ndarray,
+    out: Path,
+    story: Sequence[str] = (),
+    scale: int = SCALE,
+    aspect_ratio: float = 1.0,
+    captions: bool = True,
+) -> None:
+    """Save samples of a story. The suffix of `out` selects the format.
+
+    - `.png`, `.jpg`, `.webp`: a strip for each sample, with the sentences as captions below.
+    - `.gif`: an animation of the frames, the samples in a grid.
+    - None: a folder of the frames as they are, `story-1-frame-1.png` and so on.
+
+    Existing files are replaced atomically.
+
+    Args:
+        frames: uint8 (N, T, H, W, 3).
+        out: the file or folder.
+        story: T sentences, or none.
+        scale: display pixels per frame pixel, vertically; not for a folder.
+        aspect_ratio: display width over height of a frame; not for a folder.
+        captions: whether to draw the sentences.
 
     Raises:
-        UsageError: on another ending, or a picture of more than MAX_PIXELS.
-        StoryganError: where `out` cannot be written.
+        UsageError: The suffix is unknown, or the picture has more than MAX_PIXELS.
+        StoryganError: `out` cannot be written.
     """
-    _save(lambda: frames, lambda: strips(frames, scale), out, scale)
+    rows = story_rows(frames, story)
+    columns = isqrt(len(frames) - 1) + 1
+    starts = range(0, len(frames), columns)
+    grids = [
+        [Row("", frames[n : n + columns, t], story[t : t + 1] if n == starts[-1] else ()) for n in starts]
+        for t in range(frames.shape[1])
+    ]
+    _save(rows, grids, out, scale, aspect_ratio, captions)
 
 
-def save_sheet(rows: Sequence[Row], out: Path, scale: int = 2) -> None:
-    """Write rows of frames as `out` asks, as `save_story` does; words are on a picture alone, and rows of different
-    lengths on that alone as well: UsageError elsewhere."""
+def save_sheet(
+    rows: Sequence[Row], out: Path, scale: int = SCALE, aspect_ratio: float = 1.0, captions: bool = True
+) -> None:
+    """Save rows of frames as `save_story` does; a GIF shows one column at a time.
+
+    Raises:
+        UsageError: As `save_story`, or rows of different lengths for a GIF or a folder.
+        StoryganError: `out` cannot be written.
+    """
     if len({len(row.frames) for row in rows}) > 1 and out.suffix.lower() in ("", ".gif"):
-        raise UsageError(f"{out}: rows of different lengths make a picture alone: give a name that ends in .png")
-    _save(lambda: np.stack([row.frames for row in rows]), lambda: sheet(rows, scale), out, scale)
+        raise UsageError(f"{out}: rows of different lengths fit a picture only: give a name that ends in .png")
+    columns = [
+        [Row(row.label, row.frames[t : t + 1], row.captions[t : t + 1]) for row in rows]
+        for t in range(len(rows[0].frames))
+    ]
+    _save(rows, columns, out, scale, aspect_ratio, captions)
 
 
-def _save(stories: Callable[[], np.ndarray], picture: Callable[[], np.ndarray], out: Path, scale: int) -> None:
+def save_animation(
+    moments: Sequence[Sequence[Row]], out: Path, scale: int = SCALE, aspect_ratio: float = 1.0, captions: bool = True
+) -> None:
+    """Save a GIF that shows one sheet after the other. Every moment has as many rows as the first."""
+    _save(moments[0], moments, out, scale, aspect_ratio, captions)
+
+
+def _save(
+    rows: Sequence[Row],
+    moments: Sequence[Sequence[Row]],
+    out: Path,
+    scale: int,
+    aspect_ratio: float,
+    captions: bool,
+) -> None:
     check_out(out, scale)
+    suffix = out.suffix.lower()
     try:
-        if out.suffix == "":
+        if not suffix:
             out.mkdir(parents=True, exist_ok=True)
-            for n, story in enumerate(stories(), 1):
-                for t, frame in enumerate(story, 1):
-                    atomic_write(out / f"story-{n}-frame-{t}.png", encode([frame], ".png"))
-        elif out.suffix.lower() == ".gif":
-            moments = [strips(frames[:, None], scale) for frames in stories().swapaxes(0, 1)]
-            atomic_write(out, encode(moments, ".gif", duration=MILLISECONDS, loop=0))
+            for n, row in enumerate(rows, 1):
+                for t, frame in enumerate(row.frames, 1):
+                    atomic_write(out / f"story-{n}-frame-{t}.png", encode(frame, ".png"))
+        elif suffix == ".gif":
+            atomic_write(out, _encode_gif(_pages(moments, scale, aspect_ratio, captions)))
         else:
-            atomic_write(out, encode([picture()], out.suffix))
-    except (OSError, ValueError) as error:  # the second: more pixels than the format has numbers for
+            (page,) = _pages([rows], scale, aspect_ratio, captions)
+            atomic_write(out, encode(page, suffix, **({} if suffix == ".png" else {"quality": 92})))
+    except (OSError, ValueError) as error:  # ValueError: more pixels than the format allows
         raise StoryganError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error

@@ -13,6 +13,7 @@ from PIL import Image
 from storygan.compare.page import POINTS, draw_curves, make_page, read_curves, thin
 from storygan.compare.result import Comparison, Training, verdict
 from storygan.evaluation.bootstrap import Estimate
+from storygan.viz import enlarge
 
 STORIES = [[f"sentence {t} of <story> {n}" for t in range(4)] for n in range(3)]
 CURVES = {"storygan": {"D_I": [(1.0, 5.0), (2.0, 0.1)], "KL": [(1.0, 1.0)]}, "svc": {"D_I": [(1.0, -1.0), (9.0, 3.0)]}}
@@ -62,22 +63,25 @@ def test_the_page_refers_to_nothing_outside(frames: dict[str, np.ndarray]) -> No
             assert not name.startswith("on")
             if name in ("src", "href", "srcset", "data", "action", "poster", "xlink:href", "style"):
                 assert (tag, name) == ("img", "src")
-                assert str(value).startswith("data:image/png;base64,")
+                assert str(value).startswith("data:image/webp;base64,")
     assert "url(" not in page
     assert "@import" not in page
     assert page.replace("http://www.w3.org/2000/svg", "").count("://") == 0
 
 
-def test_the_page_shows_each_story_in_a_row(frames: dict[str, np.ndarray]) -> None:
-    elements = Elements(make_page(comparison(), STORIES, frames, draw_curves(CURVES)))
+def test_the_page_has_the_frames_of_each_story_in_rows(drawings: dict[str, np.ndarray]) -> None:
+    page = make_page(comparison(), STORIES, drawings, draw_curves(CURVES), aspect_ratio=4 / 3)
+    elements = Elements(page)
     sources = [str(attributes["src"]) for tag, attributes in elements.found if tag == "img"]
-    assert len(sources) == 3 * 3
+    assert len(sources) == 3 * 3 * 4
     for n, source in enumerate(sources):
-        story, column = divmod(n, 3)
+        story, row, t = n // 12, n // 4 % 3, n % 4
         with Image.open(io.BytesIO(b64decode(source.split(",")[1]))) as image:
-            strip = np.array(image)
-        X = list(frames.values())[column][story]
-        assert all(np.array_equal(strip[:, 10 * t : 10 * t + 8], X[t]) for t in range(4))
+            shown = np.array(image.convert("RGB")).astype(int)
+        frame = list(drawings.values())[row][story, t]
+        expected = enlarge(frame, aspect_ratio=4 / 3)
+        assert shown.shape == expected.shape == (24, 32, 3)
+        assert np.abs(shown - expected).mean() < 25  # WebP is lossy, and the frames are noise
     for words in ("sentence 3 of <story> 2", "real frames", "a note & more", "storygan - svc", "1,300", "2 minutes"):
         assert words in elements.text
 

@@ -1,4 +1,4 @@
-"""Debian's Chromium for the tests of the page, kept from calling home."""
+"""Debian's Chromium for the tests of the page, without background requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"  # and other things to look at; CI keeps them
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"  # kept by CI
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -35,13 +35,13 @@ def chromium() -> Iterator[Any]:
 
 
 def is_local(url: str) -> bool:
-    """Whether a request to the address stays on this machine."""
+    """Return whether a request to the address stays on this machine."""
     parts = urlsplit(url)
     return parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost")
 
 
-def told(calls: list[tuple[str, str]]) -> str:
-    """A browser's calls, (method, address), as text: how many went where, and how often each was made."""
+def call_summary(calls: list[tuple[str, str]]) -> str:
+    """Format a browser's calls, (method, address): the number for each host and each call."""
     plain = [
         (method, f"{urlsplit(url).scheme}:..." if url.startswith(("data:", "blob:")) else url) for method, url in calls
     ]
@@ -51,7 +51,7 @@ def told(calls: list[tuple[str, str]]) -> str:
 
 
 def illegible(page: Any) -> list[str]:
-    """The words seen that stand out too little from what is behind them, or are cut off at their box's edge.
+    """Return the visible text with too little contrast or cut off at the edge of its box.
 
     Contrast as in WCAG 2.2: 4.5 to 1, for large letters (24 px, or bold from 18.66 px) 3 to 1.
     """

@@ -1,4 +1,4 @@
-"""A model, and a drawing of it, for the page's parts."""
+"""A small model and a story."""
 
 import pytest
 import torch
@@ -17,6 +17,6 @@ STORY = (
 
 @pytest.fixture(scope="session")
 def model() -> StoryGAN:
-    """Untrained, of four frames."""
+    """Return an untrained model of four frames."""
     torch.manual_seed(0)
     return StoryGAN(ModelConfig(noise_dim=10), ClevrEncoder()).eval()

@@ -14,7 +14,7 @@ FILE = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
 FETCHED = {"path": "x", "url": "http://127.0.0.1:1/x", "meta": {"_type": "gradio.FileData"}}
 TEXT = "\n".join(STORY)
 NUMBERS = [-1, 0, 1, 2**31, 2**63, 10**400, 1e300, float("nan"), float("-inf")]
-WORDS = ["", "draw", "clevr-sv", "red", "\ud800", "\0", "../../etc/passwd", "x" * 5000, TEXT]
+WORDS = ["", "generate", "clevr-sv", "red", "\ud800", "\0", "../../etc/passwd", "x" * 5000, TEXT]
 SOUND: dict[str, list[Any]] = {  # values that a component of that kind takes
     "dropdown": ["clevr-sv", None],
     "textbox": [TEXT, "", None],
@@ -42,7 +42,7 @@ HEADERS = [b"cookie", b"host", b"origin", b"referer", b"range", b"if-range", b"i
 HEADERS += [b"accept-language", b"authorization", b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-user"]
 ODD = [b"", b"\xff\xfe", b"[", b"http://[::1", b"a:b:c", b"x:99999999", b"bytes=9-1,,-", b"null", b"br;q=nan"]
 ODD += [b"access-token=\xff; =;;", b"x" * 3000]
-PLACES = ["draw", "predict", "x", "0", "-1", "9" * 20, "1" * 5000, "%00", "%ff", "..", "%2e%2e%2f", "client", "aac"]
+PLACES = ["generate", "predict", "x", "0", "-1", "9" * 20, "1" * 5000, "%00", "%ff", "..", "%2e%2e%2f", "client", "aac"]
 PLACES += ["http://127.0.0.1:1/x", "http:/[::1"]
 QUERIES = ["session_hash", "page", "deep_link", "upload_id", "size", "all_session", "all_endpoints", "__theme", "x"]
 SESSIONS = ["s0", "s1"]  # no place: what is joined with them is not listened to

@@ -1,4 +1,4 @@
-"""`storygan demo` as a user starts it, and a drawing of it as a script asks for it."""
+"""`storygan demo` as a user starts it, and a call of its API."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OPEN = build_opener(ProxyHandler({})).open  # straight to the server
 
 @contextmanager
 def serving(folder: Path, port: int = 0, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, of the shipped model, and the address of its page."""
-    command = [sys.executable, "-m", "storygan.cli", "demo", "--model", "clevr-sv", "--port", str(port), *options]
+    """Run the server with the shipped model, and yield the process and its address."""
+    command = [sys.executable, "-m", "storygan", "demo", "--model", "clevr-sv", "--port", str(port), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stdout is not None
         match = re.search(r"http://\S+", process.stdout.readline())
@@ -27,11 +27,11 @@ def serving(folder: Path, port: int = 0, *options: str) -> Iterator[tuple[subpro
         assert process.wait(60) == 143
 
 
-def draw(address: str, *data: object) -> str:
-    """What the page at the address, which ends with a slash, shows in the end."""
+def generate(address: str, *data: object) -> str:
+    """Return the events of a call of `generate`; the address ends with a slash."""
     body = json.dumps({"data": data}).encode()
-    request = Request(f"{address}gradio_api/call/draw", body, {"Content-Type": "application/json"})
+    request = Request(f"{address}gradio_api/call/generate", body, {"Content-Type": "application/json"})
     with OPEN(request, timeout=120) as answer:
         event = json.load(answer)["event_id"]
-    with OPEN(f"{address}gradio_api/call/draw/{event}", timeout=120) as stream:
+    with OPEN(f"{address}gradio_api/call/generate/{event}", timeout=120) as stream:
         return str(stream.read().decode())

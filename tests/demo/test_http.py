@@ -1,4 +1,4 @@
-"""The page's HTTP interface: it gives no file away, bounds what is sent, and has headers."""
+"""The page's HTTP interface: no access to files, bounded bodies, security headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRETS = (b"root:x:0:0", b"from __future__", b"imagegan")  # of /etc/passwd, of
 
 @pytest.fixture(scope="module")
 def around(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the server writes to lies in it: its working folder `here`, and `tmp` with its temporary folder."""
+    """Return a folder with the server's working folder `here` and its temporary folder `tmp`."""
     around = tmp_path_factory.mktemp("around")
     for name in ("here", "tmp"):
         (around / name).mkdir()
@@ -41,25 +41,25 @@ def client(address: str) -> Iterator[httpx.Client]:
 
 
 def beginning(client: httpx.Client, method: str, path: str, **request: Any) -> tuple[int, bytes]:
-    """Status and up to 4 kB of the answer; a stream that goes on is left."""
+    """Return status and up to 4 kB of the answer; of an event stream the status only."""
     with client.stream(method, path, **request) as answer:
         if "event-stream" in answer.headers.get("content-type", ""):
             return answer.status_code, b""
         return answer.status_code, next(answer.iter_bytes(4096), b"")
 
 
-def test_no_file_outside_its_folder_is_given(client: httpx.Client, tmp_path: Path) -> None:
+def test_no_file_outside_its_folder_is_served(client: httpx.Client, tmp_path: Path) -> None:
     own = tmp_path / "secret.txt"
     own.write_text("root:x:0:0")
-    places = ["/etc/passwd", str(own), str(SHIPPED / "clevr-sv/config.json"), str(Path(__file__)), "pyproject.toml"]
-    places += ["file:///etc/passwd", "../" * 12 + "etc/passwd", "%2e%2e/" * 12 + "etc/passwd", "/proc/self/environ"]
-    places += ["http://127.0.0.1:1/x", "/dev/zero", ".", "~/.bashrc"]
+    targets = ["/etc/passwd", str(own), str(SHIPPED / "clevr-sv/config.json"), str(Path(__file__)), "pyproject.toml"]
+    targets += ["file:///etc/passwd", "../" * 12 + "etc/passwd", "%2e%2e/" * 12 + "etc/passwd", "/proc/self/environ"]
+    targets += ["http://127.0.0.1:1/x", "/dev/zero", ".", "~/.bashrc"]
     served = []
-    for place in places:
+    for target in targets:
         for route in ("/gradio_api/file=", "/gradio_api/file/", "/file=", "/gradio_api/proxy=", "/static/", "/assets/"):
-            status, told = beginning(client, "GET", f"{route}{place}")
-            if status < 300 or any(secret in told for secret in SECRETS):
-                served.append((route, place, status, told[:80]))
+            status, body = beginning(client, "GET", f"{route}{target}")
+            if status < 300 or any(secret in body for secret in SECRETS):
+                served.append((route, target, status, body[:80]))
     assert served == []
 
 
@@ -81,22 +81,23 @@ def test_no_file_outside_its_folder_is_written(client: httpx.Client, around: Pat
     for name in names:
         sent = client.post("/gradio_api/upload", files={"files": (name, b"written")})
         assert sent.status_code < 500, name
-    told = {path: content for path, content in files().items() if before.get(path) != content}
-    assert b"written" in told.values(), "nothing was uploaded at all"
-    assert [path for path in told if own not in path.parents] == []
+    written = {path: content for path, content in files().items() if before.get(path) != content}
+    assert b"written" in written.values(), "nothing was uploaded at all"
+    assert [path for path in written if own not in path.parents] == []
     assert before.keys() <= files().keys()
     assert not Path("~/x").expanduser().exists()
 
 
-def test_what_is_sent_is_bounded(client: httpx.Client) -> None:
-    """A story file has 1 MB at most; any other body, too."""
+def test_bodies_are_bounded(client: httpx.Client) -> None:
     large = b"x" * 3_000_000
     assert client.post("/gradio_api/upload", files={"files": ("a.txt", large)}).status_code == 413
     body = json.dumps({"data": ["clevr-sv", "x" * 3_000_000, 1, 7]}).encode()
-    answer = client.post("/gradio_api/call/draw", content=body, headers={"content-type": "application/json"})
+    answer = client.post("/gradio_api/call/generate", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 413
-    told = client.post("/gradio_api/call/draw", content=iter([body]), headers={"content-type": "application/json"})
-    assert told.status_code == 411
+    chunked = client.post(
+        "/gradio_api/call/generate", content=iter([body]), headers={"content-type": "application/json"}
+    )
+    assert chunked.status_code == 411
 
 
 def test_headers(client: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""Which models a visitor is offered, and where the page is served. No web library is loaded here."""
+"""The models on the page, and the address it is served at. No web library is loaded here."""
 
 import socket
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_shipped_models_are_offered_by_name() -> None:
     assert list(load_models([])) == ["clevr-sv", "toon-sv"]
 
 
-def test_a_shipped_model_whose_sentences_cannot_be_read_is_left_out(
+def test_a_shipped_model_without_its_sentence_encoder_is_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(MiniLMEncoder, "missing", lambda encoder: "pip install it")
@@ -26,7 +26,7 @@ def test_a_shipped_model_whose_sentences_cannot_be_read_is_left_out(
     assert list(load_models(["toon-sv"])) == ["toon-sv"]
 
 
-def test_own_models_are_offered_without_their_path(model: StoryGAN, tmp_path: Path) -> None:
+def test_paths_of_models_are_not_shown(model: StoryGAN, tmp_path: Path) -> None:
     folders = [tmp_path / "secret" / name for name in ("first/model", "second/model", "other/first")]
     for folder in folders:
         model.save_pretrained(folder)
@@ -40,7 +40,7 @@ def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_it_serves_every_address_at_the_port_that_was_chosen(tmp_path: Path) -> None:
+def test_the_page_is_served_at_host_and_port(tmp_path: Path) -> None:
     port = free_port("127.0.0.1", 0)
     with serving(tmp_path, port, "--host", "0.0.0.0") as (_, address):
         assert address.endswith(f":{port}/")
@@ -49,7 +49,7 @@ def test_it_serves_every_address_at_the_port_that_was_chosen(tmp_path: Path) -> 
                 assert "storygan" in answer.read().decode()
 
 
-def test_a_port_that_is_taken_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert main(["demo", "--port", str(port)]) == 2
@@ -59,6 +59,6 @@ def test_a_port_that_is_taken_is_bad_usage(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("256.0.0.1", 0), ("127.0.0.1", -1)])
-def test_an_address_that_cannot_be(host: str, port: int) -> None:
+def test_an_invalid_address(host: str, port: int) -> None:
     with pytest.raises(UsageError, match="cannot serve at"):
         free_port(host, port)

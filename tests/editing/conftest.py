@@ -28,7 +28,7 @@ def random_model(variant: Variant) -> StoryGAN:
 
 MODELS = {
     variant: fuse_batch_norm(random_model(variant)) for variant in VARIANTS
-}  # as the command line draws, and faster
+}  # as the command line generates, and faster
 
 
 @pytest.fixture(params=VARIANTS)
@@ -49,6 +49,6 @@ def story() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of other noise in `influence`, for speed."""
-    monkeypatch.setattr("storygan.editing.attribution.DRAWS", 2)
+def few_noise_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer noise samples in `attribute`, for speed."""
+    monkeypatch.setattr("storygan.editing.attribution.NOISE_SAMPLES", 2)

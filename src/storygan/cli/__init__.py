@@ -1,4 +1,4 @@
-"""The command line: the only place that knows the command-line library. Heavy imports live in the commands."""
+"""The command line. Only this package imports jsonargparse; the commands import torch when they run."""
 
 from storygan.cli.commands import COMMANDS, main
 

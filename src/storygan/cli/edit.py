@@ -1,4 +1,4 @@
-"""`storygan edit ...`: a drawn story, changed."""
+"""`storygan edit ...`: edits of a generated story."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from storygan.cli.generate import read_story, story_options
+from storygan.cli.generate import display_options, read_story, story_options
 from storygan.cli.parser import subcommand
 
 
 def edit_options(parser: ArgumentParser) -> None:
     commands = parser.add_subcommands(dest="edit")
-    sentence = subcommand(commands, "sentence", "keep the noise and change one sentence")
-    redraw = subcommand(commands, "redraw", "keep the frames you like, draw the others from other noise")
-    continued = subcommand(commands, "continue", "tell more sentences than the model was trained on")
-    interpolate = subcommand(commands, "interpolate", "go from the story context h_0 of one seed to that of another")
-    influence = subcommand(commands, "influence", "show what frames owe to their sentence, the story and the noise")
-    for command in (sentence, redraw, continued, interpolate, influence):
+    sentence = subcommand(commands, "sentence", "change one sentence and keep the noise")
+    resample = subcommand(commands, "resample", "keep some frames and regenerate the others from new noise")
+    extend = subcommand(commands, "extend", "add sentences beyond those that the model was trained on")
+    interpolate = subcommand(commands, "interpolate", "interpolate between the story contexts h_0 of two seeds")
+    attribution = subcommand(commands, "attribution", "measure how much frames depend on sentences, story and noise")
+    for command in (sentence, resample, extend, interpolate, attribution):
         story_options(command, "edited.png")
-    for command in (sentence, redraw, continued):
-        command.add_argument("--samples", type=int, default=1, help="drawings of the story, each of them edited")
-    for command in (redraw, interpolate):
-        command.add_argument("--new-seed", type=int, required=True, help="of the other noise")
-    for command in (sentence, redraw, influence):
-        command.add_argument("--json", action="store_true", help="one JSON object: what changes")
-    sentence.add_argument("--at", type=int, required=True, help="which sentence, from 1")
-    sentence.add_argument("--to", type=str, required=True, help="what it says instead")
-    sentence.add_argument("--keep-context", action="store_true", help="keep h_0: no frame before changes, to the bit")
-    redraw.add_argument("--keep", type=int, nargs="+", default=[], help="frames that stay, from 1")
-    continued.add_argument("--add", type=str, nargs="+", required=True, help="sentences after the last")
-    interpolate.add_argument("--steps", type=int, default=5, help="drawings, the two ends included")
+    for command in (sentence, resample, extend):
+        command.add_argument("--samples", type=int, default=1, help="samples of the story, each of them edited")
+    for command in (resample, interpolate):
+        command.add_argument("--new-seed", type=int, required=True, help="seed of the new noise")
+    for command in (sentence, resample, attribution):
+        command.add_argument("--json", action="store_true", help="print the changes as one JSON object")
+    sentence.add_argument("--at", type=int, required=True, help="number of the sentence, from 1")
+    sentence.add_argument("--to", type=str, required=True, help="the new sentence")
+    sentence.add_argument("--keep-context", action="store_true", help="keep h_0: earlier frames stay bit-identical")
+    resample.add_argument("--keep", type=int, nargs="+", default=[], help="frames to keep, from 1")
+    extend.add_argument("--add", type=str, nargs="+", required=True, help="sentences after the last")
+    interpolate.add_argument("--steps", type=int, default=5, help="samples, with both ends")
 
 
 def edit(args: Namespace) -> None:
-    """`storygan edit ...`."""
+    """Run `storygan edit ...`."""
     options = args[args.edit]
     story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
     from storygan import editing, viz
@@ -45,73 +45,78 @@ def edit(args: Namespace) -> None:
 
     viz.check_out(out, options.scale)
     model = fuse_batch_norm(StoryGAN.from_pretrained(options.model))
-    EDIT_COMMANDS[args.edit](options, model, editing.draw(model, story, options.seed, samples), out)
+    EDIT_COMMANDS[args.edit](options, model, editing.generate(model, story, options.seed, samples), out)
 
 
 def edit_sentence(options: Namespace, model: Any, before: Any, out: Path) -> None:
-    """`storygan edit sentence`."""
-    from storygan import editing, viz
+    """Run `storygan edit sentence`."""
+    from storygan import editing
 
     after = editing.change_sentence(model, before, options.at, options.to, options.keep_context)
-    places = [before.story[options.at - 1], options.to] if model.sentence_encoder.kind == "clevr" else []
-    effect = editing.effect(before.frames, after.frames, editing.place_of(*places))
-    viz.save_sheet(editing.before_and_after(before, after), out, options.scale)
-    tell_effect(options, out, effect, "; inside: where the old and the new object stand" if places else "")
+    objects = [before.sentences[options.at - 1], options.to] if model.sentence_encoder.kind == "clevr" else []
+    save_before_after(options, before, after, out, editing.sentence_mask(*objects) if objects else None)
 
 
-def tell_effect(options: Namespace, out: Path, effect: Any, where: str = "") -> None:
-    """Print what changed, as a table or as JSON."""
-    told = f"{out}: before and after. Mean change, in levels of 0 to 255{where}:\n{effect}"
-    print(json.dumps(effect.to_dict()) if options.json else told)
+def edit_resample(options: Namespace, model: Any, before: Any, out: Path) -> None:
+    """Run `storygan edit resample`."""
+    from storygan import editing
+
+    save_before_after(options, before, editing.resample(model, before, options.keep, options.new_seed), out)
 
 
-def edit_redraw(options: Namespace, model: Any, before: Any, out: Path) -> None:
-    """`storygan edit redraw`."""
+def save_before_after(options: Namespace, before: Any, after: Any, out: Path, mask: Any = None) -> None:
+    """Save the story before and after an edit, and print how much changed."""
     from storygan import editing, viz
 
-    after = editing.redraw(model, before, options.keep, options.new_seed)
-    viz.save_sheet(editing.before_and_after(before, after), out, options.scale)
-    tell_effect(options, out, editing.effect(before.frames, after.frames))
+    viz.save_sheet(editing.before_after_rows(before, after), out, **display_options(options, before.aspect_ratio))
+    change = editing.pixel_change(before.frames, after.frames, mask)
+    where = "; inside: where the old and the new object are" if mask is not None else ""
+    table = f"{out}: before and after. Mean change, in levels of 0 to 255{where}:\n{change}"
+    print(json.dumps(change.to_dict()) if options.json else table)
 
 
-def edit_continue(options: Namespace, model: Any, before: Any, out: Path) -> None:
-    """`storygan edit continue`."""
+def edit_extend(options: Namespace, model: Any, before: Any, out: Path) -> None:
+    """Run `storygan edit extend`."""
     from storygan import editing, viz
 
     after = before
     for sentence in options.add:
-        after = editing.continue_story(model, after, sentence, options.seed)
-    viz.save_sheet(editing.told(after), out, options.scale)
-    print(f"{out}: {len(after.story)} frames; the model was trained on stories of {model.config.T}")
+        after = editing.extend(model, after, sentence, options.seed)
+    display = display_options(options, after.aspect_ratio)
+    viz.save_story(after.frames, out, after.sentences, **display)
+    print(f"{out}: {len(after.sentences)} frames; the model was trained on stories of {model.config.T}")
 
 
 def edit_interpolate(options: Namespace, model: Any, before: Any, out: Path) -> None:
-    """`storygan edit interpolate`; a GIF goes along the way, the story from top to bottom."""
+    """Run `storygan edit interpolate`. A GIF shows the story at one step after the other."""
     from storygan import editing, viz
 
-    way = editing.interpolate(model, before, options.new_seed, options.steps)
+    path = editing.interpolate(model, before, options.new_seed, options.steps)
+    rows = editing.interpolation_rows(path)
+    display = display_options(options, path.aspect_ratio)
     if out.suffix.lower() == ".gif":
-        viz.save_story(way.frames.swapaxes(0, 1), out, options.scale)
+        rows = [viz.Row(row.label, row.frames, path.sentences) for row in rows]
+        viz.save_animation([[row] for row in rows], out, **display)
     else:
-        viz.save_sheet(editing.between(way), out, options.scale)
-    print(f"{out}: {options.steps} drawings, from the h_0 of seed {options.seed} to that of seed {options.new_seed}")
+        viz.save_sheet(rows, out, **display)
+    print(f"{out}: {options.steps} samples, from the h_0 of seed {options.seed} to that of seed {options.new_seed}")
 
 
-def edit_influence(options: Namespace, model: Any, drawing: Any, out: Path) -> None:
-    """`storygan edit influence`."""
+def edit_attribution(options: Namespace, model: Any, output: Any, out: Path) -> None:
+    """Run `storygan edit attribution`."""
     from storygan import editing, viz
 
-    found = editing.influence(model, drawing)
-    rows = editing.influence_rows(found, drawing, editing.gist_grid(model, drawing))
-    viz.save_sheet(rows, out, options.scale)
-    told = f"{out}: what changes with each source, in levels of 0 to 255:\n{found}"
-    print(json.dumps(found.to_dict()) if options.json else told)
+    attribution = editing.attribute(model, output)
+    rows = editing.attribution_rows(attribution, output, editing.gist_grid(model, output))
+    viz.save_sheet(rows, out, **display_options(options, output.aspect_ratio))
+    table = f"{out}: change when a source is replaced, in levels of 0 to 255:\n{attribution}"
+    print(json.dumps(attribution.to_dict()) if options.json else table)
 
 
 EDIT_COMMANDS = {
     "sentence": edit_sentence,
-    "redraw": edit_redraw,
-    "continue": edit_continue,
+    "resample": edit_resample,
+    "extend": edit_extend,
     "interpolate": edit_interpolate,
-    "influence": edit_influence,
+    "attribution": edit_attribution,
 }

@@ -1,4 +1,4 @@
-"""`storygan generate`, `export` and `demo`: what a trained model is for."""
+"""`storygan generate`, `export` and `demo`: use a trained model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -18,7 +19,7 @@ SHIPPED_MODEL = "clevr-sv"
 
 
 def story_options(parser: ArgumentParser, out: str) -> None:
-    """What every command takes that draws a story; `out` is the default of --out."""
+    """Add the options of every command that generates a story; `out` is the default of --out."""
     parser.add_argument(
         "sentences", nargs="*", default=[], help="the story, one sentence an argument; none: --file or stdin"
     )
@@ -26,21 +27,30 @@ def story_options(parser: ArgumentParser, out: str) -> None:
     parser.add_argument(
         "--model", type=named_path, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same picture")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise: the same seed gives the same picture")
     threads_option(parser)
     parser.add_argument("--out", type=named_path, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
-    parser.add_argument("--scale", type=int, default=2, help="how many times larger a pixel is drawn (not in a folder)")
+    parser.add_argument("--scale", type=int, default=3, help="enlargement of the frames (not in a folder)")
+    parser.add_argument("--no-captions", action="store_true", help="leave out the sentences under the frames")
+    parser.add_argument("--raw", action="store_true", help="the 64x64 pixels as they are, without captions")
 
 
 def generate_options(parser: ArgumentParser) -> None:
     story_options(parser, "story.png")
-    parser.add_argument("--samples", type=int, default=1, help="drawings of the story, each from other noise")
+    parser.add_argument("--samples", type=int, default=1, help="samples of the story, each from other noise")
+
+
+def display_options(options: Namespace, aspect_ratio: float) -> dict[str, Any]:
+    """Return the arguments of the `viz` functions that --scale, --no-captions and --raw stand for."""
+    if options.raw:
+        return {"scale": 1, "aspect_ratio": 1.0, "captions": False}
+    return {"scale": options.scale, "aspect_ratio": aspect_ratio, "captions": not options.no_captions}
 
 
 def generate(args: Namespace) -> None:
-    """`storygan generate`."""
+    """Run `storygan generate`."""
     story = read_story(args.sentences, args.file)
-    gc.set_threshold(100_000)  # importing PyTorch makes many objects, all of which stay; this process is short
+    gc.set_threshold(100_000)  # importing PyTorch makes many objects that are never freed
     from storygan import viz
     from storygan.models.accelerate import fuse_batch_norm, tune_malloc
     from storygan.models.storygan import StoryGAN
@@ -50,20 +60,24 @@ def generate(args: Namespace) -> None:
     tune_malloc()
     model = fuse_batch_norm(StoryGAN.from_pretrained(args.model))
     frames = model.generate(story, samples=args.samples, seed=args.seed)
-    viz.save_story(frames, out, args.scale)
+    viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
     print(f"{args.samples} x {len(story)} frames in {out}")
-    gc.freeze()  # nor need the end of the process look through all that PyTorch is
+    gc.freeze()  # skip the collection at exit
 
 
 def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
-    """The sentences of the call, of the file, or of stdin; empty lines are left out."""
+    """Return the sentences of the call, of the file, or of stdin, without empty lines.
+
+    Raises:
+        UsageError: There is no story, or two.
+    """
     if sentences and file:
         raise UsageError("give the sentences or --file, not both")
     if sentences:
         return list(sentences)
     try:
         with Path(file).open(encoding="utf-8-sig") if file else nullcontext(sys.stdin) as source:
-            text = "" if source.isatty() else source.read(MAX_TEXT)  # a pipe may be one: --file <(...)
+            text = "" if source.isatty() else source.read(MAX_TEXT)  # not `read_text`: --file <(...) is a pipe
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the story in {file or 'standard input'}: {error}") from error
     story = [line.strip() for line in text.splitlines() if line.strip()]
@@ -74,12 +88,12 @@ def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
 
 def export_options(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=named_path, help="a shipped model, a model folder or a hub id")
-    parser.add_argument("--onnx", action="store_true", help="as one ONNX graph, checked against PyTorch")
-    parser.add_argument("--out", type=named_path, help="the file to write; without it, MODEL.onnx right here")
+    parser.add_argument("--onnx", action="store_true", help="export one ONNX graph, checked against PyTorch")
+    parser.add_argument("--out", type=named_path, help="the file to write; default: MODEL.onnx")
 
 
 def export(args: Namespace) -> None:
-    """`storygan export`."""
+    """Run `storygan export`."""
     if not args.onnx:
         raise UsageError("which format? add --onnx")
     from storygan.export import CHECKED, check_graph_file, export_onnx
@@ -88,7 +102,7 @@ def export(args: Namespace) -> None:
     out = Path(args.out or f"{Path(args.model).resolve().name}.onnx")
     check_graph_file(out)
     model = StoryGAN.from_pretrained(args.model)
-    print(f"{args.model}: the graph is traced and checked, which takes a quarter of a minute", flush=True)
+    print(f"{args.model}: tracing and checking the graph takes about 15 seconds", flush=True)
     difference = export_onnx(model, out)
     sizes = ", ".join(map(str, CHECKED))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, within {difference:.1g} of PyTorch (stories at once: {sizes})")
@@ -100,15 +114,17 @@ def demo_options(parser: ArgumentParser) -> None:
         type=named_path,
         nargs="+",
         default=[],
-        help="shipped models, model folders or hub ids; none: all shipped",
+        help="shipped models, model folders or hub ids; default: all shipped",
     )
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    parser.add_argument("--port", type=int, default=7860, help="0: any free one")
+    parser.add_argument(
+        "--host", type=str, default="127.0.0.1", help="address to serve on; 0.0.0.0 opens it to other machines"
+    )
+    parser.add_argument("--port", type=int, default=7860, help="port to serve on; 0: any free one")
     threads_option(parser)
 
 
 def demo(args: Namespace) -> None:
-    """`storygan demo`."""
+    """Run `storygan demo`."""
     from storygan.demo.server import serve
 
     serve(args.model, args.host, args.port)

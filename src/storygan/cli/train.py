@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from storygan.cli.parser import classifier_option, in_words, named_path, plain_yaml
+from storygan.cli.parser import classifier_option, named_path, plain_message, plain_yaml
 from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
 from storygan.files import is_file, read_text
@@ -117,7 +117,7 @@ def read_runs_file(file: str, config: TrainConfig) -> dict[str, TrainConfig]:
     try:
         parsed = {name: parser.parse_args(args, start.clone()) for name, args in options.items()}
     except ArgumentError as error:
-        raise UsageError(f"{file}: {in_words(parser, ' '.join(str(error).split()))[0]}") from error
+        raise UsageError(f"{file}: {plain_message(parser, ' '.join(str(error).split()))[0]}") from error
     if ignored := [f"{name}: {field}" for name, fields in runs.items() for field in fields if field in SET_BY_COMPARE]:
         raise UsageError(f"{file}: {', '.join(ignored)} is set by the comparison: leave it out")
     return {name: TrainConfig.from_dict(values.as_dict()) for name, values in parsed.items()}

@@ -109,7 +109,7 @@ def compare(
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
         frames = {METHODS["real_frames"]: test.batch(range(min(stories, len(test)))), **generated}
-        page = make_page(comparison, test.sentences[:stories], frames, curves)
+        page = make_page(comparison, test.sentences[:stories], frames, curves, test.aspect_ratio)
         atomic_write(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
         atomic_write(out / f"{NAME}.md", comparison.markdown(f"{NAME}.svg"))
         atomic_write(out / f"{NAME}.svg", curves + "\n")

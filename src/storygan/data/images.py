@@ -6,7 +6,6 @@ import io
 import struct
 import warnings
 import zlib
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,11 +78,6 @@ def encode_png(image: Image.Image, optimize: bool = True) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=optimize)
     return buffer.getvalue()
-
-
-def data_uri(pixels: np.ndarray) -> str:
-    """Encode uint8 (H,W,3) as the data URI of a PNG."""
-    return "data:image/png;base64," + b64encode(encode_png(Image.fromarray(pixels))).decode()
 
 
 def frame_from_image(image: Image.Image) -> bytes:

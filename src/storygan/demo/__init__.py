@@ -1,5 +1,4 @@
-"""The web page: `storygan demo` (Gradio). Only the package `page` knows Gradio; the rest is plain Python.
+"""The web page of `storygan demo`. Only the package `page` imports Gradio.
 
-A visitor's input is bounded and checked on the server, nothing of it names a file, and the page loads nothing from
-another host.
+The server checks and bounds all input, no input names a file, and the page loads nothing from another host.
 """

@@ -1,4 +1,4 @@
-"""Stories to start from, by the kind of sentence that a model reads."""
+"""Example stories by the kind of sentence encoder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
 from storygan.data.toon.language import write_story
 from storygan.data.toon.world import sample_story
-from storygan.demo.floor_plan import in_the_way, things_of
+from storygan.demo.floor_plan import overlapping, parse_objects
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import format_sentence
 
 TRIES = 4
-"""Made-up scenes in which a place is looked for that is still free."""
+"""Random scenes that are searched for an object at a free location."""
 EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
     "clevr": {
         "Far corners": (
@@ -69,28 +69,28 @@ EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def kind_of(model: StoryGAN) -> str:
-    """Which examples a model reads: of its sentence encoder's kind."""
+    """Return the kind of the model's sentence encoder, which is a key of EXAMPLES."""
     return model.sentence_encoder.kind if model.sentence_encoder is not None else "sentence"
 
 
 def example(kind: str, title: str, T: int) -> str:
-    """The text of an example, cut to T sentences."""
+    """Return the text of an example, cut to T sentences."""
     return "\n".join(EXAMPLES[kind][title][:T])
 
 
-def surprise(kind: str, T: int, seed: int) -> str:
-    """The text of a story made up from the seed: T objects on the floor, or T sentences about animals."""
+def random_story(kind: str, T: int, seed: int) -> str:
+    """Return the text of a random story: T objects on the floor, or T sentences about animals."""
     if kind == "clevr":
-        return "\n".join(format_sentence(thing) for thing in sample_scene(seed, 0, min(T, MAX_OBJECTS)).objects)
+        return "\n".join(format_sentence(each) for each in sample_scene(seed, 0, min(T, MAX_OBJECTS)).objects)
     rng = np.random.default_rng(seed)
     return "\n".join(write_story(sample_story(rng, T), rng))
 
 
-def one_more(kind: str, story: Sequence[str], seed: int) -> str:
-    """A sentence to go on with: an object where the floor is free, or what comes at the end of a day."""
+def next_sentence(kind: str, story: Sequence[str], seed: int) -> str:
+    """Suggest another sentence: an object at a free location, or an ending."""
     if kind != "clevr":
         return "The moon and the stars come out."
-    things = things_of("\n".join(story), len(story))
-    candidates = [thing for n in range(TRIES) for thing in sample_scene(seed, n, MAX_OBJECTS).objects]
-    free = [thing for thing in candidates if not in_the_way(thing, things)]
+    objects = parse_objects("\n".join(story), len(story))
+    candidates = [each for n in range(TRIES) for each in sample_scene(seed, n, MAX_OBJECTS).objects]
+    free = [each for each in candidates if not overlapping(each, objects)]
     return format_sentence((free or candidates)[0])

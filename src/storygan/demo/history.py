@@ -1,4 +1,4 @@
-"""Drawings of a story as a visitor sees them: one after another while they are drawn, edited, and come back to."""
+"""Samples of a story as the page keeps them: generated one after another, edited, with undo."""
 
 from __future__ import annotations
 
@@ -7,68 +7,68 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from storygan.editing import Drawing
-from storygan.editing.output import tell
+from storygan.editing import StoryOutput
+from storygan.editing.output import generate_from_noise
 from storygan.errors import UsageError
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 
-UNDOS = 8
-"""Sheets that one can go back; each may hold 8 drawings of 60 kB."""
+MAX_UNDO = 8
+"""States that undo can restore. Each has up to 8 samples of 60 kB."""
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """The drawings of one story by one model, of which there are to be `samples`. Never changed in place."""
+class Samples:
+    """The samples of one story by one model, `total` when all are generated. Immutable."""
 
     model: str
-    samples: int
-    drawings: tuple[Drawing, ...]
-    """Each holds one drawing; edits have come to some."""
+    total: int
+    outputs: tuple[StoryOutput, ...]
+    """Each has one sample; some may be edited."""
     titles: tuple[str, ...] = ()
-    """One for each drawing; none: they are numbered."""
-    earlier: tuple[Sheet, ...] = ()
-    """The sheets before this one, the oldest first; they hold none themselves."""
+    """One for each sample; if empty, the samples are numbered."""
+    undo_stack: tuple[Samples, ...] = ()
+    """The states before this one, the oldest first, without undo stacks of their own."""
 
-    def pick(self, number: object) -> Drawing:
-        """The drawing of that number, from 1; UsageError where there is none."""
-        if number not in range(1, len(self.drawings) + 1):
-            raise UsageError(f"there is no drawing {str(number)[:20]}")
-        return self.drawings[int(number) - 1]  # type: ignore[call-overload]
+    def select(self, number: object) -> StoryOutput:
+        """Return the sample of a number from 1. Raises UsageError if there is none."""
+        if number not in range(1, len(self.outputs) + 1):
+            raise UsageError(f"there is no sample {str(number)[:20]}")
+        return self.outputs[int(number) - 1]  # type: ignore[call-overload]
 
-    def with_edit(self, number: int, drawing: Drawing) -> Sheet:
-        """The sheet with another drawing in the place of that number."""
-        drawings = (*self.drawings[: number - 1], drawing, *self.drawings[number:])
-        return replace(self, drawings=drawings).after(self)
+    def with_edit(self, number: int, output: StoryOutput) -> Samples:
+        """Return these samples with one of them replaced."""
+        outputs = (*self.outputs[: number - 1], output, *self.outputs[number:])
+        return replace(self, outputs=outputs).after(self)
 
-    def with_way(self, way: Drawing) -> Sheet:
-        """A sheet of the steps of an interpolation, each a drawing, in the place of this one."""
-        n = len(way)
-        titles = tuple(f"Drawing {k + 1}: {k / (n - 1):.0%} of the way" for k in range(n))
-        return Sheet(self.model, n, tuple(way[k] for k in range(n)), titles).after(self)
+    def with_interpolation(self, path: StoryOutput) -> Samples:
+        """Return the steps of an interpolation as samples."""
+        n = len(path)
+        titles = tuple(f"Sample {k + 1}: {k / (n - 1):.0%} of the interpolation" for k in range(n))
+        return Samples(self.model, n, tuple(path[k] for k in range(n)), titles).after(self)
 
-    def after(self, old: Sheet | None) -> Sheet:
-        """This sheet, from which one can go back to the old one, and on to those before it."""
-        earlier = () if old is None else (*old.earlier, replace(old, earlier=()))
-        return replace(self, earlier=earlier[-UNDOS:])
+    def after(self, old: Samples | None) -> Samples:
+        """Return these samples with `old` on top of the undo stack."""
+        undo_stack = () if old is None else (*old.undo_stack, replace(old, undo_stack=()))
+        return replace(self, undo_stack=undo_stack[-MAX_UNDO:])
 
-    def undo(self) -> Sheet:
-        """The sheet before this one; UsageError where there is none."""
-        if not self.earlier:
+    def undo(self) -> Samples:
+        """Return the state before this one. Raises UsageError if there is none."""
+        if not self.undo_stack:
             raise UsageError("There is nothing to undo.")
-        return replace(self.earlier[-1], earlier=self.earlier[:-1])
+        return replace(self.undo_stack[-1], undo_stack=self.undo_stack[:-1])
 
 
-def draw(name: str, model: StoryGAN, sentences: Sequence[str], samples: int, seed: int) -> Iterator[Sheet]:
-    """The story drawn 1, 2, ... `samples` times: the pictures of `model.generate` with the same seed.
+def generate_samples(name: str, model: StoryGAN, sentences: Sequence[str], total: int, seed: int) -> Iterator[Samples]:
+    """Generate a story and yield 1, 2, ... `total` samples, those of `model.generate` with the same seed.
 
     Raises:
-        StoryganError: where the model cannot read the story.
+        StoryganError: The model cannot encode the story.
     """
-    noise = Noise.sample(samples, model.config, torch.Generator().manual_seed(seed))
+    noise = Noise.sample(total, model.config, torch.Generator().manual_seed(seed))
     S = torch.from_numpy(model.encode([sentences]))
-    sheet = Sheet(name, samples, ())
-    for n in range(samples):
-        drawing = tell(model, tuple(sentences), S, S, noise[n : n + 1])
-        sheet = replace(sheet, drawings=(*sheet.drawings, drawing))
-        yield sheet
+    samples = Samples(name, total, ())
+    for n in range(total):
+        output = generate_from_noise(model, tuple(sentences), S, S, noise[n : n + 1])
+        samples = replace(samples, outputs=(*samples.outputs, output))
+        yield samples

@@ -1,4 +1,4 @@
-"""Serving the page until it is stopped."""
+"""Load the models and serve the page."""
 
 from __future__ import annotations
 
@@ -18,32 +18,36 @@ from storygan.models.storygan import StoryGAN, shipped_models
 
 
 class Models(dict[str, StoryGAN]):
-    """Models by what the page calls them; UsageError for another name, which a visitor may send."""
+    """Models by display name. A visitor may send any name: UsageError if there is no such model."""
 
     def __missing__(self, name: object) -> StoryGAN:
-        raise UsageError("Choose who draws.")
+        raise UsageError("Choose a model.")
 
 
 def load_models(names: Sequence[str]) -> Models:
-    """Load shipped models, model folders or hub ids; none named: all shipped ones whose sentences can be read here (of
-    the others stderr says what they need). By what the page calls them.
+    """Load shipped models, model folders or hub ids; without names all shipped models.
+
+    Shipped models whose sentence encoder is not installed are left out, with a message on stderr.
+
+    Returns:
+        The models by display name.
 
     Raises:
-        StoryganError: where one does not load.
+        StoryganError: A model does not load.
     """
     models = Models()
     for name in names or shipped_models():
-        model, shown = fuse_batch_norm(StoryGAN.from_pretrained(name)), _shown(name)
+        model, display_name = fuse_batch_norm(StoryGAN.from_pretrained(name)), _display_name(name)
         if not names and model.sentence_encoder and (install := model.sentence_encoder.missing()):
             print(f"storygan: the page leaves out {name}, which needs {install}", file=sys.stderr)
             continue
-        others = [other for other in models if other.split(" (")[0] == shown]
-        models[f"{shown} ({len(others) + 1})" if others else shown] = model
+        others = [other for other in models if other.split(" (")[0] == display_name]
+        models[f"{display_name} ({len(others) + 1})" if others else display_name] = model
     return models
 
 
-def _shown(name: str) -> str:
-    """The last folder's name; of `runs/first/model`, what a run leaves, `first`. The path itself stays private."""
+def _display_name(name: str) -> str:
+    """Return the last part of a path, or `first` for `runs/first/model`. The rest of the path stays private."""
     path = Path(name)
     if not path.is_dir():
         return name
@@ -51,11 +55,14 @@ def _shown(name: str) -> str:
     return path.parent.name if path.name == "model" else path.name
 
 
-MAX_VISITORS = 100  # whose drawings are kept; the ones not seen for longest are forgotten
+MAX_EMBEDDINGS = 2000
+"""Sentence embeddings in memory. Visitors' sentences are not written to the disk."""
+MAX_VISITORS = 100
+"""Visitors whose samples are kept; the least recent are forgotten first."""
 
 
 def serve(names: Sequence[str], host: str, port: int) -> None:
-    """Serve the page for the models, and say where, until the process is interrupted or terminated."""
+    """Serve the page and print its address, until the process is interrupted or terminated."""
     with running(names, host, port) as address:
         print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
         threading.Event().wait()
@@ -63,11 +70,16 @@ def serve(names: Sequence[str], host: str, port: int) -> None:
 
 @contextmanager
 def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
-    """The server, and its address, while the block runs; port 0 takes a free one. Its files go when it ends.
+    """Run the server and yield its address. Its temporary files are deleted at the end.
+
+    Args:
+        names: see `load_models`.
+        host: the address to bind.
+        port: 0: a free port.
 
     Raises:
-        StoryganError: where a model does not load.
-        UsageError: where the address cannot be served.
+        StoryganError: A model does not load.
+        UsageError: The address cannot be served.
     """
     port = free_port(host, port)
     models = load_models(names)
@@ -78,7 +90,7 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
         from storygan.demo.page import STYLE, THEME, build_page
 
         page = build_page(models)
-        page.queue(max_size=MAX_VISITORS, api_open=False)  # nobody draws past those who wait
+        page.queue(max_size=MAX_VISITORS, api_open=False)  # api_open: the API would bypass the queue
         try:
             try:
                 page.launch(
@@ -99,14 +111,14 @@ def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
             except ValueError:
                 if not page.is_running:
                     raise
-                # It is served, but asked for the page itself it took more than 3 seconds: a machine at work.
+                # It is served: Gradio's own request for the page took more than 3 seconds.
             yield str(page.local_url)
         finally:
             page.close(verbose=False)
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, or for 0 a free one; UsageError where this machine cannot serve it."""
+    """Return the port, or a free one for 0. Raises UsageError if it cannot be served."""
     if not 0 <= port <= 65535:
         raise UsageError(f"cannot serve at {host}, port {port}: ports are numbers from 0 to 65535")
     try:

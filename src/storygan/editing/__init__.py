@@ -1,36 +1,34 @@
-"""Editing a drawn story: change a sentence, redraw frames, interpolate, continue, and see what a frame owes to what.
+"""Edit generated stories: change a sentence, resample frames, extend, interpolate; attribute frames to their inputs.
 
-    from storygan import StoryGAN, editing
+from storygan import StoryGAN, editing
 
-    model = StoryGAN.from_pretrained("clevr-sv")
-    before = editing.draw(model, story, seed=7)
-    after = editing.change_sentence(model, before, 3, "small green rubber cube at (0.9, 0.4)", keep_context=True)
-    after.frames  # uint8 (1, 4, 64, 64, 3)
-
-Each edit takes a `Drawing` and gives another, so that edits follow one another. Sentences and frames count from 1.
+model = StoryGAN.from_pretrained("clevr-sv")
+before = editing.generate(model, story, seed=7)
+after = editing.change_sentence(model, before, 3, "small green rubber cube at (0.9, 0.4)", keep_context=True)
+after.frames  # uint8 (1, 4, 64, 64, 3)
 """
 
-from storygan.editing.attribution import Influence, gist_grid, influence
-from storygan.editing.edits import change_sentence, continue_story, interpolate, redraw
-from storygan.editing.effects import Effect, effect, place_of
-from storygan.editing.figures import before_and_after, between, influence_rows, told
-from storygan.editing.output import Drawing, draw
+from storygan.editing.attribution import Attribution, attribute, gist_grid
+from storygan.editing.changes import PixelChange, pixel_change, sentence_mask
+from storygan.editing.edits import change_sentence, extend, interpolate, resample
+from storygan.editing.figures import attribution_rows, before_after_rows, interpolation_rows, output_rows
+from storygan.editing.output import StoryOutput, generate
 
 __all__ = [
-    "Drawing",
-    "Effect",
-    "Influence",
-    "before_and_after",
-    "between",
+    "Attribution",
+    "PixelChange",
+    "StoryOutput",
+    "attribute",
+    "attribution_rows",
+    "before_after_rows",
     "change_sentence",
-    "continue_story",
-    "draw",
-    "effect",
+    "extend",
+    "generate",
     "gist_grid",
-    "influence",
-    "influence_rows",
     "interpolate",
-    "place_of",
-    "redraw",
-    "told",
+    "interpolation_rows",
+    "output_rows",
+    "pixel_change",
+    "resample",
+    "sentence_mask",
 ]

@@ -1,6 +1,6 @@
-"""What each frame owes to its sentence, to the story, to the noise, and to the two factors of its gist.
+"""Attribution: how much each frame depends on its sentence, the story, the noise and the two factors of its gist.
 
-One of them is exchanged, all else is kept, and the frames are compared.
+One source is replaced, all else is kept, and the frames are compared.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ import numpy as np
 import torch
 from torch import nn
 
-from storygan.editing.edits import noise_of
-from storygan.editing.effects import frame_table
-from storygan.editing.output import Drawing, draw_anew, say, tell
+from storygan.editing.changes import frame_table
+from storygan.editing.edits import sample_noise
+from storygan.editing.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
 from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
 from storygan.models.story_encoder import D
 from storygan.models.storygan import StoryGAN, evaluation_mode, to_uint8
 
-DRAWS = 8
-"""Other draws of the noise that a change is averaged over."""
-UNUSED_SEEDS = 2**32
-"""From here on: a drawing's own seed would change nothing."""
-NO_STORY, OTHER_CONTEXT = "story: h_0 = 0", "story: h_0 redrawn"
-OTHER_NOISE = "noise: eps_t, g_0 redrawn"
-OTHER_FILTERS, OTHER_MEMORY = "said now: Filter(i_t) of other frames", "remembered: h_t of other frames"
+NOISE_SAMPLES = 8
+"""Noise samples that a change is averaged over."""
+SEED_OFFSET = 2**32
+"""Of the seeds of this noise, so that none is the story's own seed."""
+ZERO_CONTEXT, OTHER_CONTEXT = "story: h_0 = 0", "story: h_0 resampled"
+OTHER_NOISE = "noise: eps_t, g_0 resampled"
+OTHER_FILTERS, OTHER_MEMORY = "gist filter: Filter(i_t) of other frames", "memory: h_t of other frames"
 
 
 @dataclass(frozen=True)
-class Influence:
-    """How much n frames change when one of K sources is exchanged, in levels of 0 to 255."""
+class Attribution:
+    """How much n frames change when one of K sources is replaced, in levels of 0 to 255."""
 
     sources: tuple[str, ...]
-    """Their names, in the order of `influence`."""
+    """K names, in the order of `attribute`."""
     maps: np.ndarray
-    """float32 (K, n, 64, 64): mean absolute change, where it is."""
+    """float32 (K, n, 64, 64): mean absolute change of each pixel."""
 
     @property
     def amounts(self) -> np.ndarray:
@@ -44,8 +44,8 @@ class Influence:
         return self.maps.mean((2, 3))
 
     @property
-    def filters_share(self) -> np.ndarray | None:
-        """(n,) in [0, 1]: what is said now, `Filter(i_t)`, against what is remembered, `h_t`.
+    def filter_share(self) -> np.ndarray | None:
+        """(n,) in [0, 1]: the change through `Filter(i_t)` over that through `Filter(i_t)` and `h_t`.
 
         None for a model without filters; NaN in a frame that neither changes.
         """
@@ -56,78 +56,76 @@ class Influence:
             return filters / (filters + memory)
 
     def __str__(self) -> str:
-        """A table."""
         return frame_table(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """By source, n numbers; and the filters' share where there are filters."""
+        """Return n numbers for each source, and `filter_share` if the model has filters."""
         numbers: dict[str, Any] = dict(zip(self.sources, self.amounts.astype(float).round(3).tolist(), strict=True))
-        share = self.filters_share
+        share = self.filter_share
         if share is not None:
-            numbers["share of the filters"] = [None if np.isnan(x) else round(float(x), 3) for x in share]
+            numbers["filter_share"] = [None if np.isnan(x) else round(float(x), 3) for x in share]
         return numbers
 
 
-def influence(model: StoryGAN, drawing: Drawing, seed: int = 0) -> Influence:
-    """Exchange the sources of a drawing one by one; of one that holds several, the mean.
+def attribute(model: StoryGAN, output: StoryOutput, seed: int = 0) -> Attribution:
+    """Replace each source of a story and measure the change of its frames, averaged over the samples.
 
-    The sources, and what each is exchanged for:
-        sentence k: `s_k` for 0, the mean of the sentences that the encoder was fitted on. `h_0` is kept, so that the
-            sentence is missed through `g_t` and `h_t` alone.
-        story: `h_0` for 0, the mean of N(0, I), to which training draws it; it then knows no story.
-        story: `h_0` for others of the same story, from other `eps_0`.
-        noise: `eps_t` and `g_0` for others, `eps_0` kept.
-        said now, remembered: `Filter(i_t)` and `h_t`, the factors of the gist, for those of the story's other frames,
-            see `gist_grid`. Only `storygan` and `svfn` have them; in `svfn` `h_t` is `h_0` in each frame, and makes no
-            difference.
+    The sources and their replacements:
+        sentence k: `s_k` by 0, the mean of the sentences that the encoder was fitted on; `h_0` is kept.
+        story: `h_0` by 0, the mean of N(0, I), which carries no story.
+        story: `h_0` by others of the same story, from other `eps_0`.
+        noise: `eps_t` and `g_0` by others; `eps_0` is kept.
+        gist filter, memory: `Filter(i_t)` and `h_t`, the factors of the gist, by those of the story's other frames, see
+            `gist_grid`. Only `storygan` and `svfn` have them; in `svfn` `h_t` is `h_0` in every frame.
 
-    What is compared with is the story drawn in one pass, as by `draw`: a frame that `redraw` kept behind a redrawn one
-    has lost its peculiar past.
+    The frames are compared with the story generated in one pass from the same noise. After `resample` these can differ
+    from `output.frames`.
 
     Args:
-        model: what the drawing was drawn with.
-        drawing: of a story of n sentences.
-        seed: of the DRAWS other draws.
+        model: the model that generated `output`.
+        output: a story of n sentences.
+        seed: of the NOISE_SAMPLES noise samples.
     """
-    n = len(drawing.story)
-    plain = tell(model, drawing.story, drawing.S, drawing.S_0, drawing.noise)
-    changes: dict[str, list[np.ndarray]] = {}  # by source, float32 (n, 64, 64) for each exchange
+    n = len(output.sentences)
+    original = generate_from_noise(model, output.sentences, output.S, output.S_0, output.noise)
+    changes: dict[str, list[np.ndarray]] = {}  # by source, float32 (n, 64, 64) for each replacement
 
-    def exchange(source: str, other: Drawing) -> None:
-        changes.setdefault(source, []).append(change(other.frames, plain.frames))
+    def add(source: str, other: StoryOutput) -> None:
+        changes.setdefault(source, []).append(mean_change(other.frames, original.frames))
 
     for k in range(1, n + 1):
-        exchange(f"sentence {k}: s_{k} = 0", say(model, plain, k, torch.zeros(D)))
-    h = plain.h.clone()
+        add(f"sentence {k}: s_{k} = 0", replace_sentence_vector(model, original, k, torch.zeros(D)))
+    h = original.h.clone()
     h[:, 0] = 0
-    exchange(NO_STORY, draw_anew(model, replace(plain, h=h), 1, n))
-    for draw in range(DRAWS):
-        other = noise_of(model, plain, n, UNUSED_SEEDS + seed * DRAWS + draw)
-        context, frames = replace(plain.noise, eps_0=other.eps_0), replace(other, eps_0=plain.noise.eps_0)
-        exchange(OTHER_CONTEXT, tell(model, plain.story, plain.S, plain.S_0, context))
-        exchange(OTHER_NOISE, tell(model, plain.story, plain.S, plain.S_0, frames))
-    grid = gist_grid(model, plain)
+    add(ZERO_CONTEXT, regenerate(model, replace(original, h=h), 1, n))
+    for k in range(NOISE_SAMPLES):
+        other = sample_noise(model, original, n, SEED_OFFSET + seed * NOISE_SAMPLES + k)
+        for source, noise in (
+            (OTHER_CONTEXT, replace(original.noise, eps_0=other.eps_0)),
+            (OTHER_NOISE, replace(other, eps_0=original.noise.eps_0)),
+        ):
+            add(source, generate_from_noise(model, original.sentences, original.S, original.S_0, noise))
+    grid = gist_grid(model, original)
     if grid is not None:
-        now = grid[:, range(n), range(n)]
+        diagonal = grid[:, range(n), range(n)]
         for step in range(1, n):
             others = [(t + step) % n for t in range(n)]
-            changes.setdefault(OTHER_FILTERS, []).append(change(grid[:, others, range(n)], now))
-            changes.setdefault(OTHER_MEMORY, []).append(change(grid[:, range(n), others], now))
-    return Influence(tuple(changes), np.stack([np.mean(maps, axis=0) for maps in changes.values()]))
+            changes.setdefault(OTHER_FILTERS, []).append(mean_change(grid[:, others, range(n)], diagonal))
+            changes.setdefault(OTHER_MEMORY, []).append(mean_change(grid[:, range(n), others], diagonal))
+    return Attribution(tuple(changes), np.stack([np.mean(maps, axis=0) for maps in changes.values()]))
 
 
-def gist_grid(model: StoryGAN, drawing: Drawing) -> np.ndarray | None:
-    """What would be drawn of the gist `Filter(i_j) * h_t`, for all frames j and t.
-
-    Along j changes what is said now, along t what is remembered; at j = t stand the frames of the drawing.
+def gist_grid(model: StoryGAN, output: StoryOutput) -> np.ndarray | None:
+    """Generate the frames of the gists `Filter(i_j) * h_t`, for all pairs of frames j and t.
 
     Returns:
-        uint8 (N, n, n, 64, 64, 3), the second axis j and the third t; None for `imagegan` and `svc`, without filters.
+        uint8 (N, n, n, 64, 64, 3), the second axis j and the third t; the story's frames are where j = t. None for
+        `imagegan` and `svc`, which have no filters.
     """
     network = filter_network(model.context_encoder)
     if network is None:
         return None
-    i, h = drawing.g[:, 1:], drawing.h[:, 1:]  # (N, n, 128)
+    i, h = output.g[:, 1:], output.h[:, 1:]  # (N, n, 128)
     N, n, _ = i.shape
     with evaluation_mode(model):
         filters = network(i.flatten(0, 1)).unflatten(0, (N, n))  # (N, n, 16, 64)
@@ -139,12 +137,12 @@ def gist_grid(model: StoryGAN, drawing: Drawing) -> np.ndarray | None:
 
 
 def filter_network(context: nn.Module) -> FilterNetwork | None:
-    """The variant's filter network, where it has one."""
+    """Return the variant's filter network, or None."""
     if isinstance(context, ContextEncoder):
         return context.text2gist.filter_network
     return context.filter_network if isinstance(context, SVFNContext) else None
 
 
-def change(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of uint8 (N, n, H, W, 3), over drawings and colours: float32 (n, H, W)."""
+def mean_change(frames: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Compute the mean absolute difference of uint8 (N, n, H, W, 3) over samples and channels: float32 (n, H, W)."""
     return np.abs(frames.astype(np.int16) - others).mean((0, 4), dtype=np.float32)

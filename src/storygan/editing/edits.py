@@ -1,4 +1,4 @@
-"""The edits: each takes a drawing and gives another, so that edits follow one another. Frames are counted from 1."""
+"""The edits. Each takes a `StoryOutput` and returns a new one. Sentences and frames count from 1."""
 
 from __future__ import annotations
 
@@ -9,119 +9,127 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storygan.editing.output import Drawing, draw_anew, say, tell
+from storygan.editing.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
 from storygan.errors import UsageError, require_whole
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import MAX_SAMPLES, StoryGAN, progress_bar
 
 MAX_SENTENCES = 1000
-STEPS_WITHOUT_BAR = 16
-"""Of a story that is continued."""
+MIN_STEPS_WITH_BAR = 17
+"""Interpolation steps from which a progress bar is shown."""
 
 
-def change_sentence(model: StoryGAN, drawing: Drawing, t: int, sentence: str, keep_context: bool = False) -> Drawing:
-    """Say something else at frame `t`, with all noise kept.
+def change_sentence(
+    model: StoryGAN, output: StoryOutput, t: int, sentence: str, keep_context: bool = False
+) -> StoryOutput:
+    """Change sentence `t` and keep all noise.
 
     Args:
-        model: what the drawing was drawn with.
-        drawing: of a story of n sentences.
+        model: the model that generated `output`.
+        output: a story of n sentences.
         t: 1 .. n.
-        sentence: the new one.
-        keep_context: False: `h_0` is drawn again, from the changed story and the same `eps_0`. It is what the model
-            does with the new story and the old seed; frames before `t` change too, through `h_0` alone.
-            True: `h_0` stays that of the old story. Frames before `t` stay as they are to the bit, since the context
-            encoder never looks ahead; frame `t` changes, and those after it through `g_t` and `h_t`
-            (not at all in `imagegan`, which has no states; through `g_t` alone in `svc` and `svfn`).
+        sentence: the new sentence.
+        keep_context: False: recompute `h_0` from the new story and the same `eps_0`, as the model does for the new
+            story with the old seed. All frames change, those before `t` through `h_0` alone.
+            True: keep `h_0`. Frames before `t` stay bit-identical. Frame `t` changes, and the later ones through `g_t`
+            and `h_t`. `svc` and `svfn` have only `g_t`, `imagegan` neither.
 
     Raises:
-        UsageError: where there is no sentence `t`, or the sentence encoder does not know a word.
+        UsageError: There is no sentence `t`, or the new one cannot be encoded.
     """
-    n, T = len(drawing.story), model.config.T
+    n, T = len(output.sentences), model.config.T
     if not 1 <= t <= n:
         raise UsageError(f"there is no sentence {t} to change: the story has {n}")
-    story = (*drawing.story[: t - 1], sentence, *drawing.story[t:])
-    s_t = encode(model, sentence, drawing.S)
+    sentences = (*output.sentences[: t - 1], sentence, *output.sentences[t:])
+    s_t = encode(model, sentence, output.S)
     if keep_context:
-        return replace(say(model, drawing, t, s_t), story=story)
-    S = drawing.S.clone()
+        return replace(replace_sentence_vector(model, output, t, s_t), sentences=sentences)
+    S = output.S.clone()
     S[:, t - 1] = s_t
-    return tell(model, story, S, S[:, :T], drawing.noise)
+    return generate_from_noise(model, sentences, S, S[:, :T], output.noise)
 
 
-def redraw(model: StoryGAN, drawing: Drawing, keep: Sequence[int], seed: int) -> Drawing:
-    """Keep the frames that are liked, and draw the others from other noise `eps_t`.
+def resample(model: StoryGAN, output: StoryOutput, keep: Sequence[int], seed: int) -> StoryOutput:
+    """Keep some frames and regenerate the others from new noise `eps_t`.
 
-    A kept frame keeps its pixels, its `eps_t` and the states `g_t`, `h_t` that it left. A redrawn one goes on from the
-    states before it: those of a kept frame where one precedes it, so that it follows what stays, or those of the
-    redrawn frame before it. `h_0` and `g_0` stay. Where the kept frames are the first ones, the result is an ordinary
-    drawing of the model. Where a kept frame comes after a redrawn one, it is not: `h_t` of an ordinary drawing would
-    depend on the new `eps` before it, and the kept frame would change; here it stands as if the old frames had
-    preceded it.
+    A kept frame keeps its pixels, its `eps_t` and its states `g_t`, `h_t`. A resampled frame continues from the states
+    of the frame before it. `h_0` and `g_0` stay. If the kept frames come first, the model could have generated the
+    result from noise. If a kept frame follows a resampled one it could not: the kept frame has the states of the old
+    frames before it.
 
     Args:
-        model: what the drawing was drawn with.
-        drawing: of a story of n sentences.
-        keep: frames 1 .. n that stay, any number but all of them.
+        model: the model that generated `output`.
+        output: a story of n sentences.
+        keep: frames 1 .. n to keep, not all of them.
         seed: of the new noise.
 
     Raises:
-        UsageError: where a frame to keep does not exist, or none is left to redraw.
+        UsageError: A frame to keep does not exist, or all are kept.
     """
-    n = len(drawing.story)
+    n = len(output.sentences)
     for t in keep:
         if not 1 <= t <= n:
             raise UsageError(f"there is no frame {t} to keep: the story has {n}")
-    anew = [t for t in range(1, n + 1) if t not in keep]
-    if not anew:
-        raise UsageError(f"all {n} frames are kept: leave out the ones to redraw")
-    eps, other = drawing.noise.eps.clone(), noise_of(model, drawing, n, seed).eps
-    for t in anew:
+    new = [t for t in range(1, n + 1) if t not in keep]
+    if not new:
+        raise UsageError(f"all {n} frames are kept: leave out the ones to resample")
+    eps, other = output.noise.eps.clone(), sample_noise(model, output, n, seed).eps
+    for t in new:
         eps[:, t - 1] = other[:, t - 1]
-    drawing = replace(drawing, noise=replace(drawing.noise, eps=eps))
-    while anew:
-        first = last = anew.pop(0)
-        while anew and anew[0] == last + 1:
-            last = anew.pop(0)
-        drawing = draw_anew(model, drawing, first, last)
-    return drawing
+    output = replace(output, noise=replace(output.noise, eps=eps))
+    while new:
+        first = last = new.pop(0)
+        while new and new[0] == last + 1:
+            last = new.pop(0)
+        output = regenerate(model, output, first, last)
+    return output
 
 
-def interpolate(model: StoryGAN, drawing: Drawing, seed: int, steps: int) -> Drawing:
-    """From the drawing's `h_0` to that of another seed, in `steps` drawings; `eps_t` and `g_0` stay.
+def interpolate(model: StoryGAN, output: StoryOutput, seed: int, steps: int) -> StoryOutput:
+    """Interpolate from the `h_0` of one sample to the `h_0` of another seed; `eps_t` and `g_0` stay.
 
-    `h_0 = mu(S) + sigma(S) * eps_0` goes from one `eps_0` to the other along a great circle (slerp). Halfway along a
-    straight line `eps_0` would be shorter than any that the model has met: of 128 independent normal values, almost all
-    draws have a length near 11.3, and the middle of a line between two of them 8. The first of the steps is the drawing
-    as `draw` makes it; the last has the other seed's `h_0` and the old `eps_t`.
+    `eps_0` follows a great circle (slerp). Halfway along a straight line its norm would be 8, while almost all vectors
+    of 128 normal values have a norm near 11.3. The first step is the given sample. The last step has the other seed's
+    `h_0` and the old `eps_t`.
 
     Args:
-        model: what the drawing was drawn with.
-        drawing: one; take `drawing[k]` where it holds several.
-        seed: whose `h_0` is gone to.
-        steps: 2 or more, the two ends included.
+        model: the model that generated `output`.
+        output: one sample; `output[k]` of several.
+        seed: of the `h_0` to interpolate to.
+        steps: 2 or more, with both ends.
 
     Returns:
-        A drawing of the story that holds `steps` of them: frames (steps, n, 64, 64, 3).
+        A sample for each step: frames (steps, n, 64, 64, 3).
 
     Raises:
-        UsageError: where the drawing holds several, or a number is out of its range.
+        UsageError: `output` has several samples, or a number is out of range.
     """
-    if len(drawing) != 1:
-        raise UsageError(f"this holds {len(drawing)} drawings: interpolate from one of them")
+    if len(output) != 1:
+        raise UsageError(f"the output has {len(output)} samples: interpolate from one of them")
     require_whole("steps", steps, 2, MAX_SAMPLES)
-    end = noise_of(model, drawing, len(drawing.story), seed).eps_0
-    path = [slerp(drawing.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
+    end = sample_noise(model, output, len(output.sentences), seed).eps_0
+    path = [slerp(output.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
     stories = [
-        tell(model, drawing.story, drawing.S, drawing.S_0, replace(drawing.noise, eps_0=eps_0))
-        for eps_0 in progress_bar(path, "step", least=STEPS_WITHOUT_BAR + 1)
+        generate_from_noise(model, output.sentences, output.S, output.S_0, replace(output.noise, eps_0=eps_0))
+        for eps_0 in progress_bar(path, "step", least=MIN_STEPS_WITH_BAR)
     ]
-    noise = Noise(*(torch.cat([getattr(s.noise, name) for s in stories]) for name in ("eps_0", "eps", "g_0")))
-    S, S_0, g, h = (torch.cat([getattr(s, name) for s in stories]) for name in ("S", "S_0", "g", "h"))
-    return Drawing(np.concatenate([s.frames for s in stories]), drawing.story, S, S_0, noise, g, h)
+
+    def join(name: str) -> Tensor:
+        return torch.cat([getattr(story, name) for story in stories])
+
+    return replace(
+        stories[0],
+        frames=np.concatenate([story.frames for story in stories]),
+        noise=Noise(*(torch.cat([getattr(s.noise, name) for s in stories]) for name in ("eps_0", "eps", "g_0"))),
+        S=join("S"),
+        S_0=join("S_0"),
+        g=join("g"),
+        h=join("h"),
+    )
 
 
 def slerp(a: Tensor, b: Tensor, w: float) -> Tensor:
-    """Spherical interpolation of (N, D) vectors: `a` at w = 0, `b` at w = 1, evenly in angle (Shoemake, 1985)."""
+    """Interpolate (N, D) vectors spherically, from `a` at w = 0 to `b` at w = 1 (Shoemake, 1985)."""
     cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)[:, None]
     angle = cosine.acos()
     if bool((angle.sin() < 1e-4).any()):  # parallel, as between a seed and itself: the circle is a line
@@ -129,42 +137,39 @@ def slerp(a: Tensor, b: Tensor, w: float) -> Tensor:
     return ((1 - w) * angle).sin() / angle.sin() * a + (w * angle).sin() / angle.sin() * b
 
 
-def continue_story(model: StoryGAN, drawing: Drawing, sentence: str, seed: int = 0) -> Drawing:
-    """Tell one more sentence, and draw a frame for it. It is outside what the model was trained on.
+def extend(model: StoryGAN, output: StoryOutput, sentence: str, seed: int = 0) -> StoryOutput:
+    """Add a sentence and its frame, beyond the T sentences that the model was trained on. Call it again for more.
 
-    The story encoder takes T sentences, so `h_0` stays that of the first T; it knows nothing of the new one. The
-    recurrent parts go on from `g_n` and `h_n`, one step further than in training. The frames before stay as they are.
-    `imagegan` has no states, and draws the frame from its sentence, `h_0` and noise like any other. To be called again
-    for still another sentence.
+    The existing frames stay. `h_0` stays that of the first T sentences, and the recurrent states continue from `g_n`
+    and `h_n`. `imagegan` has no states.
 
     Args:
-        model: what the drawing was drawn with.
-        drawing: of a story of n sentences.
+        model: the model that generated `output`.
+        output: a story of n sentences.
         sentence: sentence n + 1.
-        seed: of its noise `eps_t`. With the drawing's own seed it is what that seed has in store for n + 1 sentences.
+        seed: of its noise `eps_t`, the last of the noise that this seed gives n + 1 sentences.
 
     Raises:
-        UsageError: where the sentence encoder does not know a word, or the story has MAX_SENTENCES already.
+        UsageError: The sentence cannot be encoded, or the story has MAX_SENTENCES.
     """
-    n = len(drawing.story) + 1
+    n = len(output.sentences) + 1
     require_whole("the number of sentences", n, 1, MAX_SENTENCES)
-    s_t = encode(model, sentence, drawing.S).expand(len(drawing), 1, -1)
-    eps = torch.cat([drawing.noise.eps, noise_of(model, drawing, n, seed).eps[:, n - 1 :]], dim=1)
+    s_t = encode(model, sentence, output.S).expand(len(output), 1, -1)
+    eps = torch.cat([output.noise.eps, sample_noise(model, output, n, seed).eps[:, n - 1 :]], dim=1)
     longer = replace(
-        drawing,
-        story=(*drawing.story, sentence),
-        S=torch.cat([drawing.S, s_t], dim=1),
-        noise=replace(drawing.noise, eps=eps),
+        output,
+        sentences=(*output.sentences, sentence),
+        S=torch.cat([output.S, s_t], dim=1),
+        noise=replace(output.noise, eps=eps),
     )
-    return draw_anew(model, longer, n, n)
+    return regenerate(model, longer, n, n)
 
 
 def encode(model: StoryGAN, sentence: str, like: Tensor) -> Tensor:
-    """`s_t` (128,) of one sentence, on the device of `like`."""
+    """Encode one sentence as `s_t` (128,), on the device of `like`."""
     return torch.from_numpy(model.encode([[sentence]])[0, 0]).to(like)
 
 
-def noise_of(model: StoryGAN, drawing: Drawing, n: int, seed: int) -> Noise:
-    """The noise that a seed gives to the drawings, for n sentences."""
-    config = replace(model.config, T=n)
-    return Noise.sample(len(drawing), config, seeded(seed)).to(drawing.S.device)
+def sample_noise(model: StoryGAN, output: StoryOutput, n: int, seed: int) -> Noise:
+    """Sample noise from a seed, for as many samples as `output` has and n sentences."""
+    return Noise.sample(len(output), replace(model.config, T=n), seeded(seed)).to(output.S.device)

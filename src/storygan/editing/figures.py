@@ -1,80 +1,76 @@
-"""Edits as pictures: before and after with their sentences, and influence as heat on the frames."""
+"""Rows of pictures for `viz.sheet`: edits before and after, and attribution as heatmaps."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from storygan.editing.attribution import Influence
-from storygan.editing.effects import effect
-from storygan.editing.output import Drawing
-from storygan.viz import Row
+from storygan.editing.attribution import Attribution
+from storygan.editing.changes import pixel_change
+from storygan.editing.output import StoryOutput
+from storygan.viz import Row, story_rows
 
-HEAT = 8
-"""Change of a pixel, in levels, below which a heat map never reaches its brightest."""
-
-
-def told(drawing: Drawing) -> list[Row]:
-    """The rows of a sheet: each drawing over its sentences."""
-    return [Row(label("drawing", drawing, k), drawing.frames[k], drawing.story) for k in range(len(drawing))]
+MIN_RANGE = 8
+"""Smallest change, in levels of 0 to 255, that a heatmap shows as white."""
 
 
-def before_and_after(before: Drawing, after: Drawing) -> list[Row]:
-    """The rows of a sheet: each drawing over its sentences; after the edit, over those that are new; where it changed.
+def output_rows(output: StoryOutput) -> list[Row]:
+    """Return a row for each sample, with the sentences under the last."""
+    return story_rows(output.frames, output.sentences)
 
-    The last row's captions are the mean change of each frame, in levels of 0 to 255.
+
+def before_after_rows(before: StoryOutput, after: StoryOutput) -> list[Row]:
+    """Return three rows for each sample: before with its sentences, after with the new ones, and the difference.
+
+    The captions of a difference are each frame's mean change, in levels of 0 to 255.
     """
-    new = ["" if s == old else s for s, old in zip(after.story, before.story, strict=True)]
+    new = [s if s != old else "" for s, old in zip(after.sentences, before.sentences, strict=True)]
     rows = []
     for k in range(len(before)):
-        rows.append(Row(label("before", before, k), before.frames[k], before.story))
-        rows.append(Row(label("after", before, k), after.frames[k], new))
-        amounts = effect(before.frames[k : k + 1], after.frames[k : k + 1]).everywhere
-        glow = where_changed(before.frames[k], after.frames[k])
-        rows.append(Row(label("where it changed", before, k), glow, [f"{amount:.2f}" for amount in amounts]))
+        number = f" {k + 1}" if len(before) > 1 else ""
+        rows.append(Row(f"before{number}", before.frames[k], before.sentences))
+        rows.append(Row(f"after{number}", after.frames[k], new))
+        amounts = pixel_change(before.frames[k : k + 1], after.frames[k : k + 1]).overall
+        heat = difference_heatmap(before.frames[k], after.frames[k])
+        rows.append(Row(f"difference{number}", heat, [f"{amount:.2f} of 255" for amount in amounts]))
     return rows
 
 
-def where_changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Two strips uint8 (n, H, W, 3) -> the second, darkened, with heat where it differs from the first; alike."""
-    changes = np.abs(after.astype(np.int16) - before).mean(-1)  # (n, H, W)
-    return heat(after, changes / brightest(changes))
+def interpolation_rows(output: StoryOutput) -> list[Row]:
+    """Return a row for each step of an interpolation, with the sentences under the last."""
+    last = len(output) - 1
+    captions = [*[()] * last, output.sentences]
+    labels = [f"{k / last:.0%}" for k in range(len(output))]
+    return [Row(*row) for row in zip(labels, output.frames, captions, strict=True)]
 
 
-def label(name: str, drawing: Drawing, k: int) -> str:
-    """`name`, with a number where the drawing holds several."""
-    return f"{name} {k + 1}" if len(drawing) > 1 else name
+def attribution_rows(attribution: Attribution, output: StoryOutput, grid: np.ndarray | None) -> list[Row]:
+    """Return the story, a heatmap for each source with the amounts below, and the gist grid.
 
-
-def between(drawing: Drawing) -> list[Row]:
-    """The rows of a sheet: the steps of an interpolation."""
-    last = len(drawing) - 1
-    labels = [f"{k / last:.0%} of the way" for k in range(len(drawing))]
-    captions = [drawing.story, *[()] * last]
-    return [Row(*row) for row in zip(labels, drawing.frames, captions, strict=True)]
-
-
-def influence_rows(found: Influence, drawing: Drawing, grid: np.ndarray | None) -> list[Row]:
-    """The rows of a sheet: the story; heat where its frames change with each source, with the amounts; the gist grid.
-
-    All heat has one scale. `drawing` holds one drawing; `grid` is its `gist_grid`.
+    All heatmaps have one scale. `output` has one sample; `grid` is its `gist_grid`.
     """
-    frames = drawing.frames[0]
-    most = brightest(found.maps)
-    rows = [Row(f"the story. Below: what changes, of 255; white: {most:.0f} or more", frames, drawing.story)]
-    for source, maps, amounts in zip(found.sources, found.maps, found.amounts, strict=True):
-        rows.append(Row(source, heat(frames, maps / most), [f"{amount:.2f}" for amount in amounts]))
-    for j, drawn in enumerate(() if grid is None else grid[0], 1):
-        rows.append(Row(f"Filter(i_{j}) * h_t", drawn, [f"h_{t}" for t in range(1, len(drawn) + 1)]))
+    frames = output.frames[0]
+    white = heatmap_range(attribution.maps)
+    rows = [Row(f"story (heatmaps below: change; white is {white:.0f} of 255 or more)", frames, output.sentences)]
+    for source, maps, amounts in zip(attribution.sources, attribution.maps, attribution.amounts, strict=True):
+        rows.append(Row(source, heatmap(frames, maps / white), [f"{amount:.2f} of 255" for amount in amounts]))
+    for j, generated in enumerate(() if grid is None else grid[0], 1):
+        rows.append(Row(f"Filter(i_{j}) * h_t", generated, [f"h_{t}" for t in range(1, len(generated) + 1)]))
     return rows
 
 
-def brightest(maps: np.ndarray) -> float:
-    """The change that heat maps (..., H, W) of one scale show as white: nearly the largest, or HEAT."""
-    return max(float(np.quantile(maps, 0.999)), HEAT)
+def difference_heatmap(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return the frames `after`, uint8 (n, H, W, 3), darkened, with a heatmap of the difference from `before`."""
+    changes = np.abs(after.astype(np.int16) - before).mean(-1)  # (n, H, W)
+    return heatmap(after, changes / heatmap_range(changes))
 
 
-def heat(frames: np.ndarray, amounts: np.ndarray) -> np.ndarray:
-    """Amounts (n, H, W), 0 to 1 and more, as black, red, yellow, white over the darkened gray frames (n, H, W, 3)."""
+def heatmap_range(maps: np.ndarray) -> float:
+    """Return the change that heatmaps (..., H, W) of one scale show as white: the 99.9% quantile, or MIN_RANGE."""
+    return max(float(np.quantile(maps, 0.999)), MIN_RANGE)
+
+
+def heatmap(frames: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Draw amounts (n, H, W) from 0 to 1 as black, red, yellow, white over darkened gray frames (n, H, W, 3)."""
     amount = amounts.clip(0, 1)[..., None]
     colour = (3 * amount - np.arange(3)).clip(0, 1) * 255
     gray = frames.mean(-1, keepdims=True) / 2

@@ -1,9 +1,7 @@
-"""A drawing that can be edited: the frames, and all that each of them was drawn from.
+"""Generated stories that can be edited.
 
-Frame `t` is a function of its sentence `s_t`, its noise `eps_t` and the two states before it, `g_{t-1}` of the lower
-GRU and `h_{t-1}` of Text2Gist. So a run of frames can be drawn anew from the states where it begins, and nothing before
-it is touched. The baselines have fewer states: without Text2Gist's memory `h_t` is `h_0` throughout, and `imagegan` has
-no GRU, so its `g_t` stays `g_0`, which it does not use.
+Frame `t` depends on its sentence `s_t`, its noise `eps_t` and the states before it: `g_{t-1}` of the lower GRU and
+`h_{t-1}` of Text2Gist. So frames can be regenerated from the states where they begin, without touching those before.
 """
 
 from __future__ import annotations
@@ -22,101 +20,105 @@ from storygan.models.storygan import MAX_SAMPLES, Story, StoryGAN, batches, eval
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """N drawings of one story of n sentences; n is the model's T until the story is continued. Never changed in place.
+class StoryOutput:
+    """N samples of one story of n sentences, immutable. n is the model's T until the story is extended.
 
-    `drawing[k]` is the k-th of them (from 0) alone, itself a drawing.
+    `output[k]` is sample k, from 0, as a `StoryOutput` of one sample.
     """
 
     frames: np.ndarray
     """uint8 (N, n, 64, 64, 3)."""
-    story: tuple[str, ...]
+    sentences: tuple[str, ...]
     """The n sentences."""
     S: Tensor
-    """(N, n, 128): their vectors `s_t`."""
+    """(N, n, 128): the sentence vectors `s_t`."""
     S_0: Tensor
-    """(N, T, 128): the story that `h_0` was drawn from. It is an older one where an edit kept the context."""
+    """(N, T, 128): the story that `h_0` was computed from; an older one after an edit that kept the context."""
     noise: Noise
     """`eps_0` (N, 128), `eps` (N, n, noise_dim) and `g_0` (N, 128)."""
     g: Tensor
-    """(N, n + 1, 128): `g_0 .. g_n`; `i_t` of the paper is `g_t`, the lower GRU's output."""
+    """(N, n + 1, 128): `g_0 .. g_n`, the lower GRU's outputs (`i_t` in the paper). `imagegan` has no GRU: `g_0`."""
     h: Tensor
-    """(N, n + 1, 128): `h_0 .. h_n`."""
+    """(N, n + 1, 128): `h_0 .. h_n`. In variants without Text2Gist's memory each is `h_0`."""
+    aspect_ratio: float = 1.0
+    """Display width over height of a frame."""
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __getitem__(self, k: int) -> Drawing:
-        """One of the N drawings."""
+    def __getitem__(self, k: int) -> StoryOutput:
         row = slice(range(len(self))[k], range(len(self))[k] + 1)
-        tensors = {name: getattr(self, name)[row] for name in ("frames", "S", "S_0", "noise", "g", "h")}
-        return Drawing(story=self.story, **tensors)
+        return replace(self, **{name: getattr(self, name)[row] for name in ("frames", "S", "S_0", "noise", "g", "h")})
 
 
-def draw(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> Drawing:
-    """Draw a story so that it can be edited. The frames are those of `model.generate(story, samples, seed)`.
+def generate(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> StoryOutput:
+    """Generate a story for editing. The frames are those of `model.generate(story, samples, seed)`.
 
     Raises:
-        UsageError: where the story has not T sentences, the sentence encoder does not know a word, or a number is out
-            of its range.
+        UsageError: The story has not T sentences, a sentence cannot be encoded, or a number is out of range.
     """
     model.require_story(story)
     require_whole("samples", samples, 1, MAX_SAMPLES)
     device = next(model.parameters()).device
     S = torch.from_numpy(model.encode([story])).to(device).repeat_interleave(samples, dim=0)
     noise = Noise.sample(samples, model.config, seeded(seed)).to(device)
-    return tell(model, tuple(story), S, S, noise)
+    return generate_from_noise(model, tuple(story), S, S, noise)
 
 
-def tell(model: StoryGAN, story: tuple[str, ...], S: Tensor, S_0: Tensor, noise: Noise) -> Drawing:
-    """Draw the whole story with this noise: `h_0 = mu(S_0) + sigma(S_0) * eps_0`, then frame after frame."""
+def generate_from_noise(
+    model: StoryGAN, sentences: tuple[str, ...], S: Tensor, S_0: Tensor, noise: Noise
+) -> StoryOutput:
+    """Generate all frames from sentence vectors and noise, with `h_0 = mu(S_0) + sigma(S_0) * eps_0`."""
     with evaluation_mode(model):
-        h_0 = torch.cat([model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S), len(story))])
+        h_0 = torch.cat(
+            [model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S), len(sentences))]
+        )
     frames = np.empty((len(S), 0, 64, 64, 3), np.uint8)
-    return draw_anew(model, Drawing(frames, story, S, S_0, noise, noise.g_0[:, None], h_0[:, None]), 1, len(story))
+    g, h = noise.g_0[:, None], h_0[:, None]
+    output = StoryOutput(frames, sentences, S, S_0, noise, g, h, model.aspect_ratio)
+    return regenerate(model, output, 1, len(sentences))
 
 
-def draw_anew(model: StoryGAN, drawing: Drawing, first: int, last: int) -> Drawing:
-    """Draw frames `first` to `last` (from 1) from their `s_t` and `eps_t` and the states before `first`.
+def regenerate(model: StoryGAN, output: StoryOutput, first: int, last: int) -> StoryOutput:
+    """Generate frames `first` to `last` (from 1) from `s_t`, `eps_t` and the states before `first`.
 
-    The frames before and after stay, with their states.
+    The other frames and their states do not change.
     """
     a, b = first - 1, last  # as slices from 0
     pixels, g_after, h_after = [], [], []
     with evaluation_mode(model):
-        for rows in progress_bar(batches(len(drawing.S), b - a), "batch"):
-            inputs = drawing.S[rows, a:b], drawing.noise.eps[rows, a:b]
-            g, h = drawing.g[rows, a], drawing.h[rows, a]
+        for rows in progress_bar(batches(len(output.S), b - a), "batch"):
+            inputs = output.S[rows, a:b], output.noise.eps[rows, a:b]
+            g, h = output.g[rows, a], output.h[rows, a]
             o = model.context_encoder(*inputs, h, g)  # (N, last - first + 1, 128, 4, 4)
             pixels.append(to_uint8(model.frames(o)))
-            g, h = states(model.context_encoder, *inputs, g, h)
+            g, h = recurrent_states(model.context_encoder, *inputs, g, h)
             g_after.append(g)
             h_after.append(h)
-    frames = np.concatenate([drawing.frames[:, :a], np.concatenate(pixels), drawing.frames[:, b:]], axis=1)
     return replace(
-        drawing,
-        frames=frames,
-        g=torch.cat([drawing.g[:, : a + 1], torch.cat(g_after), drawing.g[:, b + 1 :]], dim=1),
-        h=torch.cat([drawing.h[:, : a + 1], torch.cat(h_after), drawing.h[:, b + 1 :]], dim=1),
+        output,
+        frames=np.concatenate([output.frames[:, :a], np.concatenate(pixels), output.frames[:, b:]], axis=1),
+        g=torch.cat([output.g[:, : a + 1], torch.cat(g_after), output.g[:, b + 1 :]], dim=1),
+        h=torch.cat([output.h[:, : a + 1], torch.cat(h_after), output.h[:, b + 1 :]], dim=1),
     )
 
 
-def say(model: StoryGAN, drawing: Drawing, t: int, s_t: Tensor) -> Drawing:
-    """Put the vector `s_t` (128,) in the place of sentence `t`, with `h_0` kept, and draw what follows from it anew.
+def replace_sentence_vector(model: StoryGAN, output: StoryOutput, t: int, s_t: Tensor) -> StoryOutput:
+    """Replace the vector (128,) of sentence `t`, keep `h_0`, and regenerate the frames that depend on it.
 
-    That is frame `t` and, in the variants with states, those after it. The words of `story` are left to the caller.
+    These are frame `t` and, in variants with recurrent states, the ones after it. `sentences` does not change.
     """
-    S = drawing.S.clone()
+    S = output.S.clone()
     S[:, t - 1] = s_t
-    last = t if isinstance(model.context_encoder, ImageGANContext) else len(drawing.story)
-    return draw_anew(model, replace(drawing, S=S), t, last)
+    last = t if isinstance(model.context_encoder, ImageGANContext) else len(output.sentences)
+    return regenerate(model, replace(output, S=S), t, last)
 
 
-def states(context: nn.Module, S: Tensor, eps: Tensor, g: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-    """The states after each of n frames, `g` and `h` (N, 128) being those before: two of (N, n, 128)."""
+def recurrent_states(context: nn.Module, S: Tensor, eps: Tensor, g: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the states after each of n frames from the states (N, 128) before: `g` and `h`, each (N, n, 128)."""
     n = S.shape[1]
-    stay = g.unsqueeze(1).expand(-1, n, -1)
-    i = stay if isinstance(context, ImageGANContext) else context.lower(S, eps, g)  # type: ignore[operator]
+    unchanged = g.unsqueeze(1).expand(-1, n, -1)
+    i = unchanged if isinstance(context, ImageGANContext) else context.lower(S, eps, g)  # type: ignore[operator]
     memory = []
     for t in range(n):
         if isinstance(context, ContextEncoder):

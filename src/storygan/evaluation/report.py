@@ -91,7 +91,8 @@ def evaluate(
     measured = measure(dataset, data, {MODEL: generated}, seed, classifier)
     if sample_grid:
         per_story = measured.classifier_metrics[MODEL] | measured.pixel_metrics[MODEL]
-        save_sheet(build_sample_grid(per_story, dataset.frames, measured.pool.select(MODEL), sentences), sample_grid)
+        rows = build_sample_grid(per_story, dataset.frames, measured.pool.select(MODEL), sentences)
+        save_sheet(rows, sample_grid, aspect_ratio=dataset.aspect_ratio)
     part = f"{Path(data).name}, split {split}" + (f", ids that begin with {id_prefix}" if id_prefix else "")
     notes = [f"{len(sentences)} stories of {part}; seed {seed}; model {model}", *measured.notes]
     if network:

@@ -59,6 +59,7 @@ class StoryGAN(nn.Module):
         super().__init__()
         self.config = config
         self.sentence_encoder = sentence_encoder
+        self.aspect_ratio = 1.0  # display width over height of a frame; 4/3 for CLEVR-SV
         self.card = ""  # text of README.md in the model folder; empty: `save_pretrained` makes one
         self.story_encoder = StoryEncoder(config.T)
         self.context_encoder = CONTEXTS[config.variant](config.noise_dim)
@@ -165,7 +166,8 @@ class StoryGAN(nn.Module):
         atomic_write(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
         encoder = self.sentence_encoder.kind if self.sentence_encoder else ""
         atomic_write(folder / CARD, self.card or make_card(self.config, encoder))
-        atomic_write(folder / CONFIG, json.dumps(asdict(self.config), indent=2) + "\n")
+        values = {**asdict(self.config), "aspect_ratio": self.aspect_ratio}
+        atomic_write(folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
     def push_to_hub(
         self,
@@ -220,13 +222,16 @@ class StoryGAN(nn.Module):
         """
         folder = resolve_model(name, **hub_options)
         try:
-            config = read_model_config(folder / CONFIG)
+            config, aspect_ratio = read_model_config(folder / CONFIG)
             state = load(read_file(folder / WEIGHTS, MAX_WEIGHTS))
             encoder = load_sentence_encoder(folder)
             with torch.device("meta"):  # shapes without memory, as the config may be anyone's
                 require_state(cls(config).state_dict(), state)
             model = cls(config, encoder)
             model.load_state_dict(state)
+            if aspect_ratio is None:
+                aspect_ratio = 4 / 3 if encoder and encoder.kind == "clevr" else 1.0
+            model.aspect_ratio = aspect_ratio
             model.card = read_text(folder / CARD) if (folder / CARD).exists() else ""
         except OSError as error:
             raise StoryganError(f"{folder} is not a model folder: {error}") from error
@@ -269,12 +274,18 @@ def resolve_model(name: str | Path, **hub_options: Any) -> Path:
         raise StoryganError(f"no folder {str(name)!r}, and the hub does not have it: {reason(error)}") from error
 
 
-def read_model_config(path: Path) -> ModelConfig:
-    """Read `config.json`, of version 0.1 too, which has another name for the noise distribution `circle`."""
+def read_model_config(path: Path) -> tuple[ModelConfig, float | None]:
+    """Read `config.json`: the configuration, and the display aspect ratio, None in a folder of version 0.1.
+
+    Version 0.1 has another name for the noise distribution `circle`.
+    """
     values = parse_json(read_text(path))
     if values.get("noise") == "circles":
         values["noise"] = "circle"
-    return ModelConfig(**values)
+    aspect_ratio = float(values.pop("aspect_ratio")) if "aspect_ratio" in values else None
+    if aspect_ratio is not None and not 0.1 <= aspect_ratio <= 10:
+        raise ValueError(f"aspect_ratio is {aspect_ratio}: it must be from 0.1 to 10")
+    return ModelConfig(**values), aspect_ratio
 
 
 def require_state(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:

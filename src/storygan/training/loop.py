@@ -117,7 +117,7 @@ def run_stage(
             if validate and validation:
                 run.log_validation(trainer, validation(trainer.inference_model()))
             if sample:
-                run.save_samples(step, trainer.sample())
+                run.save_samples(step, trainer.sample(), trainer.model.aspect_ratio)
             if save or signal:
                 saved = run.save_checkpoint(trainer, prune=save)
             if signal and step < config.iterations:

@@ -251,12 +251,12 @@ class RunFolder:
             self._best = value
             self._with_card(trainer).save_pretrained(self.path / BEST)
 
-    def save_samples(self, step: int, frames: np.ndarray) -> None:
+    def save_samples(self, step: int, frames: np.ndarray, aspect_ratio: float) -> None:
         """Write frames, uint8 (N, T, H, W, 3), to `samples/step-%08d.png` and TensorBoard."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
-        strips = viz.strips(frames)
-        atomic_write(folder / f"step-{step:08d}.png", viz.encode([strips], ".png"))
+        strips = viz.sheet(viz.story_rows(frames), scale=2, aspect_ratio=aspect_ratio)
+        atomic_write(folder / f"step-{step:08d}.png", viz.encode(strips, ".png"))
         self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
 
     def save_checkpoint(self, trainer: StageTrainer, prune: bool) -> Path:

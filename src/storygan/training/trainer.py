@@ -104,6 +104,7 @@ class StageTrainer:
         content = experiment.content if self.stage.needs("C") else None
         self.loader = BatchLoader(config, self.stage, number, dataset, experiment.S, content)
         self.model = self._build("G", start)
+        self.model.aspect_ratio = experiment.dataset.aspect_ratio
         networks = {name: self._build(name, start) for name in ("D_I", "D_S", "C") if self.stage.needs(name)}
         self.nets = Networks(self.model, **networks, fabric=processes.fabric)
         self.optimizers: dict[str, Any] = {}

@@ -1,74 +1,74 @@
-"""The page itself: what stands where, and what follows what. This package alone knows Gradio.
+"""The page: its layout and events. Only this package imports Gradio.
 
-Each module is one part of the page: it makes its components when it is made, and says in `connect` what happens when
-one is used. Every handler checks what it is given: a visitor may send anything.
+Each module has one part of the page. It creates its components in `__init__` and its events in `connect`. Every handler
+checks its values, since a visitor may send anything.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported: it would report home
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
 import gradio as gr
 
 from storygan.demo.examples import EXAMPLES, example, kind_of
 from storygan.demo.html import EMPTY
-from storygan.demo.page.components import AFTERWARDS, QUICK, STYLE, THEME, Page, scroll_to
-from storygan.demo.page.download import Keeping
-from storygan.demo.page.edit import Changing
-from storygan.demo.page.explain import Explaining
-from storygan.demo.page.floor_plan import Placing
-from storygan.demo.page.generate import KEPT_SECONDS, Starting
-from storygan.demo.page.select import Choosing
-from storygan.demo.page.story_input import Telling
+from storygan.demo.page.components import AFTERWARDS, IMMEDIATE, STYLE, THEME, Page, scroll_to
+from storygan.demo.page.download import Download
+from storygan.demo.page.edit import Edit
+from storygan.demo.page.explain import Explain
+from storygan.demo.page.floor_plan import FloorPlan
+from storygan.demo.page.generate import KEEP_SECONDS, Generate
+from storygan.demo.page.select import Select
+from storygan.demo.page.story_input import StoryInput
 from storygan.demo.story_input import grammar_of
 from storygan.models.storygan import StoryGAN
 
 __all__ = ["STYLE", "THEME", "build_page"]
 
-HEADING = '<h1>Tell a story, see it drawn</h1><p class="lead">Each sentence becomes one picture.</p>'
+HEADING = '<h1>StoryGAN</h1><p class="lead">Write a story. Each sentence becomes one frame.</p>'
 
 
 def build_page(models: dict[str, StoryGAN]) -> Page:
-    """The page for these models; the first is chosen."""
+    """Build the page for these models; the first is selected."""
     name, first = next(iter(models.items()))
     kind, T = kind_of(first), first.config.T
     start = example(kind, next(iter(EXAMPLES[kind])), T)
-    with Page(title="storygan", delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS)) as blocks:
+    with Page(title="storygan", delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS)) as blocks:
         gr.HTML(HEADING, elem_id="heading")
-        model = gr.Dropdown(list(models), value=name, label="Who draws?", visible=len(models) > 1, elem_id="model")
-        with gr.Row(elem_id="tell"):
+        model = gr.Dropdown(list(models), value=name, label="Model", visible=len(models) > 1, elem_id="model")
+        with gr.Row():
             with gr.Column(visible=grammar_of(first) is not None, min_width=340) as floor:
-                placing = Placing(models, start, T)
+                floor_plan = FloorPlan(models, start, T)
             with gr.Column(min_width=340):
-                telling = Telling(models, first, start)
-                starting = Starting(models)
+                story_input = StoryInput(models, first, start)
+                generate = Generate(models)
         pictures = gr.HTML(EMPTY, elem_id="pictures")
         with gr.Column(visible=False, elem_id="after") as after:
-            choosing = Choosing()
-            keeping = Keeping()
-            changing = Changing(models)
-            explaining = Explaining(models)
+            select = Select()
+            download = Download()
+            edit = Edit(models)
+            explain = Explain(models)
 
-        sheet, liked = starting.sheet, choosing.liked
-        telling.connect(model, floor, placing.plan)
-        placing.connect(model, telling.text)
-        explaining.connect(sheet, liked)
-        drawn = starting.connect(model, telling.text, pictures)
-        edited = changing.connect(sheet, liked, pictures)
-        undone = choosing.connect(sheet, pictures)
-        told = [changing.comparison, explaining.told]  # of the drawing as it was
-        forget_all, forget_why = lambda: ("", ""), lambda: (gr.skip(), "")
-        for event, forget, place in (
-            *((event, forget_all, "pictures") for event in (*drawn, undone)),
-            *((event, forget_why, "comparison") for event in edited),
+        samples, selected = generate.samples, select.selected
+        story_input.connect(model, floor, floor_plan.plan)
+        floor_plan.connect(model, story_input.text)
+        explain.connect(samples, selected)
+        generated = generate.connect(model, story_input.text, pictures)
+        edited = edit.connect(samples, selected, pictures)
+        undone = select.connect(samples, pictures)
+        outdated = [edit.comparison, explain.attribution]
+        clear_both, clear_attribution = lambda: ("", ""), lambda: (gr.skip(), "")
+        for event, clear, target in (
+            *((event, clear_both, "pictures") for event in (*generated, undone)),
+            *((event, clear_attribution, "comparison") for event in edited),
         ):
-            event.then(None, js=scroll_to(place)).then(forget, None, told, **AFTERWARDS).then(
-                choosing.open, [sheet, liked], [after, *choosing.opened], **AFTERWARDS
-            ).then(changing.open, [sheet, liked, *changing.chosen], changing.opened, **AFTERWARDS).then(
-                changing.suggest, [sheet, liked, changing.more], changing.more, **AFTERWARDS
-            ).then(keeping.files, [sheet, liked], keeping.downloads, **AFTERWARDS)
-        liked.input(forget_all, None, told, **QUICK)
-        liked.input(keeping.files, [sheet, liked], keeping.downloads, **AFTERWARDS)
+            event.then(None, js=scroll_to(target)).then(clear, None, outdated, **AFTERWARDS).then(
+                select.update, [samples, selected], [after, *select.updated], **AFTERWARDS
+            ).then(edit.update, [samples, selected, *edit.choices], edit.updated, **AFTERWARDS).then(
+                edit.suggest, [samples, selected, edit.added], edit.added, **AFTERWARDS
+            ).then(download.write, [samples, selected], download.buttons, **AFTERWARDS)
+        selected.input(clear_both, None, outdated, **IMMEDIATE)
+        selected.input(download.write, [samples, selected], download.buttons, **AFTERWARDS)
     return blocks

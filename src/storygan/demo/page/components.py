@@ -1,4 +1,4 @@
-"""Colours and letters. Words stand out from what is behind them by 4.5 to 1 or more, in light and in dark."""
+"""Theme and event options. Text has a contrast of 4.5 to 1 or more, in the light and the dark theme."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from storygan.demo.security import blame
+from storygan.demo.security import record_error
 
 STYLE = Path(__file__).with_name("page.css")
 THEME = gr.themes.Soft(
     primary_hue="orange",
     text_size="lg",
-    font=("system-ui", "sans-serif"),  # the visitor's own letters: none are fetched
+    font=("system-ui", "sans-serif"),  # system fonts: none are downloaded
     font_mono=("ui-monospace", "monospace"),
 ).set(
-    background_fill_primary="*neutral_50",  # Soft's own, which `set` forgets
+    background_fill_primary="*neutral_50",  # Soft's own, which `set` drops
     background_fill_primary_dark="*neutral_950",
     button_secondary_border_color="*neutral_300",
     button_secondary_border_color_dark="*neutral_600",
@@ -45,32 +45,32 @@ THEME = gr.themes.Soft(
 
 
 class Page(gr.Blocks):
-    """Gradio's, but that the Guard gets to know what failed: from the answer it could not tell whose fault it is."""
+    """Gradio's page, which reports errors to the Guard: the answer does not say whether the request caused them."""
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read the values, call the handler, write what it returns."""
+        """Run an event."""
         try:
             return await super().process_api(*args, **kwargs)
         except Exception as error:
-            blame(error)
+            record_error(error)
             raise
 
 
-# At once, beside any drawing; the newest of several is the one that counts.
-QUICK: dict[str, Any] = {
+# Without the queue; of several events the newest counts.
+IMMEDIATE: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
     "trigger_mode": "always_last",
     "api_visibility": "private",
 }
-# After a drawing, before the next click.
+# After another event.
 AFTERWARDS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-# One drawing at a time, whoever asked for it.
-DRAWS: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress": "minimal"}
-# In the browser, so that a click is answered before the server has a turn for it.
-BUSY = """() => '<p class="bar" role="status"><progress></progress> Drawing ...</p>'"""
+# One at a time for all visitors.
+QUEUED: dict[str, Any] = {"concurrency_id": "generate", "concurrency_limit": 1, "show_progress": "minimal"}
+# In the browser, before the queued event starts.
+BUSY = """() => '<p class="bar" role="status"><progress></progress> Generating ...</p>'"""
 
 
-def scroll_to(place: str) -> str:
-    """What brings the component of that id into sight, in the browser."""
-    return f"() => document.getElementById('{place}').scrollIntoView({{behavior: 'smooth', block: 'start'}})"
+def scroll_to(name: str) -> str:
+    """Return JavaScript that scrolls to the component of that id."""
+    return f"() => document.getElementById('{name}').scrollIntoView({{behavior: 'smooth', block: 'start'}})"

@@ -1,4 +1,4 @@
-"""Changing a drawing: another sentence, other pictures, one sentence more, another idea of the whole story."""
+"""Edit a sample: change a sentence, resample frames, extend the story, interpolate."""
 
 from __future__ import annotations
 
@@ -9,160 +9,169 @@ from typing import Any
 import gradio as gr
 
 from storygan import editing
-from storygan.demo.examples import kind_of, one_more
-from storygan.demo.history import Sheet
-from storygan.demo.html import compare, problem_html, rows_html, sheet_html
-from storygan.demo.page.components import BUSY, DRAWS, QUICK
+from storygan.demo.examples import kind_of, next_sentence
+from storygan.demo.history import Samples
+from storygan.demo.html import comparison_html, problem_html, samples_html
+from storygan.demo.page.components import BUSY, IMMEDIATE, QUEUED
 from storygan.demo.story_input import MAX_CHARACTERS, MAX_SEED, check_story, grammar_of, sentences_of
 from storygan.errors import StoryganError, UsageError
 from storygan.models.storygan import StoryGAN
 
-MORE = 4
-"""Sentences that a story is continued by, at most."""
+MAX_ADDED = 4
+"""Sentences that a story can be extended by."""
 STEPS = 5
-"""Drawings on the way to another idea, the two ends included."""
-Edit = Callable[[StoryGAN, editing.Drawing], editing.Drawing]
+"""Samples of an interpolation, with both ends."""
+EditFunction = Callable[[StoryGAN, editing.StoryOutput], editing.StoryOutput]
 
 
-class Changing:
-    """The edits of the drawing that is liked best. Each makes a new sheet and says what it changed."""
+class Edit:
+    """The edits of the selected sample. Each makes new samples and shows what changed."""
 
     def __init__(self, models: dict[str, StoryGAN]) -> None:
         self.models = models
-        gr.HTML("<h2><b>4</b> Change it</h2>")
+        gr.HTML("<h2><b>4</b> Edit</h2>")
         with gr.Row():
             with gr.Column(min_width=320, elem_classes="card"):
-                self.which = gr.Radio([1], value=1, label="Say something else in picture", elem_id="which")
-                self.sentence, self.sentence_check = sentence_box("The new sentence", "sentence")
-                self.say = gr.Button("Change this sentence", size="lg", elem_id="say")
+                self.which = gr.Radio([1], value=1, label="Change the sentence of frame", elem_id="which")
+                self.sentence, self.sentence_check = sentence_box("New sentence", "sentence")
+                self.change_button = gr.Button("Change sentence", size="lg", elem_id="change")
             with gr.Column(min_width=320, elem_classes="card"):
-                self.keep = gr.CheckboxGroup([1], label="Keep these pictures as they are", elem_id="keep-frames")
-                self.redraw = gr.Button("Draw the other pictures again", size="lg", elem_id="redraw")
+                self.keep = gr.CheckboxGroup([1], label="Keep these frames", elem_id="keep-frames")
+                self.resample_button = gr.Button("Resample the other frames", size="lg", elem_id="resample")
         with gr.Row():
             with gr.Column(min_width=320, elem_classes="card"):
-                self.more, self.more_check = sentence_box("And then? One more sentence", "more")
-                self.go_on = gr.Button("Add a picture", size="lg", elem_id="go-on")
+                self.added, self.added_check = sentence_box("Additional sentence", "added")
+                self.extend_button = gr.Button("Extend the story", size="lg", elem_id="extend")
             with gr.Column(min_width=320, elem_classes="card"):
                 gr.HTML(
-                    "<p><b>Another idea of the whole story</b></p>"
-                    f"<p>{STEPS} drawings, from this one step by step towards another one of the same sentences.</p>"
+                    "<p><b>Interpolate the story context</b></p>"
+                    f"<p>{STEPS} samples, from this one's h<sub>0</sub> to that of a random seed.</p>"
                 )
-                self.way = gr.Button("Show the way there", size="lg", elem_id="way")
+                self.interpolate_button = gr.Button("Interpolate", size="lg", elem_id="interpolate")
         self.comparison = gr.HTML(elem_id="comparison")
-        self.chosen = [self.which, self.keep]
-        self.opened = [self.which, self.sentence, self.keep]
+        self.choices = [self.which, self.keep]
+        self.updated = [self.which, self.sentence, self.keep]
 
-    def connect(self, sheet: gr.State, liked: gr.Radio, pictures: gr.HTML) -> list[Any]:
-        """The events after which the sheet may be another."""
-        # One event for both: what is chosen last counts, however slow the server.
-        gr.on([liked.input, self.which.input], self.open, [sheet, liked, *self.chosen], self.opened, **QUICK)
-        for box, check in ((self.sentence, self.sentence_check), (self.more, self.more_check)):
-            box.change(self.look, [sheet, box], check, **QUICK)
+    def connect(self, samples: gr.State, selected: gr.Radio, pictures: gr.HTML) -> list[Any]:
+        """Create the events; return those after which the samples may be others."""
+        # One event for both, so that the last choice wins even if the server is slow.
+        gr.on(
+            [selected.input, self.which.input],
+            self.update,
+            [samples, selected, *self.choices],
+            self.updated,
+            **IMMEDIATE,
+        )
+        for box, check in ((self.sentence, self.sentence_check), (self.added, self.added_check)):
+            box.change(self.check, [samples, box], check, **IMMEDIATE)
         events = []
-        for button, change, inputs in (
-            (self.say, self.change_sentence, [self.which, self.sentence]),
-            (self.redraw, self.redraw_others, [self.keep]),
-            (self.go_on, self.continue_story, [self.more]),
-            (self.way, self.interpolate, []),
+        for button, handler, inputs in (
+            (self.change_button, self.change_sentence, [self.which, self.sentence]),
+            (self.resample_button, self.resample, [self.keep]),
+            (self.extend_button, self.extend, [self.added]),
+            (self.interpolate_button, self.interpolate, []),
         ):
             button.click(None, None, self.comparison, js=BUSY)
             events.append(
                 button.click(
-                    change,
-                    [sheet, liked, *inputs],
-                    [pictures, sheet, self.comparison],
+                    handler,
+                    [samples, selected, *inputs],
+                    [pictures, samples, self.comparison],
                     api_visibility="private",
-                    **DRAWS,
+                    **QUEUED,
                 )
             )
         return events
 
-    def open(self, sheet: Sheet | None, liked: Any, which: Any, keep: Any) -> list[Any]:
-        """What can be changed in the drawing that is liked; what was chosen stays where it can."""
-        if sheet is None:
-            return [gr.skip()] * len(self.opened)
-        story = sheet.pick(liked).story
-        frames = list(range(1, len(story) + 1))
+    def update(self, samples: Samples | None, selected: Any, which: Any, keep: Any) -> list[Any]:
+        """Offer the frames of the selected sample; keep the visitor's choices where possible."""
+        if samples is None:
+            return [gr.skip()] * len(self.updated)
+        sentences = samples.select(selected).sentences
+        frames = list(range(1, len(sentences) + 1))
         t, kept = which if which in frames else 1, [frame for frame in frames if frame in keep]
         return [
             gr.Radio(frames) if t == which else gr.Radio(frames, value=t),
-            story[t - 1],
+            sentences[t - 1],
             gr.CheckboxGroup(frames) if kept == sorted(keep) else gr.CheckboxGroup(frames, value=kept),
         ]
 
-    def suggest(self, sheet: Sheet | None, liked: Any, more: str) -> Any:
-        """A sentence that the story could go on with, where the box has none that is still to be told."""
-        if sheet is None:
+    def suggest(self, samples: Samples | None, selected: Any, added: str) -> Any:
+        """Suggest an additional sentence unless the box has one that is not in the story."""
+        if samples is None:
             return gr.skip()
-        story = sheet.pick(liked).story
-        if more and more not in story:
+        sentences = samples.select(selected).sentences
+        if added and added not in sentences:
             return gr.skip()
-        return one_more(kind_of(self.models[sheet.model]), story, secrets.randbelow(MAX_SEED))
+        return next_sentence(kind_of(self.models[samples.model]), sentences, secrets.randbelow(MAX_SEED))
 
-    def look(self, sheet: Sheet | None, sentence: str) -> gr.HTML:
-        """Check a sentence as it is typed."""
+    def check(self, samples: Samples | None, sentence: str) -> gr.HTML:
+        """Check a sentence while it is typed."""
         try:
-            self.read(sheet, sentence)
+            self.parse(samples, sentence)
         except UsageError as error:
             return gr.HTML(problem_html(str(error)), visible=True)
         return gr.HTML(visible=False)
 
-    def read(self, sheet: Sheet | None, sentence: str) -> str:
-        """The one sentence, where the sheet's model reads it; UsageError where it does not."""
-        if sheet is None:
-            raise UsageError("Draw a story first.")
-        report = check_story(sentence or "", 1, grammar_of(self.models[sheet.model]))
+    def parse(self, samples: Samples | None, sentence: str) -> str:
+        """Return the one sentence. Raises UsageError if the samples' model cannot encode it."""
+        if samples is None:
+            raise UsageError("Generate a story first.")
+        report = check_story(sentence or "", 1, grammar_of(self.models[samples.model]))
         problem = next((line.problem for line in report.lines if line.problem), report.problem)
         if problem:
             raise UsageError(problem)
         return sentences_of(sentence)[0]
 
-    def change_sentence(self, sheet: Sheet | None, liked: Any, t: Any, sentence: str) -> tuple[Any, Any, str]:
-        """Another sentence `t` with the same noise."""
+    def change_sentence(self, samples: Samples | None, selected: Any, t: Any, sentence: str) -> tuple[Any, Any, str]:
+        """Change sentence `t` and keep the noise and the context."""
 
-        def change(model: StoryGAN, old: editing.Drawing) -> editing.Drawing:
-            return editing.change_sentence(model, old, t, self.read(sheet, sentence), keep_context=True)
+        def change(model: StoryGAN, old: editing.StoryOutput) -> editing.StoryOutput:
+            return editing.change_sentence(model, old, t, self.parse(samples, sentence), keep_context=True)
 
-        return self.edit(sheet, liked, change)
+        return self.edit(samples, selected, change)
 
-    def redraw_others(self, sheet: Sheet | None, liked: Any, keep: Any) -> tuple[Any, Any, str]:
-        """Other noise for the pictures that are not kept."""
+    def resample(self, samples: Samples | None, selected: Any, keep: Any) -> tuple[Any, Any, str]:
+        """Resample the frames that are not kept."""
         seed = secrets.randbelow(MAX_SEED)
-        return self.edit(sheet, liked, lambda model, old: editing.redraw(model, old, keep, seed))
+        return self.edit(samples, selected, lambda model, old: editing.resample(model, old, keep, seed))
 
-    def continue_story(self, sheet: Sheet | None, liked: Any, sentence: str) -> tuple[Any, Any, str]:
-        """One sentence more, and a picture for it."""
+    def extend(self, samples: Samples | None, selected: Any, sentence: str) -> tuple[Any, Any, str]:
+        """Add a sentence and its frame."""
 
-        def change(model: StoryGAN, old: editing.Drawing) -> editing.Drawing:
-            most = model.config.T + MORE
-            if len(old.story) >= most:
-                raise UsageError(f"This story has {len(old.story)} sentences: on this page it gets no longer.")
-            return editing.continue_story(model, old, self.read(sheet, sentence), secrets.randbelow(MAX_SEED))
+        def change(model: StoryGAN, old: editing.StoryOutput) -> editing.StoryOutput:
+            if len(old.sentences) >= model.config.T + MAX_ADDED:
+                raise UsageError(f"This story has {len(old.sentences)} sentences, the maximum on this page.")
+            return editing.extend(model, old, self.parse(samples, sentence), secrets.randbelow(MAX_SEED))
 
-        return self.edit(sheet, liked, change)
+        return self.edit(samples, selected, change)
 
-    def interpolate(self, sheet: Sheet | None, liked: Any) -> tuple[Any, Any, str]:
-        """The way to the `h_0` of another seed: a sheet of its steps."""
+    def interpolate(self, samples: Samples | None, selected: Any) -> tuple[Any, Any, str]:
+        """Interpolate to the `h_0` of a random seed; the samples become the steps."""
         seed = secrets.randbelow(MAX_SEED)
-        return self.edit(sheet, liked, lambda model, old: editing.interpolate(model, old, seed, STEPS))
+        return self.edit(samples, selected, lambda model, old: editing.interpolate(model, old, seed, STEPS))
 
-    def edit(self, sheet: Sheet | None, liked: Any, change: Edit) -> tuple[Any, Any, str]:
-        """Change the drawing that is liked best: (pictures, sheet, what changed), or what is wrong."""
+    def edit(self, samples: Samples | None, selected: Any, change: EditFunction) -> tuple[Any, Any, str]:
+        """Edit the selected sample.
+
+        Returns:
+            The strips, the samples, and what changed or an error.
+        """
         try:
-            if sheet is None:
-                raise UsageError("Draw a story first.")
-            old = sheet.pick(liked)
-            model = self.models[sheet.model]
+            if samples is None:
+                raise UsageError("Generate a story first.")
+            old = samples.select(selected)
+            model = self.models[samples.model]
             new = change(model, old)
         except StoryganError as error:
             return gr.skip(), gr.skip(), problem_html(str(error))
-        sheet = sheet.with_edit(liked, new) if len(new) == 1 else sheet.with_way(new)
-        said = {s for pair in zip(old.story, new.story, strict=False) if pair[0] != pair[1] for s in pair}
-        words, rows = compare(old, new[-1], editing.place_of(*said) if said and grammar_of(model) else None)
-        return sheet_html(sheet), sheet, f'<p class="said" role="status">{words}</p>{rows_html(rows)}'
+        samples = samples.with_edit(selected, new) if len(new) == 1 else samples.with_interpolation(new)
+        changed = {s for pair in zip(old.sentences, new.sentences, strict=False) if pair[0] != pair[1] for s in pair}
+        mask = editing.sentence_mask(*changed) if changed and grammar_of(model) else None
+        return samples_html(samples), samples, comparison_html(old, new[-1], mask)
 
 
 def sentence_box(label: str, name: str) -> tuple[gr.Textbox, gr.HTML]:
-    """A box for one sentence, and the place for what is wrong with it."""
+    """Create a box for one sentence, and an element for its error."""
     box = gr.Textbox(label=label, max_length=MAX_CHARACTERS, elem_id=name, max_lines=3)
     return box, gr.HTML(visible=False, elem_id=f"{name}-check", elem_classes="sentence-check")

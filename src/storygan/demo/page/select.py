@@ -1,4 +1,4 @@
-"""Choosing a drawing of the sheet, and going back to what was there before."""
+"""Select one of the samples, and undo."""
 
 from __future__ import annotations
 
@@ -6,41 +6,40 @@ from typing import Any
 
 import gradio as gr
 
-from storygan.demo.history import Sheet
-from storygan.demo.html import sheet_html
-from storygan.demo.page.components import QUICK
+from storygan.demo.history import Samples
+from storygan.demo.html import samples_html
+from storygan.demo.page.components import IMMEDIATE
 
 
-class Choosing:
-    """Which drawing is kept and changed, and undo."""
+class Select:
+    """The sample that is downloaded, edited and explained, and the undo button."""
 
     def __init__(self) -> None:
         with gr.Row(equal_height=True):
-            self.liked = gr.Radio(
-                [1], value=1, label="Which drawing do you like best?", elem_id="liked", visible=False, interactive=True
+            self.selected = gr.Radio(
+                [1], value=1, label="Selected sample", elem_id="selected", visible=False, interactive=True
             )
-            self.undo = gr.Button("↩ Undo", size="lg", elem_id="undo", min_width=120, visible=False)
-        self.opened = [self.liked, self.undo]
+            self.undo_button = gr.Button("↩ Undo", size="lg", elem_id="undo", min_width=120, visible=False)
+        self.updated = [self.selected, self.undo_button]
 
-    def connect(self, sheet: gr.State, pictures: gr.HTML) -> Any:
-        """The event after which the sheet is another."""
-        return self.undo.click(self.go_back, sheet, [pictures, sheet], **QUICK)
+    def connect(self, samples: gr.State, pictures: gr.HTML) -> Any:
+        """Create the event of the undo button and return it."""
+        return self.undo_button.click(self.undo, samples, [pictures, samples], **IMMEDIATE)
 
-    def open(self, sheet: Sheet | None, liked: Any) -> list[Any]:
-        """The drawings to choose from, and whether there is a way back; nothing where there is no sheet."""
-        if sheet is None:
+    def update(self, samples: Samples | None, selected: Any) -> list[Any]:
+        """Offer the samples, and undo if there is an earlier state; hide both if there are no samples."""
+        if samples is None:
             return [gr.Column(visible=False), gr.skip(), gr.skip()]
-        numbers = list(range(1, len(sheet.drawings) + 1))
-        chosen = liked if liked in numbers else 1
+        numbers = list(range(1, len(samples.outputs) + 1))
         return [
             gr.Column(visible=True),
-            gr.Radio(numbers, value=chosen, visible=len(numbers) > 1),
-            gr.Button(visible=bool(sheet.earlier)),
+            gr.Radio(numbers, value=selected if selected in numbers else 1, visible=len(numbers) > 1),
+            gr.Button(visible=bool(samples.undo_stack)),
         ]
 
-    def go_back(self, sheet: Sheet | None) -> tuple[Any, Any]:
-        """The sheet before this one."""
-        if sheet is None or not sheet.earlier:
+    def undo(self, samples: Samples | None) -> tuple[Any, Any]:
+        """Restore the state before this one."""
+        if samples is None or not samples.undo_stack:
             return gr.skip(), gr.skip()
-        sheet = sheet.undo()
-        return sheet_html(sheet), sheet
+        samples = samples.undo()
+        return samples_html(samples), samples

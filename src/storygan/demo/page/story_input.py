@@ -1,4 +1,4 @@
-"""Telling: the story as text, stories to start from, and a check while one types."""
+"""The story as text, with examples and a check while it is typed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 import gradio as gr
 
-from storygan.demo.examples import EXAMPLES, example, kind_of, surprise
+from storygan.demo.examples import EXAMPLES, example, kind_of, random_story
 from storygan.demo.floor_plan import draw_plan
 from storygan.demo.html import check_html, problem_html
-from storygan.demo.page.components import QUICK
+from storygan.demo.page.components import IMMEDIATE
 from storygan.demo.story_input import MAX_SEED, MAX_TEXT, check_story, grammar_of, text_of_file
 from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
 
 
-class Telling:
-    """The text box, what fills it, and what is wrong with it."""
+class StoryInput:
+    """The text box, the buttons that fill it, and its errors."""
 
     def __init__(self, models: dict[str, StoryGAN], first: StoryGAN, start: str) -> None:
         self.models = models
@@ -25,9 +25,9 @@ class Telling:
         self.heading = gr.HTML(heading(first))
         with gr.Row(equal_height=True, elem_id="examples"):
             self.examples = [gr.Button(title, size="md", min_width=110) for title in EXAMPLES[kind_of(first)]]
-            self.surprise = gr.Button("Surprise me!", size="md", min_width=110)
+            self.random = gr.Button("Random story", size="md", min_width=110)
             self.file = gr.UploadButton(
-                "⬆ Open a saved story", type="binary", file_types=[".txt"], size="md", min_width=110, elem_id="open"
+                "⬆ Open a story file", type="binary", file_types=[".txt"], size="md", min_width=110, elem_id="open"
             )
         self.text = gr.Textbox(
             start,
@@ -40,39 +40,39 @@ class Telling:
         self.check = gr.HTML(check_html(check_story(start, T, grammar)), elem_id="check")
 
     def connect(self, model: gr.Dropdown, floor: gr.Column, plan: gr.HTML) -> None:
-        """The text is checked, and the floor follows it, whoever wrote it."""
+        """Create the events. Every change of the text updates the check and the floor plan."""
         for number, button in enumerate(self.examples):
-            button.click(lambda name, number=number: self.example(name, number), model, self.text, **QUICK)
-        self.surprise.click(self.a_surprise, model, self.text, **QUICK)
-        self.file.upload(self.open_file, [model, self.file], [self.text, self.check], **QUICK)
-        gr.on([self.text.change, model.change], self.look, [model, self.text], [self.check, plan], **QUICK)
-        model.change(self.change_model, model, [floor, self.heading, self.text, *self.examples], **QUICK)
+            button.click(lambda name, number=number: self.example(name, number), model, self.text, **IMMEDIATE)
+        self.random.click(self.random_story, model, self.text, **IMMEDIATE)
+        self.file.upload(self.open_file, [model, self.file], [self.text, self.check], **IMMEDIATE)
+        gr.on([self.text.change, model.change], self.check_text, [model, self.text], [self.check, plan], **IMMEDIATE)
+        model.change(self.change_model, model, [floor, self.heading, self.text, *self.examples], **IMMEDIATE)
 
     def example(self, name: str, number: int) -> str:
-        """The text of the model's example of that number."""
+        """Return the text of an example of the model."""
         kind = kind_of(self.models[name])
         return example(kind, list(EXAMPLES[kind])[number], self.models[name].config.T)
 
-    def a_surprise(self, name: str) -> str:
-        """A made-up story for the model."""
-        return surprise(kind_of(self.models[name]), self.models[name].config.T, secrets.randbelow(MAX_SEED))
+    def random_story(self, name: str) -> str:
+        """Return a random story for the model."""
+        return random_story(kind_of(self.models[name]), self.models[name].config.T, secrets.randbelow(MAX_SEED))
 
     def open_file(self, name: str, data: bytes | None) -> tuple[Any, str]:
-        """The text of a story file, and its check; or what is wrong with the file, and the text stays."""
+        """Return the text of a story file and its check, or keep the text and return the error."""
         try:
             text = text_of_file(data or b"")
         except UsageError as error:
             return gr.skip(), problem_html(str(error))
-        return text, self.look(name, text)[0]
+        return text, self.check_text(name, text)[0]
 
-    def look(self, name: str, text: str) -> tuple[str, str]:
-        """Check the story as it is typed, and draw its plan. No model runs."""
+    def check_text(self, name: str, text: str) -> tuple[str, str]:
+        """Check the story while it is typed, and draw its plan. No model runs."""
         model = self.models[name]
         T, grammar = model.config.T, grammar_of(model)
         return check_html(check_story(text or "", T, grammar)), draw_plan(text or "", T) if grammar else ""
 
     def change_model(self, name: str) -> list[Any]:
-        """Another model: its examples, and a floor if it draws one."""
+        """Show the examples of the model, and a floor plan for CLEVR-SV."""
         model = self.models[name]
         kind, T = kind_of(model), model.config.T
         titles = list(EXAMPLES[kind])
@@ -85,10 +85,10 @@ class Telling:
 
 
 def heading(model: StoryGAN) -> str:
-    """Where there is no floor, writing is the first step."""
+    """Return the heading, with the step's number if there is no floor plan."""
     return "<h2>… or write the story</h2>" if grammar_of(model) else "<h2><b>1</b> Write your story</h2>"
 
 
 def label(model: StoryGAN) -> str:
-    """How much to write."""
-    return f"Your story: {model.config.T} sentences, one on each line"
+    """Return the label of the text box."""
+    return f"Story: {model.config.T} sentences, one on each line"

@@ -1,11 +1,11 @@
-"""A story is checked as it is typed, and every number that a visitor sends."""
+"""Checks of the story and the numbers that a visitor sends."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.demo.conftest import STORY
 
-from storygan.demo.story_input import MAX_CHARACTERS, MAX_SHOWN, check_story, grammar_of, text_of_file, whole_number
+from storygan.demo.story_input import MAX_CHARACTERS, MAX_CHECKED, check_story, grammar_of, text_of_file, whole_number
 from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import parse_sentence
@@ -18,11 +18,11 @@ def test_a_good_story_has_no_problem() -> None:
     assert not any(line.problem for line in report.lines)
 
 
-def test_the_word_at_fault_is_named_in_its_line() -> None:
+def test_an_unknown_word_is_named_in_its_line() -> None:
     report = check_story("\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), 4, parse_sentence)
     assert [bool(line.problem) for line in report.lines] == [False, False, False, True]
     assert "'pink'" in report.lines[3].problem
-    assert report.problem == "Please mend sentence 4."
+    assert report.problem == "Please fix sentence 4."
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,31 @@ def test_the_word_at_fault_is_named_in_its_line() -> None:
         (0, "Write 4 sentences"),
         (3, "Write 1 more sentence:"),
         (1, "Write 3 more sentences:"),
-        (6, "Take 2 sentences away"),
+        (6, "Remove 2 sentences"),
     ],
 )
-def test_the_number_of_sentences(count: int, problem: str) -> None:
+def test_a_wrong_number_of_sentences(count: int, problem: str) -> None:
     assert check_story("\n".join((STORY * 2)[:count]), 4, parse_sentence).problem.startswith(problem)
 
 
-def test_a_line_of_10_000_characters_is_refused_whatever_the_model_reads() -> None:
+def test_a_line_of_10_000_characters_is_refused_with_any_model() -> None:
     for grammar in (parse_sentence, None):
         report = check_story("x" * 10_000 + "\nb\nc\nd", 4, grammar)
         assert "10000 characters" in report.lines[0].problem
         assert len(report.lines[0].sentence) == MAX_CHARACTERS
 
 
-def test_each_sentence_of_a_long_story_is_looked_at() -> None:
+def test_each_sentence_of_a_long_story_is_checked() -> None:
     report = check_story("\n".join(["a"] * 19 + ["x" * 301]), 20, None)
-    assert report.problem == "Please mend sentence 20."
+    assert report.problem == "Please fix sentence 20."
 
 
-def test_a_model_of_plain_english_takes_any_words(model: StoryGAN) -> None:
+def test_a_model_of_plain_english_takes_any_sentence(model: StoryGAN) -> None:
     assert check_story("Once upon a time.\nThe end.", 2, None).problem == ""
     assert grammar_of(model) is parse_sentence
 
 
-def test_a_story_file_is_read_however_it_was_saved() -> None:
+def test_text_of_file_with_any_line_breaks_and_byte_order_mark() -> None:
     text = "\n".join(STORY)
     for data in (text.encode(), text.encode("utf-8-sig"), (text.replace("\n", "\r\n\r\n") + "\r\n").encode()):
         assert text_of_file(data) == text
@@ -63,23 +63,23 @@ def test_a_story_file_is_read_however_it_was_saved() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"MZ\0\0", "Ein Bär.".encode("latin-1"), b"x" * 10_000])
-def test_what_is_no_story_file(data: bytes) -> None:
-    with pytest.raises(UsageError, match=r"plain text|10000 characters; 3600 is the most"):
+def test_a_file_that_is_not_a_story(data: bytes) -> None:
+    with pytest.raises(UsageError, match=r"plain text|10000 characters; the maximum is 3600"):
         text_of_file(data)
 
 
 @given(st.text(max_size=2000))
 def test_any_text_gets_a_report(text: str) -> None:
     report = check_story(text, 4, parse_sentence)
-    assert len(report.lines) <= MAX_SHOWN
+    assert len(report.lines) <= MAX_CHECKED
     assert report.problem or len(report.lines) == 4
 
 
 @pytest.mark.parametrize("value", [None, "3", 0, 9, 2.5, float("nan"), float("inf"), True, [1], 10**400])
-def test_what_is_no_number_of_drawings(value: object) -> None:
-    with pytest.raises(UsageError, match="Drawings must be a whole number from 1 to 8"):
-        whole_number("Drawings", value, 1, 8)
+def test_an_invalid_number(value: object) -> None:
+    with pytest.raises(UsageError, match="Samples must be a whole number from 1 to 8"):
+        whole_number("Samples", value, 1, 8)
 
 
-def test_a_number_from_a_web_page_may_be_a_float() -> None:
-    assert whole_number("Drawings", 3.0, 1, 8) == 3
+def test_a_whole_float_is_a_number() -> None:
+    assert whole_number("Samples", 3.0, 1, 8) == 3

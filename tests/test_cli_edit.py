@@ -1,4 +1,4 @@
-"""`storygan edit`: what it writes, prints and refuses."""
+"""`storygan edit`: files, output and errors."""
 
 import io
 import json
@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.editing.conftest import STORY, random_model
+from tests.editing.conftest import MODELS, STORY, random_model
 from tests.test_cli import fails
 
 from storygan import editing
 from storygan.cli import main
-from storygan.models.storygan import StoryGAN
 from storygan.viz import save_sheet
 
 Errors = pytest.CaptureFixture[str]
@@ -24,53 +23,55 @@ NEW = "large purple metal cube at (-0.4, 0.9)"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An untrained model's folder."""
     folder = tmp_path_factory.mktemp("model")
-    random_model("storygan").save_pretrained(folder)
+    model = random_model("storygan")
+    model.aspect_ratio = 4 / 3
+    model.save_pretrained(folder)
     return str(folder)
 
 
 def frames_in(folder: Path, story: int) -> np.ndarray:
-    """The frames of one row that were written as a folder."""
+    """Return the frames of one row of a folder."""
     return np.stack([np.asarray(Image.open(folder / f"story-{story}-frame-{t}.png")) for t in range(1, 5)])
 
 
-def test_sentence(folder: str, storygan: StoryGAN, tmp_path: Path, capsys: Errors) -> None:
+def test_sentence(folder: str, tmp_path: Path, capsys: Errors) -> None:
     call = ["edit", "sentence", *STORY, "--model", folder, "--seed", "7", "--at", "3", "--to", NEW]
     assert main([*call, "--out", str(tmp_path / "edited.png")]) == 0
-    told = capsys.readouterr().out
-    assert "inside" in told
-    assert "frame 4" in told
-    before = editing.draw(storygan, STORY, seed=7)
-    after = editing.change_sentence(storygan, before, 3, NEW)
-    save_sheet(editing.before_and_after(before, after), tmp_path / "python.png")
+    printed = capsys.readouterr().out
+    assert "inside" in printed
+    assert "frame 4" in printed
+    before = editing.generate(MODELS["storygan"], STORY, seed=7)
+    after = editing.change_sentence(MODELS["storygan"], before, 3, NEW)
+    save_sheet(editing.before_after_rows(before, after), tmp_path / "python.png", aspect_ratio=4 / 3)
     assert (tmp_path / "edited.png").read_bytes() == (tmp_path / "python.png").read_bytes()
 
     assert main([*call, "--keep-context", "--json", "--out", str(tmp_path / "frames")]) == 0
-    effect = json.loads(capsys.readouterr().out)
-    assert effect["everywhere"][:2] == [0, 0]
-    assert min(effect["inside"][2:]) > 0
+    change = json.loads(capsys.readouterr().out)
+    assert change["overall"][:2] == [0, 0]
+    assert min(change["inside"][2:]) > 0
     old, new = (frames_in(tmp_path / "frames", story) for story in (1, 2))
     assert np.array_equal(old, before.frames[0])
     assert np.array_equal(old[:2], new[:2])
     assert not np.array_equal(old[2], new[2])
 
 
-def test_redraw_from_standard_input(
+def test_resample_from_standard_input(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Errors
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(STORY)))
     out = tmp_path / "frames"
-    call = ["edit", "redraw", "--model", folder, "--keep", "1", "3", "--new-seed", "5", "--samples", "2"]
+    call = ["edit", "resample", "--model", folder, "--keep", "1", "3", "--new-seed", "5", "--samples", "2"]
     assert main([*call, "--out", str(out), "--json"]) == 0
-    assert [change > 0 for change in json.loads(capsys.readouterr().out)["everywhere"]] == [False, True, False, True]
+    assert [change > 0 for change in json.loads(capsys.readouterr().out)["overall"]] == [False, True, False, True]
     for before, after in ((1, 2), (4, 5)):
         same = [np.array_equal(*frames) for frames in zip(frames_in(out, before), frames_in(out, after), strict=True)]
         assert same == [True, False, True, False]
 
 
-def test_continue(folder: str, tmp_path: Path, capsys: Errors) -> None:
+def test_extend(folder: str, tmp_path: Path, capsys: Errors) -> None:
     (tmp_path / "story.txt").write_text("\n".join(STORY))
     out = tmp_path / "longer.gif"
-    call = ["edit", "continue", "--file", str(tmp_path / "story.txt"), "--model", folder, "--add", NEW, STORY[0]]
+    call = ["edit", "extend", "--file", str(tmp_path / "story.txt"), "--model", folder, "--add", NEW, STORY[0]]
     assert main([*call, "--out", str(out)]) == 0
     assert "6 frames; the model was trained on stories of 4" in capsys.readouterr().out
     with Image.open(out) as gif:
@@ -79,21 +80,21 @@ def test_continue(folder: str, tmp_path: Path, capsys: Errors) -> None:
 
 def test_interpolate(folder: str, tmp_path: Path) -> None:
     call = ["edit", "interpolate", *STORY, "--model", folder, "--new-seed", "5", "--steps", "3"]
-    for name in ("way.gif", "way.png"):
+    for name in ("path.gif", "path.png"):
         assert main([*call, "--out", str(tmp_path / name)]) == 0
-    with Image.open(tmp_path / "way.gif") as gif:
+    with Image.open(tmp_path / "path.gif") as gif:
         assert gif.n_frames == 3
-    with Image.open(tmp_path / "way.png") as picture:
-        assert picture.height > 3 * 128
+    with Image.open(tmp_path / "path.png") as picture:
+        assert picture.height > 3 * 192
 
 
-def test_influence(folder: str, tmp_path: Path, capsys: Errors) -> None:
-    out = tmp_path / "influence.png"
-    assert main(["edit", "influence", *STORY, "--model", folder, "--json", "--out", str(out)]) == 0
+def test_attribution(folder: str, tmp_path: Path, capsys: Errors) -> None:
+    out = tmp_path / "attribution.png"
+    assert main(["edit", "attribution", *STORY, "--model", folder, "--json", "--out", str(out)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["sentence 3: s_3 = 0"][:2] == [0, 0]
     with Image.open(out) as picture:
-        assert picture.height > 14 * 128
+        assert picture.height > 14 * 192
 
 
 @pytest.mark.parametrize(
@@ -104,16 +105,16 @@ def test_influence(folder: str, tmp_path: Path, capsys: Errors) -> None:
         (("sentence", *STORY, "--at", "5", "--to", NEW), "no sentence 5"),
         (("sentence", *STORY, "--at", "2", "--to", "a cow"), "cow"),
         (("sentence", *STORY[:3], "--at", "2", "--to", NEW), "stories of 4 sentences"),
-        (("redraw", *STORY, "--keep", "1", "2", "3", "4", "--new-seed", "1"), "all 4 frames"),
-        (("redraw", *STORY, "--keep", "one", "--new-seed", "1"), "one"),
-        (("redraw", *STORY, "--new-seed", "1", "--samples", "0"), "at least 1"),
-        (("continue", *STORY, "--add", "a cow"), "cow"),
+        (("resample", *STORY, "--keep", "1", "2", "3", "4", "--new-seed", "1"), "all 4 frames"),
+        (("resample", *STORY, "--keep", "one", "--new-seed", "1"), "one"),
+        (("resample", *STORY, "--new-seed", "1", "--samples", "0"), "at least 1"),
+        (("extend", *STORY, "--add", "a cow"), "cow"),
         (("interpolate", *STORY, "--new-seed", "1", "--steps", "1"), "at least 2"),
-        (("influence", *STORY, "--scale", "0"), "at least 1"),
-        (("influence", *STORY, "--out", "picture.bmp"), "picture.bmp"),
+        (("attribution", *STORY, "--scale", "0"), "at least 1"),
+        (("attribution", *STORY, "--out", "picture.bmp"), "picture.bmp"),
     ],
 )
-def test_bad_calls_are_one_line_and_write_nothing(
+def test_bad_usage_is_one_line_and_writes_nothing(
     folder: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What the Guard answers where the application around which it stands fails."""
+"""The Guard: answers to malformed requests and errors of the application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from storygan.demo.floor_plan import draw_plan
-from storygan.demo.security import HEADERS, UNREADABLE, Guard, Message, Send, blame
+from storygan.demo.security import HEADERS, MALFORMED, Guard, Message, Send, record_error
 from storygan.demo.server import Models
 from storygan.demo.story_input import sentences_of
 
@@ -18,7 +18,7 @@ POST = {"type": "http", "method": "POST", "path": "/x\n\ud800", "headers": []}
 START = {"type": "http.response.start", "status": 500}
 
 
-def unreadable() -> None:
+def invalid_text() -> None:
     b"\xff".decode()
 
 
@@ -42,7 +42,7 @@ def because_of_our_code() -> None:
     try:
         sentences_of(None)  # type: ignore[arg-type]
     except AttributeError as error:
-        raise ValueError("told by another library") from error
+        raise ValueError("raised by another library") from error
 
 
 def full_disk() -> None:
@@ -53,19 +53,19 @@ def because_of_a_full_disk() -> None:
     try:
         full_disk()
     except OSError as error:
-        raise ValueError("told by another library") from error
+        raise ValueError("raised by another library") from error
 
 
 def no_memory() -> None:
     raise MemoryError
 
 
-SENDERS = [unreadable, no_such_name, name_too_long, unknown_model]
-NOT_SENDERS = [in_our_code, because_of_our_code, full_disk, because_of_a_full_disk, no_memory]
+CLIENT_ERRORS = [invalid_text, no_such_name, name_too_long, unknown_model]
+SERVER_ERRORS = [in_our_code, because_of_our_code, full_disk, because_of_a_full_disk, no_memory]
 
 
 def answer(app: Callable[..., Any]) -> list[Message]:
-    """What the Guard around the app sends."""
+    """Return what the Guard around the app sends."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -75,22 +75,22 @@ def answer(app: Callable[..., Any]) -> list[Message]:
     return sent
 
 
-@pytest.mark.parametrize("fail", SENDERS)
-def test_what_cannot_be_read_is_refused(fail: Callable[[], None], caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("fail", CLIENT_ERRORS)
+def test_a_client_error_is_400(fail: Callable[[], None], caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Message, receive: object, send: Send) -> None:
         fail()
 
     start, body = answer(app)
     assert start["status"] == 400
     assert set(HEADERS) <= set(start["headers"])
-    assert body["body"] == UNREADABLE
+    assert body["body"] == MALFORMED
     (line,) = caplog.messages
     assert line.isprintable()
     assert "POST /x" in line
 
 
-@pytest.mark.parametrize("fail", NOT_SENDERS)
-def test_what_fails_with_us_is_not_hidden(fail: Callable[[], None]) -> None:
+@pytest.mark.parametrize("fail", SERVER_ERRORS)
+def test_a_server_error_is_raised(fail: Callable[[], None]) -> None:
     async def app(scope: Message, receive: object, send: Send) -> None:
         fail()
 
@@ -98,24 +98,24 @@ def test_what_fails_with_us_is_not_hidden(fail: Callable[[], None]) -> None:
         answer(app)
 
 
-def test_what_fails_within_an_answer_is_not_answered_twice() -> None:
+def test_an_error_within_an_answer_is_raised() -> None:
     async def app(scope: Message, receive: object, send: Send) -> None:
         await send({**START, "status": 200})
-        unreadable()
+        invalid_text()
 
     with pytest.raises(UnicodeDecodeError):
         answer(app)
 
 
-@pytest.mark.parametrize("fail", [*SENDERS, *NOT_SENDERS])
+@pytest.mark.parametrize("fail", [*CLIENT_ERRORS, *SERVER_ERRORS])
 def test_a_500_that_gradio_answers_itself(fail: Callable[[], None]) -> None:
-    """It stays one but where the blame is the sender's."""
+    """It stays one but where the record_error is the sender's."""
 
     async def app(scope: Message, receive: object, send: Send) -> None:
         try:
             fail()
         except Exception as error:
-            blame(error)
+            record_error(error)
         await send(dict(START))
 
-    assert answer(app)[0]["status"] == (400 if fail in SENDERS else 500)
+    assert answer(app)[0]["status"] == (400 if fail in CLIENT_ERRORS else 500)
