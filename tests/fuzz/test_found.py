@@ -1,4 +1,4 @@
-"""What fuzzing and reading found, each with its case: refused in one line, or harmless (docs/hostile-input.md)."""
+"""What fuzzing and reading found, each with its case: refused in one line, or harmless (docs/security.md)."""
 
 from __future__ import annotations
 
