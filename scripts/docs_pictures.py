@@ -85,14 +85,14 @@ def draw_edits(model: StoryGAN, out: Path) -> None:
     """The pictures of editing.md."""
     before = editing.draw(model, STORY, seed=7)
     redrawn = editing.redraw(model, before, keep=[1, 3], seed=8)
-    save(sheet(editing.before_and_after(before, redrawn)), out / "redrawn.webp")
-    save(sheet(editing.between(editing.interpolate(model, before, seed=8, steps=5))), out / "way.webp")
+    save(sheet(editing.before_and_after(before, redrawn)), out / "resampled.webp")
+    save(sheet(editing.between(editing.interpolate(model, before, seed=8, steps=5))), out / "interpolated.webp")
     longer = editing.continue_story(model, before, "large cyan rubber sphere at (1.5, 1.5)")
-    save(sheet(editing.told(longer)), out / "longer.webp")
+    save(sheet(editing.told(longer)), out / "extended.webp")
     after = editing.change_sentence(model, before, 3, "large purple metal cylinder at (-2.1, 2.4)")
     save(sheet(editing.before_and_after(before, after)), out / "changed.webp")
     grid = editing.gist_grid(model, before)
-    save(sheet(editing.influence_rows(editing.influence(model, before), before, grid), scale=1), out / "influence.webp")
+    save(sheet(editing.influence_rows(editing.influence(model, before), before, grid), scale=1), out / "attribution.webp")
 
 
 def draw_rows(model: StoryGAN, sample: Path, out: Path) -> None:
