@@ -70,35 +70,45 @@ def link(match: re.Match[str], source: Path) -> str:
     picture, text, target, rest = match.groups()
     file = Path(os.path.normpath(source.parent / target))
     here, there = site_path(source), site_path(file)
+    if not file.exists() or (picture and there is None):
+        raise FileNotFoundError(f"{source}: {target}")
     if there is not None:
         assert here is not None
         return f"{picture}[{text}]({os.path.relpath(there, Path(here).parent)}{rest})"
-    if picture or not file.exists():
-        raise FileNotFoundError(f"{source}: {target}")
     return f"{text} (`{file.relative_to(ROOT)}` in the repository)"
 
 
 def fields_table(name: str) -> str:
-    """Return the fields of a class of config.py as a table: name, type, default, and the docstring below each."""
-    classes = ast.parse((ROOT / "src/storygan/config.py").read_text()).body
-    (body,) = (node.body for node in classes if isinstance(node, ast.ClassDef) and node.name == name)
-    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    for node, below in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.AnnAssign):
-            constant = below.value if isinstance(below, ast.Expr) else None
-            meaning = " ".join(str(constant.value).split()) if isinstance(constant, ast.Constant) else ""
-            kind, default = ast.unparse(node.annotation), ast.unparse(node.value) if node.value else ""
-            cells = [f"`{ast.unparse(node.target)}`", f"`{kind}`", f"`{default_value(default)}`", meaning]
-            rows.append(f"| {' | '.join(cells)} |")
+    """Return the fields of a class of config.py as a table: name, values, default, and the docstring below each."""
+    module = ast.parse((ROOT / "src/storygan/config.py").read_text()).body
+    classes = {node.name: node.body for node in module if isinstance(node, ast.ClassDef)}
+    aliases = {ast.unparse(node.targets[0]): ast.unparse(node.value) for node in module if isinstance(node, ast.Assign)}
+    rows = ["| field | values | default | meaning |", "|---|---|---|---|"]
+    for node, below in zip(classes[name], [*classes[name][1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and node.value:
+            docstring = below.value if isinstance(below, ast.Expr) else None
+            meaning = " ".join(str(docstring.value).split()) if isinstance(docstring, ast.Constant) else ""
+            kind = ast.unparse(node.annotation)
+            values, default = values_of(aliases.get(kind, kind)), default_of(ast.unparse(node.value))
+            rows.append(f"| `{ast.unparse(node.target)}` | {values} | {default} | {meaning} |")
     return "\n".join(rows)
 
 
-def default_value(source: str) -> str:
-    """Return a default as a reader writes it in YAML."""
-    factory = re.fullmatch(r"field\(default_factory=(\w+)\)", source)
-    if factory:
-        return {"dict": "{}", "list": "[]"}.get(factory[1], "its own defaults")
-    return {"None": "null", "True": "true", "False": "false", "''": '""'}.get(source, source.replace("'", ""))
+def values_of(annotation: str) -> str:
+    """Return what a field may hold, from its annotation."""
+    if choices := re.fullmatch(r"Literal\[(.*)\]", annotation):
+        return ", ".join(f"`{choice.strip()}`" for choice in choices[1].replace("'", "").split(","))
+    names = {"dict[str, StageConfig]": "StageConfig by name", "list[int]": "ints", "tuple[float, float]": "two floats"}
+    return names.get(annotation, annotation.replace(" | None", " or null"))
+
+
+def default_of(source: str) -> str:
+    """Return a default as in YAML; nothing for a nested class, whose fields have their own."""
+    if factory := re.fullmatch(r"field\(default_factory=(\w+)\)", source):
+        return {"dict": "`{}`", "list": "`[]`"}.get(factory[1], "")
+    words = {"None": "null", "True": "true", "False": "false", "''": '""'}
+    number = source.replace("_", "") if source[0].isdigit() else source
+    return f"`{words.get(source, number.strip(chr(39)))}`"
 
 
 if __name__ == "__main__":

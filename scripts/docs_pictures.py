@@ -92,7 +92,8 @@ def draw_edits(model: StoryGAN, out: Path) -> None:
     after = editing.change_sentence(model, before, 3, "large purple metal cylinder at (-2.1, 2.4)")
     save(sheet(editing.before_and_after(before, after)), out / "changed.webp")
     grid = editing.gist_grid(model, before)
-    save(sheet(editing.influence_rows(editing.influence(model, before), before, grid), scale=1), out / "attribution.webp")
+    rows = editing.influence_rows(editing.influence(model, before), before, grid)
+    save(sheet(rows, scale=1), out / "attribution.webp")
 
 
 def draw_rows(model: StoryGAN, sample: Path, out: Path) -> None:

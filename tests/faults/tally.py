@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parents[1] / "docs/fault-tolerance.md").read_text()
-ROWS = [re.split(r"\s*\|\s*", line.strip("| \n")) for line in PAGE.splitlines() if re.search(r"\| \d+ \|$", line)]
+PAGE = HERE.parents[1] / "docs/fault-tolerance.md"
+ROWS = [
+    re.split(r"\s*\|\s*", line.strip("| \n"))
+    for line in PAGE.read_text().splitlines()
+    if re.search(r"\| \d+ \|$", line)
+]
 """Of the page's table: what goes wrong, how it is caused, what must hold, the test, tried, held."""
 TRIED: Counter[str] = Counter()
 HELD: Counter[str] = Counter()
@@ -78,7 +82,7 @@ def _stale(reporter: pytest.TerminalReporter) -> list[str]:
     tally = _tally(reporter)
     rows = {kind.removesuffix(" *"): (int(tried), int(held)) for kind, *_, tried, held in ROWS if slow == ("*" in kind)}
     return [
-        f"docs/fault-tolerance.md says {row[0]} tried, {row[1]} held, and it is {tally[kind][0]}, {tally[kind][1]}: {kind}"
+        f"{PAGE.name} says {row[0]} tried, {row[1]} held, and it is {tally[kind][0]}, {tally[kind][1]}: {kind}"
         for kind, row in rows.items()
         if kind in tally and tally[kind] != row
     ]
