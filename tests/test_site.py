@@ -28,7 +28,7 @@ from storygan.models.model_folder import shipped_models
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, *sorted((ROOT / "docs/results").glob("*.md"))]
-MAX_WORDS = 12_500
+MAX_WORDS = 12_000
 """Of all pages together, without the experiment log and the model cards."""
 LINK = re.compile(r"!?\[[^]]*\]\((?!\w+:)([^)#\s]+)")
 LOADED = re.compile(
