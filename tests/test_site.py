@@ -164,6 +164,12 @@ def test_formulas_become_mathml_and_code_stays() -> None:
     assert '<div><math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in text
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "experiments.md"], ids=lambda page: page.stem)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    names = re.findall(r"`((?:tests|scripts|configs|benchmarks|examples|src)/[\w./-]*)`", page.read_text())
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
 def test_the_documentation_is_short() -> None:
     pages = [page for page in PAGES if page.name != "experiments.md"]
     words = [word for page in pages for word in page.read_text().split() if re.search(r"\w", word)]

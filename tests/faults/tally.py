@@ -12,12 +12,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs/fault-tolerance.md"
-ROWS = [
-    re.split(r"\s*\|\s*", line.strip("| \n"))
-    for line in PAGE.read_text().splitlines()
-    if re.search(r"\| \d+ \|$", line)
-]
+PAGE = (HERE.parents[1] / "docs/faults.md").read_text()
+ROWS = [re.split(r"\s*\|\s*", line.strip("| \n")) for line in PAGE.splitlines() if re.search(r"\| \d+ \|$", line)]
 """Of the page's table: what goes wrong, how it is caused, what must hold, the test, tried, held."""
 TRIED: Counter[str] = Counter()
 HELD: Counter[str] = Counter()
@@ -25,14 +21,14 @@ HELD: Counter[str] = Counter()
 
 @contextmanager
 def fault(kind: str) -> Iterator[None]:
-    """One try; it held if the block ends without an error. `kind` is its row in docs/fault-tolerance.md."""
+    """One try; it held if the block ends without an error. `kind` is its row in docs/faults.md."""
     TRIED[kind] += 1
     yield
     HELD[kind] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of docs/fault-tolerance.md, as far as it was run."""
+    """The table of docs/faults.md, as far as it was run."""
     tally = _tally(terminalreporter)
     if tally:
         terminalreporter.section("faults: tried, held")
@@ -82,7 +78,7 @@ def _stale(reporter: pytest.TerminalReporter) -> list[str]:
     tally = _tally(reporter)
     rows = {kind.removesuffix(" *"): (int(tried), int(held)) for kind, *_, tried, held in ROWS if slow == ("*" in kind)}
     return [
-        f"{PAGE.name} says {row[0]} tried, {row[1]} held, and it is {tally[kind][0]}, {tally[kind][1]}: {kind}"
+        f"docs/faults.md says {row[0]} tried, {row[1]} held, and it is {tally[kind][0]}, {tally[kind][1]}: {kind}"
         for kind, row in rows.items()
         if kind in tally and tally[kind] != row
     ]

@@ -1,4 +1,4 @@
-"""docs/fault-tolerance.md names tests that exist; that its counts are those of a run, `tally` sees at the run's end."""
+"""docs/faults.md names tests that exist; that its counts are those of a run, `tally` sees at the run's end."""
 
 from __future__ import annotations
 
