@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parents[1] / "docs/faults.md").read_text()
+PAGE = (HERE.parents[1] / "docs/fault-tolerance.md").read_text()
 ROWS = [re.split(r"\s*\|\s*", line.strip("| \n")) for line in PAGE.splitlines() if re.search(r"\| \d+ \|$", line)]
 """Of the page's table: what goes wrong, how it is caused, what must hold, the test, tried, held."""
 TRIED: Counter[str] = Counter()
