@@ -90,11 +90,11 @@ def save_edits(model: StoryGAN, out: Path) -> None:
     extended = editing.extend(model, before, "large cyan rubber sphere at (1.5, 1.5)")
     attribution, grid = editing.attribute(model, before), editing.gist_grid(model, before)
     for rows, file in (
-        (editing.before_after_rows(before, resampled), "redrawn.webp"),
+        (editing.before_after_rows(before, resampled), "resampled.webp"),
         (editing.before_after_rows(before, after), "changed.webp"),
-        (editing.output_rows(extended), "longer.webp"),
-        (editing.interpolation_rows(editing.interpolate(model, before, seed=8, steps=5)), "way.webp"),
-        (editing.attribution_rows(attribution, before, grid), "influence.webp"),
+        (editing.output_rows(extended), "extended.webp"),
+        (editing.interpolation_rows(editing.interpolate(model, before, seed=8, steps=5)), "interpolated.webp"),
+        (editing.attribution_rows(attribution, before, grid), "attribution.webp"),
     ):
         save(sheet(rows, scale=2, aspect_ratio=model.aspect_ratio), out / file)
 

