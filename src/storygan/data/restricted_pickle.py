@@ -4,8 +4,8 @@ Unpickling calls whatever a file names. Here a file may name only NumPy's array,
 bytes. Even these are stand-ins: with NumPy's own, a forged dtype turns raw bytes into object pointers. The result holds
 dict, list, tuple, set, str, bytes, numbers and arrays of plain types. Python 2's strings are decoded as latin-1.
 
-The base class is Python's unpickler, not C's: it lets us check keys before they are hashed (nested tuples take 2**60
-steps), and keeps its memo in a dict (in C, one opcode allocates 32 GB). 50,000 CLEVR-SV descriptions take seconds.
+The base class is Python's unpickler, not C's. It lets us check keys before they are hashed (nested tuples take 2**60
+steps). It keeps its memo in a dict (in C, one opcode allocates 32 GB). 50,000 CLEVR-SV descriptions take seconds.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class NuisanceColumns:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
+        """Return the names of the columns."""
         present = {"story_nuisance": self.story, "frame_nuisance": self.frame, "foreground": self.foreground or None}
         return tuple(name for name, value in present.items() if value is not None)
 
@@ -214,17 +214,17 @@ def open_shard(path: Path) -> pq.ParquetFile:
         if not path.is_file():
             raise ValueError("it is not a regular file")  # opening a pipe would block
         shard = pq.ParquetFile(path, page_checksum_verification=True)
-        holds_stories, sound = _holds_stories(shard.schema_arrow), _footer_agrees(shard)
+        holds_stories, consistent = _holds_stories(shard.schema_arrow), _footer_agrees(shard)
         for index in range(shard.metadata.num_row_groups):
             group = shard.metadata.row_group(index)  # not its columns: PyArrow aborts on damaged ones
             if not 0 <= group.num_rows <= MAX_ROWS or not 0 <= group.total_byte_size <= MAX_BYTES:
                 raise ValueError(f"a row group has {group.num_rows:,} rows and {group.total_byte_size:,} bytes")
     except PARQUET_ERRORS as error:
         raise _unreadable(path, "cannot be read as Parquet", error) from error
-    if holds_stories and sound:
+    if holds_stories and consistent:
         return shard
     shard.close()
-    if not sound:
+    if not consistent:
         raise StoryganError(f"{path} is damaged (its footer contradicts itself): delete it and create it again")
     raise StoryganError(f"{path} is not a shard of stories: it needs story_id, sentences and frames (image structs)")
 

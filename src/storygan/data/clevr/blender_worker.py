@@ -1,7 +1,7 @@
 """Blender's side of the renderer, run as a separate process by the Python of the render environment.
 
 It imports constants.py and denoiser.py beside it, and nothing else of storygan. Protocol: the first line on stdin is
-one JSON object, the fields of Settings. Each further line is one story: `seed` (of the sampler), the jitter of
+one JSON object, the fields of Settings. Each further line is one story: `seed` of the sampler, the jitter of
 `camera`, `key`, `fill` and `back` (3 scene units each), and `objects` (shape, colour, material, size, x, y, rotation
 about z in radians). For each story, stdout gets T frames of size x size x 3 uint8 sRGB values. Frame k shows the first
 k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the camera of the CLEVR-SV release: docs/data.md.
@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Blender's thread pools have one thread per core visible at import, whatever its own setting says, and idle threads
-# spin. So only one core is visible during the import.
+# Blender's thread pools have one thread per core visible at import, despite its own setting, and idle threads spin.
+# So only one core is visible during the import.
 _PINNABLE = hasattr(os, "sched_setaffinity")
 _CORES = os.sched_getaffinity(0) if _PINNABLE else set()
 if _PINNABLE:

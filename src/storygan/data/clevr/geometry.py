@@ -83,7 +83,7 @@ _CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1
 
 
 def _window(centre: np.ndarray, radius: float, camera: Camera) -> tuple[slice, slice]:
-    """Return rows and columns that contain a solid, whatever its rotation."""
+    """Return rows and columns that contain a solid under any rotation."""
     corners = camera.project(centre + radius * _CORNERS) * (WIDTH, HEIGHT)
     (left, top), (right, bottom) = np.floor(corners.min(0)).clip(0), np.ceil(corners.max(0)).clip(0)
     return slice(int(top), int(bottom)), slice(int(left), int(right))

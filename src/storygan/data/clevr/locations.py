@@ -17,7 +17,7 @@ from storygan.text.clevr import ATTRIBUTES, LIMIT, parse_sentence
 LOCATION_HEIGHT = 0.5
 """Scene units: between the centres of a small object, 0.35, and of a large one, 0.70."""
 SAFE_DISTANCE = 1.5
-"""Scene units from all objects at which a location shows none of them, whatever the camera's jitter."""
+"""Scene units from all objects at which a location shows none of them, under any camera jitter."""
 GRID_STEP = 0.75
 """Scene units between the locations of `floor_grid`."""
 EMPTY_LOCATIONS, EMPTY_DISTANCE = 24, 1.2
@@ -91,7 +91,7 @@ def sample_locations(floor: np.ndarray, t: np.ndarray, rng: np.random.Generator)
     """Sample labelled locations of frames t (B,), from 0, of stories with objects at `floor` (B, T, 2).
 
     Frame t shows the objects of sentences 1 to t + 1. Locations of later sentences and random ones are empty where they
-    are EMPTY_DISTANCE or more from all visible objects. Occlusion needs no rule: in CLEVR-SV, each object shows at
+    are EMPTY_DISTANCE or more from all visible objects. Occlusion needs no rule. In CLEVR-SV each object shows at
     least 200 of 320x240 pixels in the last frame, 11 of 64x64, and so in every frame.
     """
     visible = np.arange(floor.shape[1]) <= t[:, None]  # (B, T)

@@ -6,7 +6,7 @@
     ROOT/labels.pkl                            id -> seven values of 0 and 1 (optional: else from entityLabel)
     ROOT/following_cache4.pkl                  id -> the next four ids of its story (optional)
 
-Without the cache, the ids of all splits are sorted, and an id and the next four are a story where all are of one season
+Without the cache, the ids of all splits are sorted. An id and the next four are a story where all are of one season
 (`globalID.split('_')[1]`) and episode ([3]). The first id determines the split.
 """
 

@@ -1,7 +1,7 @@
 """Write the sentences of a story: the place is named once, and later sentences use 'she', 'they' and 'it'.
 
-A pronoun is used only where it has one antecedent: 'she' or 'he' where the story so far has one such character, 'they'
-for all who are present, 'it' where the story so far has one thing.
+A pronoun is used only where it has one antecedent. It is 'she' or 'he' where the story so far has one such character,
+'they' for all who are present, and 'it' where the story so far has one thing.
 """
 
 from __future__ import annotations

@@ -40,13 +40,8 @@ STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
 RENDERER = 2  # version; raise it when a story changes, so that one folder never mixes two
 SIZES, FRAMES = (32, 512), (1, 20)
-PARTS = (
-    "train",
-    "validation",
-    "test-plain",
-    "test-wording",
-    "test-pair",
-)  # of a story_id; their order seeds: append only
+PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")
+"""Parts of a data set, as in story ids. Their order seeds the stories: only append."""
 Shard = tuple[str, list[tuple[str, int]]]
 """File name, and the (part, number) of its stories."""
 
