@@ -73,6 +73,14 @@ INPUTS = "self.layer(torch.cat([S, eps], dim=2).flatten(0, 1))"
 TRUNK = "nn.BatchNorm2d(outputs),\n        nn.LeakyReLU(SLOPE, inplace=True),"
 JOIN = "nn.BatchNorm2d(512),\n            nn.LeakyReLU(SLOPE, inplace=True),"
 PAIR, TEXT = "torch.cat(pair, dim=1)", "self.text_encoder(S))"
+ACCELERATED = tuple(
+    "tests/models/test_accelerate.py::test_" + name
+    for name in (
+        "accelerate_changes_these_layers",
+        "accelerated_network_equals_the_plain_one",
+        "fused_generator_equals_the_plain_one",
+    )
+)
 STEPS, NETWORKS, TRAINER = (f"tests/training/test_{module}.py::test_" for module in ("steps", "networks", "trainer"))
 NAIVE_D_I, NAIVE_D_S, NAIVE_G = (
     STEPS + name
@@ -136,7 +144,7 @@ MUTANTS = [
     ),
     *group(
         "models/accelerate.py",
-        "tests/models/test_accelerate.py",
+        ACCELERATED,
         ("accelerate: no kernel is flipped", "weight.flip(2, 3).transpose(0, 1)", "weight.transpose(0, 1)"),
         ("accelerate: no border in the join", "(0.0, 1.0, 1.0), (1.0, 1.0, 1.0)", "(1.0, 1.0, 1.0), (1.0, 1.0, 1.0)"),
         (

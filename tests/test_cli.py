@@ -131,7 +131,7 @@ TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generate", *STORY, "--seed", HUGE], "seed is 9223372036854775808: it must be from 0 to 9223372036854775807"),
+        (["generate", *STORY, "--seed", HUGE], "seed 9223372036854775808: use 0 to 9223372036854775807"),
         (["generate", *STORY, "--seed=-1"], "seed -1"),
         (["generate", *STORY, "--samples", "10001"], "samples is 10001: it must be at most 10,000"),
         (["edit", "resample", *STORY, "--new-seed", HUGE], "seed 9"),

@@ -10,7 +10,7 @@ MAX_SEED = 2**63 - 1
 
 
 class StoryganError(Exception):
-    """Raise for an error that the user can fix: one line names the thing and what to do. The exit code is 1."""
+    """An error that the user can fix. Its one line names the thing and what to do; the exit code is 1."""
 
     exit_code = 1
 
@@ -25,7 +25,7 @@ class UsageError(StoryganError):
 
 
 class AlreadyReported(StoryganError):
-    """Raise in distributed training after another process failed and printed why, with its exit code."""
+    """Raised in distributed training when another process has failed and printed why; has the exit code of that one."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__("another process failed")
@@ -69,7 +69,7 @@ def require_whole(name: str, value: int, low: int, high: int) -> None:
 def require_seed(seed: int) -> None:
     """Raise UsageError unless 0 <= seed <= `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed is {seed}: it must be from 0 to {MAX_SEED}")
+        raise UsageError(f"seed {seed}: use 0 to {MAX_SEED}")
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The paper's baselines: what stands in place of the context encoder, against the words of the design."""
+"""The paper's baselines against their definitions in the design."""
 
 import pytest
 import torch
@@ -26,13 +26,13 @@ TABLES: dict[Variant, tuple[dict[str, tuple[int, ...]], int]] = {
 
 
 def inputs() -> tuple[torch.Tensor, ...]:
-    """S, eps, h_0, g_0."""
+    """Return S, eps, h_0, g_0."""
     torch.manual_seed(0)
     return torch.randn(B, T, 128), torch.randn(B, T, 100), torch.randn(B, 128), torch.randn(B, 128)
 
 
 def changed_frames(network: nn.Module, position: int, at: int | None) -> list[int]:
-    """The frames whose gist changes with one input: `inputs()[position]`, in frame `at` alone where it has frames."""
+    """Return the frames whose gist changes with `inputs()[position]`, changed in frame `at` if it has frames."""
     before, others = inputs(), inputs()
     others[position][(slice(None), *([] if at is None else [at]))] += 1
     difference = (network(*before) - network(*others)).abs().amax((0, 2, 3, 4))
@@ -52,8 +52,8 @@ def test_shapes_and_parameters(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_a_gist_depends_on(variant: Variant) -> None:
-    """A sentence and its noise: their own frame, and the later ones where there is a memory. h_0: every frame."""
+def test_inputs_of_each_gist(variant: Variant) -> None:
+    """A sentence and its noise change their own frame and, with recurrence, later ones. h_0 changes every frame."""
     network = CONTEXTS[variant](noise_dim=100).eval()
     after = [2] if variant == "imagegan" else [2, 3]
     assert changed_frames(network, 0, at=2) == after

@@ -1,4 +1,4 @@
-"""The two initializations of a network: DCGAN's, and PyTorch's defaults."""
+"""The initial weights: DCGAN's, PyTorch's defaults, and He's without norm layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from storygan.config import DiscriminatorConfig
-from storygan.models.discriminators import ImageDiscriminator
+from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialization import INITIALIZERS
 
 
@@ -54,3 +54,23 @@ def test_dcgan_reaches_the_weights_under_spectral_norm() -> None:
     for weight in originals:
         assert weight.std().item() == pytest.approx(0.02, rel=0.05)
         assert abs(weight.mean().item()) < 0.002
+
+
+def test_he_without_norm_layers() -> None:
+    """Weights have a standard deviation of gain / sqrt(fan_in), with LeakyReLU's gain before a LeakyReLU."""
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(norm="none")
+    D_I, D_S = ImageDiscriminator(config), StoryDiscriminator(4, config)
+    gain = (2 / (1 + 0.2**2)) ** 0.5
+    for layer, expected in (
+        (D_I.features[2][0], gain),
+        (D_I.join[0], gain),
+        (D_I.out, 1),
+        (D_S.image_encoder[1], 1),
+        (D_S.text_encoder[1], 1),
+        (D_S.w, 1),
+    ):
+        fan_in = layer.weight[0].numel()
+        assert layer.weight.std().item() * fan_in**0.5 == pytest.approx(expected, rel=0.06)
+        assert layer.bias is None or layer.bias.abs().max() == 0
+    assert not any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for D in (D_I, D_S) for module in D.modules())

@@ -21,13 +21,13 @@ def test_pairs_on_a_circle_keep_their_directions() -> None:
     assert torch.equal(round_.g_0, normal.g_0)
 
 
-def test_each_value_on_a_circle_has_mean_0_and_variance_1_and_goes_with_no_other() -> None:
+def test_values_on_a_circle_have_mean_0_variance_1_and_no_correlation() -> None:
     eps = on_circle(torch.randn(40_000, 4, generator=seeded(0)))
     torch.testing.assert_close(eps.T.cov(), torch.eye(4), atol=0.03, rtol=0)
     torch.testing.assert_close(eps.mean(0), torch.zeros(4), atol=0.03, rtol=0)
 
 
-def test_the_noise_of_a_story_does_not_depend_on_how_many_follow_it() -> None:
+def test_the_noise_of_a_story_does_not_depend_on_later_stories() -> None:
     one, more = Noise.sample(1, CIRCLE, seeded(1)), Noise.sample(3, CIRCLE, seeded(1))
     for name, part in vars(one).items():
         assert torch.equal(part, getattr(more, name)[:1])
@@ -40,6 +40,6 @@ def test_an_odd_last_value_stays_normal() -> None:
     assert torch.equal(on_circle(eps[..., :1]), eps[..., :1])
 
 
-def test_an_unknown_distribution_is_named() -> None:
+def test_an_unknown_distribution_is_an_error() -> None:
     with pytest.raises(UsageError, match="unknown noise 'pink': choose one of normal, circle"):
         ModelConfig(noise="pink")  # type: ignore[arg-type]

@@ -1,16 +1,21 @@
-"""The model as users meet it: strings in, frames out, saved and loaded without a pickle."""
+"""The model: sentences to frames, batches, model folders, model names."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from storygan.config import ModelConfig
 from storygan.errors import StoryganError, UsageError
+from storygan.models.accelerate import UpsampleConv2d
+from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.noise import Noise
-from storygan.models.storygan import StoryGAN, shipped_models
+from storygan.models.storygan import StoryGAN, batches, progress_bar, shipped_models
 from storygan.text.clevr_encoder import ClevrEncoder
 
 STORY = [
@@ -28,14 +33,14 @@ def model() -> StoryGAN:
     return StoryGAN(ModelConfig(noise_dim=10), ClevrEncoder()).eval()
 
 
-def test_sentences_in_frames_out(model: StoryGAN) -> None:
+def test_generate_returns_frames(model: StoryGAN) -> None:
     frames = model.generate(STORY, samples=3, seed=1)
     assert frames.shape == (3, 4, 64, 64, 3)
     assert frames.dtype == np.uint8
     assert not np.array_equal(frames[0], frames[1])
 
 
-def test_the_same_seed_gives_the_same_pictures(model: StoryGAN) -> None:
+def test_the_same_seed_gives_the_same_frames(model: StoryGAN) -> None:
     frames = model.generate(STORY, samples=2, seed=1)
     assert np.array_equal(frames, model.generate(STORY, samples=2, seed=1))
     assert not np.array_equal(frames, model.generate(STORY, samples=2, seed=2))
@@ -49,18 +54,18 @@ def test_more_samples_do_not_change_the_first() -> None:
     assert torch.equal(few.g_0, many.g_0[:2])
 
 
-def test_several_stories_and_batches(model: StoryGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_change_the_frames(model: StoryGAN, monkeypatch: pytest.MonkeyPatch) -> None:
     stories = [STORY, STORY[::-1]]
     frames = model.generate(stories, samples=2)
     assert frames.shape == (4, 4, 64, 64, 3)
     S = torch.from_numpy(model.encode(stories)).repeat_interleave(2, dim=0)
     noise = Noise.sample(4, model.config, torch.Generator().manual_seed(0))
-    monkeypatch.setattr("storygan.models.storygan.FRAMES", 12)  # three stories
+    monkeypatch.setattr("storygan.models.storygan.BATCH_FRAMES", 12)  # three stories
     in_parts = model.sample(S, noise)
     assert np.abs(in_parts.astype(int) - frames).max() <= 1  # rounding may differ by a level
 
 
-def test_drawing_leaves_the_model_as_it_was(model: StoryGAN) -> None:
+def test_generate_leaves_the_model_unchanged(model: StoryGAN) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     model.generate(STORY)
@@ -81,12 +86,12 @@ def test_drawing_leaves_the_model_as_it_was(model: StoryGAN) -> None:
         ([*STORY[:3], "large red rubber cube at (0, 3.5)"], "3.5"),
     ],
 )
-def test_a_bad_story_is_named(model: StoryGAN, story: list[str], message: str) -> None:
+def test_an_invalid_story_is_an_error(model: StoryGAN, story: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         model.generate(story)
 
 
-def test_round_trip(model: StoryGAN, tmp_path: Path) -> None:
+def test_a_saved_model_loads(model: StoryGAN, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json",
@@ -98,10 +103,11 @@ def test_round_trip(model: StoryGAN, tmp_path: Path) -> None:
     again = StoryGAN.from_pretrained(tmp_path)
     assert again.config == model.config
     assert not again.training
+    assert sum(isinstance(module, UpsampleConv2d) for module in again.modules()) == 4, "accelerated"
     assert np.array_equal(again.generate(STORY, seed=5), model.generate(STORY, seed=5))
 
 
-def test_half_weights_are_half_as_large_and_nearly_the_same(model: StoryGAN, tmp_path: Path) -> None:
+def test_half_weights_take_half_the_size(model: StoryGAN, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "full")
     StoryGAN.from_pretrained(tmp_path / "full").half_weights().save_pretrained(tmp_path / "half")
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
@@ -112,34 +118,78 @@ def test_half_weights_are_half_as_large_and_nearly_the_same(model: StoryGAN, tmp
     assert np.abs(difference).mean() < 1
 
 
-def test_a_missing_model_is_named(tmp_path: Path) -> None:
+def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="no model 'clevr'"):
         StoryGAN.from_pretrained("clevr")
     with pytest.raises(StoryganError, match="is not a model folder"):
         StoryGAN.from_pretrained(tmp_path)
 
 
-def test_a_lying_config_is_refused(model: StoryGAN, tmp_path: Path) -> None:
+def test_a_config_that_does_not_fit_the_weights_is_refused(model: StoryGAN, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
-    for lie in ({"T": 5}, {"variant": "other"}, {"layers": 3}):
-        config = {"variant": "storygan", "T": 4, "noise_dim": 10} | lie
+    for wrong in ({"T": 5}, {"variant": "other"}, {"layers": 3}):
+        config = {"variant": "storygan", "T": 4, "noise_dim": 10} | wrong
         (tmp_path / "config.json").write_text(json.dumps(config))
         with pytest.raises(StoryganError):
             StoryGAN.from_pretrained(tmp_path)
 
 
-def test_torn_weights_are_refused(model: StoryGAN, tmp_path: Path) -> None:
+def test_truncated_weights_are_refused(model: StoryGAN, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(StoryganError, match="does not load"):
+    with pytest.raises(StoryganError, match="cannot be loaded"):
         StoryGAN.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize("name", shipped_models())
-def test_shipped_models_draw(name: str) -> None:
+def test_shipped_models_generate(name: str) -> None:
     model = StoryGAN.from_pretrained(name)
     assert model.sentence_encoder is not None
     frames = model.generate(STORY if model.sentence_encoder.kind == "clevr" else CARTOON, seed=7)
     assert frames.std() > 5  # not an empty floor
     assert model.card.startswith("---")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_several_batches_show_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert list(progress_bar(batches(64, 4), "batch")) == [slice(0, 64)]
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+    assert len(list(progress_bar(batches(130, 4), "batch"))) == 3
+    assert "generate: 100%" in sys.stderr.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_log_has_no_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress_bar(range(99), "step", least=65)) == list(range(99))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_story_of_many_frames_is_a_batch() -> None:
+    assert batches(3, 100) == [slice(0, 2), slice(2, 4)]
+    assert batches(2, 1000) == [slice(0, 1), slice(1, 2)]
+
+
+def test_files_of_version_0_1_load(model: StoryGAN, tmp_path: Path) -> None:
+    """They have a checksum in the metadata of safetensors, another name for `circle`, and other keys of classifiers."""
+    model.save_pretrained(tmp_path)
+    config = {"variant": "storygan", "T": 4, "noise_dim": 10, "noise": "circles"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for name in ("model", "sentence_encoder"):
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(save(load(path.read_bytes()), metadata={"sha256": "0" * 64}))
+    again = StoryGAN.from_pretrained(tmp_path)
+    assert again.config.noise == "circle"
+    assert np.array_equal(again.encode([STORY]), model.encode([STORY]))
+    classifier = AttributeClassifier(["dog"], {"locations": True}, yaw=True)
+    classifier.save(tmp_path / "C")
+    settings = {"labels": ["dog"], "about": {"places": True}, "turns": True}
+    (tmp_path / "C" / "classifier.json").write_text(json.dumps(settings))
+    loaded = AttributeClassifier.load(tmp_path / "C")
+    assert loaded.predicts_locations
+    assert loaded.predicts_yaw
+    assert set(loaded.state_dict()) >= {"places.0.weight", "turns.0.weight"}
