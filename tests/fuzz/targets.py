@@ -649,7 +649,7 @@ def _weights() -> Iterator[bytes]:
     yield from tensors({name: tensor.numpy() for name, tensor in state.items()})
 
 
-model_file("config.json", lambda: jsons(CONFIG))
+model_file("config.json", lambda: jsons({**CONFIG, "aspect_ratio": 1.5}))
 model_file("model.safetensors", _weights)
 model_file("sentence_encoder.json", lambda: jsons({"kind": "clevr", "seed": 0}), load_sentence_encoder)
 model_file(

@@ -16,7 +16,7 @@ from tests.run_folders import differences
 from tests.training.tiny import G, one_stage, paper_stage, stages, tiny_config
 
 from storygan.config import DataConfig, ModelConfig, StageConfig, TrainConfig, ValidationConfig
-from storygan.data.dataset import open_split
+from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.errors import StoryganError, UsageError
@@ -417,3 +417,9 @@ def test_samples_show_the_same_stories_and_noise_every_time(tiny_dataset: Path) 
     one, two = trainer.sample(), trainer.sample()
     assert np.array_equal(one, two)
     assert np.array_equal(one[:, :2], open_split(tiny_dataset, "train").batch(np.arange(6)))
+
+
+def test_the_model_has_the_aspect_ratio_of_the_data_set(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StoryDataset, "aspect_ratio", 4 / 3, raising=False)
+    trainer = one_stage(tiny_dataset, replace(paper_stage(), ema=0.5))
+    assert trainer.inference_model().aspect_ratio == 4 / 3
