@@ -101,7 +101,7 @@ def script(name: str) -> Any:
 
 
 def test_the_pictures_of_the_readme_are_of_its_stories() -> None:
-    assert [sentence for sentence in script("docs_pictures").CARTOON if f'"{sentence}"' not in README] == []
+    assert [sentence for sentence in script("docs_pictures").TOON_STORY if f'"{sentence}"' not in README] == []
     calls = (ROOT / "README.md").read_text(), (ROOT / "docs/index.md").read_text()
     for text in calls:
         assert [sentence for sentence in script("docs_pictures").STORY if f'"{sentence}"' not in text] == []

@@ -170,3 +170,16 @@ def test_an_extended_story_can_be_extended_and_edited(model: StoryGAN, story: li
     assert editing.resample(model, longer, [1, 2, 3, 4, 5], seed=3).frames.shape[1] == 6
     with pytest.raises(UsageError, match="cow"):
         editing.extend(model, longer, "a cow")
+
+
+def test_edits_keep_the_aspect_ratio(storygan: StoryGAN, story: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storygan, "aspect_ratio", 4 / 3)
+    output = editing.generate(storygan, story)
+    edits = (
+        output[0],
+        editing.change_sentence(storygan, output, 1, NEW),
+        editing.resample(storygan, output, [1], seed=1),
+        editing.interpolate(storygan, output, seed=1, steps=2),
+        editing.extend(storygan, output, NEW),
+    )
+    assert {each.aspect_ratio for each in edits} == {4 / 3}

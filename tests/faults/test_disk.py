@@ -105,10 +105,10 @@ def test_a_full_disk_while_stories_are_imported(tmp_path: Path, disk: SmallDisk)
 def test_a_full_disk_while_an_image_is_overwritten(disk: SmallDisk) -> None:
     folder, noise = disk.mount("64k"), np.random.default_rng(0).integers(0, 256, (8, 4, 64, 64, 3), dtype=np.uint8)
     for name in ("story.png", "story.gif"):
-        save_story(noise[:1, :1], folder / name, 1)
+        save_story(noise[:1, :1], folder / name, scale=1)
         before = (folder / name).read_bytes()
         with pytest.raises(StoryganError, match=f"{name} cannot be written: No space left on device"):
-            save_story(noise, folder / name, 1)
+            save_story(noise, folder / name, scale=1)
         assert (folder / name).read_bytes() == before
         assert files(folder) == [name]
         (folder / name).unlink()

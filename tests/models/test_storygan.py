@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from storygan.errors import StoryganError, UsageError
 from storygan.models.accelerate import UpsampleConv2d
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.noise import Noise
-from storygan.models.storygan import StoryGAN, batches, progress_bar, shipped_models
+from storygan.models.storygan import SHIPPED, StoryGAN, batches, progress_bar, shipped_models
 from storygan.text.clevr_encoder import ClevrEncoder
 
 STORY = [
@@ -193,3 +194,36 @@ def test_files_of_version_0_1_load(model: StoryGAN, tmp_path: Path) -> None:
     assert loaded.predicts_locations
     assert loaded.predicts_yaw
     assert set(loaded.state_dict()) >= {"places.0.weight", "turns.0.weight"}
+
+
+def test_the_aspect_ratio_is_saved_and_loaded(model: StoryGAN, tmp_path: Path) -> None:
+    model.aspect_ratio = 1.5
+    model.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["aspect_ratio"] == 1.5
+    assert StoryGAN.from_pretrained(tmp_path).aspect_ratio == 1.5
+
+
+@pytest.mark.parametrize(("name", "expected"), [("clevr-sv", 4 / 3), ("toon-sv", 1)])
+def test_a_folder_of_version_0_1_has_the_aspect_ratio_of_its_encoder(
+    name: str, expected: float, tmp_path: Path
+) -> None:
+    folder = copytree(SHIPPED / name, tmp_path / name)
+    config = json.loads((folder / "config.json").read_text())
+    del config["aspect_ratio"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert StoryGAN.from_pretrained(folder).aspect_ratio == expected
+
+
+@pytest.mark.parametrize("value", [0, -1, 11, "wide", [1], float("nan")])
+def test_an_invalid_aspect_ratio_is_refused(model: StoryGAN, tmp_path: Path, value: object) -> None:
+    model.aspect_ratio = value  # type: ignore[assignment]
+    model.save_pretrained(tmp_path)
+    with pytest.raises(StoryganError, match="does not load"):
+        StoryGAN.from_pretrained(tmp_path)
+
+
+def test_aspect_ratios_of_the_shipped_models() -> None:
+    assert {name: StoryGAN.from_pretrained(name).aspect_ratio for name in shipped_models()} == {
+        "clevr-sv": 4 / 3,
+        "toon-sv": 1,
+    }

@@ -230,7 +230,7 @@ class StoryGAN(nn.Module):
             model = cls(config, encoder)
             model.load_state_dict(state)
             if aspect_ratio is None:
-                aspect_ratio = 4 / 3 if encoder and encoder.kind == "clevr" else 1.0
+                aspect_ratio = 4 / 3 if encoder.kind == "clevr" else 1.0
             model.aspect_ratio = aspect_ratio
             model.card = read_text(folder / CARD) if (folder / CARD).exists() else ""
         except OSError as error:
