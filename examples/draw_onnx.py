@@ -20,11 +20,19 @@ encoder = json.loads(session.get_modelmeta().custom_metadata_map["sentence_encod
 mean, std, projection = (np.array(encoder[name]) for name in ("mean", "std", "projection"))
 
 
-def vector(sentence: str) -> np.ndarray:  # its 17 facts, one-hots and the place, standardised and lifted to 128 values
-    words, place = re.findall("[a-z]+", sentence.lower()), re.findall(r"-?\d+\.?\d*", sentence)
-    facts = [words.count(word) for word in encoder["words"]] + [float(x) / encoder["limit"] for x in place]
-    assert [sum(facts[a:b]) for a, b in ((0, 3), (3, 11), (11, 13), (13, 15))] == [1] * 4, f"one of each: {sentence}"
-    return (facts - mean) / std @ projection
+def bumps(value: float, kind: str) -> np.ndarray:  # Gaussian bumps along an axis
+    n, width = encoder["bumps"][kind]
+    return np.exp(-0.5 * ((value - np.linspace(-1, 1, n)) / (width * 2 / (n - 1))) ** 2)
+
+
+def vector(sentence: str) -> np.ndarray:  # one-hots, position and its code, standardised and projected to 128 values
+    words, position = re.findall("[a-z]+", sentence.lower()), re.findall(r"-?\d+\.?\d*", sentence)
+    one_hots = [words.count(word) for word in encoder["words"]]
+    assert [sum(one_hots[a:b]) for a, b in ((0, 3), (3, 11), (11, 13), (13, 15))] == [1] * 4, f"one of each: {sentence}"
+    x, y = (float(value) / encoder["limit"] for value in position)
+    grid = np.outer(bumps(x, "grid"), bumps(y, "grid")).ravel()
+    features = np.concatenate([one_hots, [x, y], grid, bumps(x, "axis"), bumps(y, "axis")])
+    return (features[: len(mean)] - mean) / std @ projection  # models of version 0.1 have no position code
 
 
 samples, rng = 4, np.random.default_rng(seed=7)

@@ -5,8 +5,8 @@ Inputs, float32, for B stories: sentence vectors `S` (B, T, 128), and standard n
 (B, T, 64, 64, 3). All variants have this signature. With the noise distribution `circle`, the graph moves `eps` there.
 
 Metadata: two JSON objects. `config` has the fields of `ModelConfig`. `sentence_encoder` has the encoder's kind,
-settings and arrays; for `clevr` also the words in the order of its one-hots. `examples/draw_onnx.py` encodes sentences
-with it.
+settings and arrays; for `clevr` also the words in the order of its one-hots, and the numbers and widths of the bumps of
+its position code. `examples/draw_onnx.py` encodes sentences with it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.noise import Noise, on_circle
 from storygan.models.storygan import StoryGAN, to_frames
 from storygan.text.clevr import LABELS, LIMIT
+from storygan.text.clevr_encoder import AXIS, AXIS_WIDTH, GRID, GRID_WIDTH
 from storygan.text.encoder import DIM
 
 INPUTS, OUTPUTS = ("S", "eps_0", "eps", "g_0"), ("X_hat", "frames")
@@ -130,7 +131,8 @@ def metadata(model: StoryGAN) -> dict[str, str]:
     encoder = model.sentence_encoder
     if encoder is not None:
         arrays = {name: array.tolist() for name, array in encoder.tensors().items()}
-        grammar = {"words": LABELS, "limit": LIMIT} if encoder.kind == "clevr" else {}
+        bumps = {"grid": (GRID, GRID_WIDTH), "axis": (AXIS, AXIS_WIDTH)}
+        grammar = {"words": LABELS, "limit": LIMIT, "bumps": bumps} if encoder.kind == "clevr" else {}
         values["sentence_encoder"] = {"kind": encoder.kind, **encoder.settings(), **grammar, **arrays}
     return {name: json.dumps(value) for name, value in values.items()}
 

@@ -169,7 +169,7 @@ def test_differences_are_paired(sample: Path) -> None:
     worse[:3, 3] = real[:3, 2]  # three stories lack their last object
     six = replace(dataset, frames=real, sentences=dataset.sentences[:6], labels=None, label_names=None)
     frames = {"storygan": real, "svc": worse, "svfn": real}
-    per_story = measure(six, sample, frames, seed=0).read
+    per_story = measure(six, sample, frames, seed=0).classifier_metrics
     found = differences({name: per_story[name] for name in frames}, seed=0)
     difference = found["svc"]["object_recall"]
     assert difference is not None

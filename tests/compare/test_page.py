@@ -69,8 +69,8 @@ def test_the_page_refers_to_nothing_outside(frames: dict[str, np.ndarray]) -> No
     assert page.replace("http://www.w3.org/2000/svg", "").count("://") == 0
 
 
-def test_the_page_has_the_frames_of_each_story_in_rows(drawings: dict[str, np.ndarray]) -> None:
-    page = make_page(comparison(), STORIES, drawings, draw_curves(CURVES), aspect_ratio=4 / 3)
+def test_the_page_has_the_frames_of_each_story_in_rows(frames: dict[str, np.ndarray]) -> None:
+    page = make_page(comparison(), STORIES, frames, draw_curves(CURVES), aspect_ratio=4 / 3)
     elements = Elements(page)
     sources = [str(attributes["src"]) for tag, attributes in elements.found if tag == "img"]
     assert len(sources) == 3 * 3 * 4
@@ -78,7 +78,7 @@ def test_the_page_has_the_frames_of_each_story_in_rows(drawings: dict[str, np.nd
         story, row, t = n // 12, n // 4 % 3, n % 4
         with Image.open(io.BytesIO(b64decode(source.split(",")[1]))) as image:
             shown = np.array(image.convert("RGB")).astype(int)
-        frame = list(drawings.values())[row][story, t]
+        frame = list(frames.values())[row][story, t]
         expected = enlarge(frame, aspect_ratio=4 / 3)
         assert shown.shape == expected.shape == (24, 32, 3)
         assert np.abs(shown - expected).mean() < 25  # WebP is lossy, and the frames are noise

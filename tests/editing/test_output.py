@@ -40,7 +40,7 @@ def test_a_sample_of_several_can_be_edited(model: StoryGAN, story: list[str]) ->
 
 
 def test_several_batches(storygan: StoryGAN, story: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storygan.models.storygan.FRAMES", 8)
+    monkeypatch.setattr("storygan.models.storygan.BATCH_FRAMES", 8)
     output = editing.generate(storygan, story, samples=3)
     assert len(output) == 3
     last = editing.resample(storygan, output, keep=[1, 2, 3], seed=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from storygan.data.clevr.locations import in_picture
+from storygan.data.clevr.locations import image_coordinates
 from storygan.data.dataset import open_split
 from storygan.data.toon.render import render_toon
 from storygan.errors import UsageError
@@ -40,7 +40,7 @@ def test_the_shipped_classifier_that_fits_is_found(tiny_dataset: Path, tmp_path:
 def test_locations_move_with_the_frame() -> None:
     """A dot at a location is still there after both were shifted and flipped."""
     rng = np.random.default_rng(0)
-    locations = in_picture(rng.uniform(-2, 2, (20, 1, 2)).astype(np.float32))
+    locations = image_coordinates(rng.uniform(-2, 2, (20, 1, 2)).astype(np.float32))
     x = torch.zeros(20, 1, 64, 64)
     for b, (column, row) in enumerate((locations[:, 0] * 64).astype(int)):
         x[b, 0, row, column] = 1

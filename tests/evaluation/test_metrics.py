@@ -196,7 +196,7 @@ def test_diversity_is_the_mean_over_all_pairs() -> None:
     model = StoryGAN(ModelConfig(noise_dim=5)).eval()
     generator = seeded(3)
     with torch.no_grad():
-        X_hats = [(model(S, Noise.draw(2, model.config, generator))[0] + 1) / 2 for _ in range(4)]
+        X_hats = [(model(S, Noise.sample(2, model.config, generator))[0] + 1) / 2 for _ in range(4)]
     expected = [
         np.mean([float((a[n] - b[n]).square().mean().sqrt()) for a, b in combinations(X_hats, 2)]) for n in range(2)
     ]

@@ -15,7 +15,7 @@ from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.errors import UsageError
 from storygan.evaluation.labelled_frames import LabelledFrames
 from storygan.evaluation.train_classifier import check_classifier, train_classifier
-from storygan.models.attribute_classifier import AttributeClassifier, read, turn_loss
+from storygan.models.attribute_classifier import AttributeClassifier, predict_objects, yaw_loss
 from storygan.text.clevr import LABELS
 from storygan.training.loop import train
 
@@ -34,7 +34,7 @@ def test_the_shipped_classifier_is_accurate_on_real_frames(classifier: Attribute
 def test_a_short_training_learns(sample: Path) -> None:
     classifier = train_classifier(sample, epochs=4, batch_size=8)
     assert check_classifier(classifier, sample, "train").metrics["empty_location"] > 0.8
-    about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "places": True}
+    about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "locations": True}
     assert classifier.about == about
 
 
@@ -52,7 +52,7 @@ def test_a_classifier_of_labels_alone(sample: Path, tmp_path: Path) -> None:
     data = relabelled(tmp_path / "cartoon", ["Pororo sings."] * 4, ["Pororo", "Loopy", "Crong"], sample)
     classifier = train_classifier(data, epochs=2)
     assert classifier.labels == ("Pororo", "Loopy", "Crong")
-    assert not classifier.knows_places
+    assert not classifier.predicts_locations
     metrics = check_classifier(classifier, data, "train").metrics
     assert set(metrics) == {"label_exact_match", "label_micro_f1", "label_consistency"}
 
@@ -91,9 +91,9 @@ def test_an_auxiliary_classifier_learns_directions(sample: Path, tmp_path: Path)
     truth = LabelledFrames.from_dataset(dataset).targets(story_idx, last, np.random.default_rng(0))
     T, losses = dataset.T, {}
     trained = AttributeClassifier.load(tmp_path / "stages/1-only/aux_classifier")
-    for name, C in {"trained": trained, "new": AttributeClassifier(LABELS, turns=True).eval()}.items():
-        maps, *_ = C.look(dataset.frames[:, dataset.T - 1])
+    for name, C in {"trained": trained, "new": AttributeClassifier(LABELS, yaw=True).eval()}.items():
+        maps, *_ = C.predict(dataset.frames[:, dataset.T - 1])
         assert maps.shape[1] == 18
-        losses[name] = turn_loss(maps, truth.locations[:, :T], truth.direction, truth.has_direction).item()
-        assert read(maps, truth.locations[:, :T].numpy()).words.shape == (len(dataset), 4, 4)
+        losses[name] = yaw_loss(maps, truth.locations[:, :T], truth.direction, truth.has_direction).item()
+        assert predict_objects(maps, truth.locations[:, :T].numpy()).attributes.shape == (len(dataset), 4, 4)
     assert losses["trained"] < 0.8 < losses["new"]

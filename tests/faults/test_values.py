@@ -127,5 +127,5 @@ def test_no_memory_to_generate(tmp_path: Path) -> None:
     sentences = ["small red metal cube at (0, 0)"] * 4
     arguments = ["generate", *sentences, "--samples=64", "--threads=1", f"--out={tmp_path / 'story.png'}"]
     code, output = run(arguments, tmp_path / "log", memory=120_000_000)
-    assert (code, output) == (1, ["storygan: out of memory: ask for less at a time, or close other programs"])
+    assert (code, output) == (1, ["storygan: out of memory: lower the batch size or the number of samples"])
     assert not (tmp_path / "story.png").exists()

@@ -87,20 +87,20 @@ model_file(
 )
 model_file(
     "sentence_encoder.json",
-    lambda: c.jsons({"kind": "clevr", "seed": 0}),
+    lambda: c.jsons({"kind": "clevr"}),
     load_sentence_encoder,
-    infinite_seed=b'{"kind": "clevr", "seed": Infinity}',
+    unknown_kind=b'{"kind": "morse"}',
 )
 model_file(
     "sentence_encoder.safetensors",
     lambda: c.tensors(ClevrEncoder().tensors()),
     lambda folder: load_sentence_encoder(folder).encode(SENTENCES),
-    infinite_vectors=save_tensors({**ClevrEncoder().tensors(), "mean": np.full(17, 1e38, np.float32)}),
+    infinite_vectors=save_tensors({**ClevrEncoder().tensors(), "mean": np.full(127, 1e38, np.float32)}),
 )
 model_file("README.md", lambda: [b"\x00", b"---\n- [" * 1000, b"# " * 10**6], no_text=b"\xff")
 
 RESULTS = {"data": "x", "split": "test", "stories": 2, "seed": 0}
-RESULTS["rows"] = {"model": {"object_accuracy": {"mean": 0.5, "low": 0.4, "high": 0.6}}}
+RESULTS["metrics"] = {"model": {"object_accuracy": {"mean": 0.5, "low": 0.4, "high": 0.6}}}
 CARDS = ("foo: [1, 2", "- a", "model-index: 3", "a: &a [1]\nb: *a", "model-index: [{}]", "[" * 2000)
 in_file(
     "model card, with results",
@@ -117,12 +117,12 @@ def classifier_file(name: str, examples: Callable[[], Examples], **refused: byte
     """Register the reader of one file of a classifier folder."""
 
     def prepare(folder: Path) -> Iterator[bytes]:
-        AttributeClassifier(["p", "q"], {"places": True, "epochs": 1}).save(folder)
+        AttributeClassifier(["p", "q"], {"locations": True, "epochs": 1}).save(folder)
         yield from examples()
 
     def read(folder: Path) -> None:
         classifier = AttributeClassifier.load(folder)
-        classifier.look(np.zeros((1, 64, 64, 3), np.uint8))
+        classifier.predict(np.zeros((1, 64, 64, 3), np.uint8))
         assert classifier.about.get("epochs", 0) + 1
         classifier.save(folder / "again")
 
@@ -131,7 +131,7 @@ def classifier_file(name: str, examples: Callable[[], Examples], **refused: byte
 
 classifier_file(
     "classifier.json",
-    lambda: c.jsons({"labels": ["p", "q"], "about": {"places": True, "epochs": 1}}),
+    lambda: c.jsons({"labels": ["p", "q"], "about": {"locations": True, "epochs": 1}}),
     epochs_no_number=b'{"labels": ["p", "q"], "about": {"epochs": "x"}}',
 )
 classifier_file(

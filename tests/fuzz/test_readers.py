@@ -95,7 +95,7 @@ def test_an_id_cannot_name_a_file_of_another_folder(tmp_path: Path) -> None:
     (root / "flintstones_annotations_v1-0.json").write_text(json.dumps(annotations))
     (root / "train-val-test_split.json").write_text(json.dumps({"train": ids[:1]}))
     (root / "following_cache4.pkl").write_bytes(pickle.dumps({name: FLINTSTONES[1:5]}))
-    with pytest.raises(StoryganError, match="stories with a picture missing"):
+    with pytest.raises(StoryganError, match="stories with a missing image"):
         import_flintstones_sv(root, tmp_path / "out")
 
 
@@ -125,12 +125,12 @@ def test_a_cache_that_is_a_link_is_not_used(
 def test_pipes_devices_and_large_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(ValueError, match="is not an ordinary file"):
+        with pytest.raises(ValueError, match="is not a regular file"):
             read_file(path, 100)
         with pytest.raises(ValueError, match="is not a file"):
             frame_from_file(path)
     (tmp_path / "large").write_bytes(bytes(101))
-    with pytest.raises(ValueError, match="at most 100 are read"):
+    with pytest.raises(ValueError, match="the limit is 100"):
         read_file(tmp_path / "large", 100)
 
 

@@ -87,7 +87,7 @@ def test_results_go_into_text_and_front_matter_and_are_replaced() -> None:
 
 
 def test_results_of_a_subset_say_so() -> None:
-    card = add_results(make_card(ModelConfig()), {**REPORT, "only": "toon-test-pair"})
+    card = add_results(make_card(ModelConfig()), {**REPORT, "id_prefix": "toon-test-pair"})
     assert "split test, seed 0, the stories whose ids begin with toon-test-pair, with" in card
     assert {result.dataset_config for result in ModelCard(card).data.eval_results} == {"toon-test-pair"}
 

@@ -24,6 +24,8 @@ from storygan.data.clevr.render import scene_of
 from storygan.data.dataset import StoryDataset
 from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.noise import Noise
+from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.text.encoder import load_sentence_encoder
 from storygan.training import batches
 from storygan.training.loop import iteration
 
@@ -139,6 +141,8 @@ def test_a_stage_reproduces_the_losses_of_its_phase_in_version_0_1(
         return (masks >= 0) & (masks <= np.arange(4)[:, None, None])
 
     monkeypatch.setattr(StoryDataset, "foreground", foreground)
+    encoder = load_sentence_encoder(SHIPPED.parent / "clevr-sv")  # version 0.1 had 17 features
+    monkeypatch.setattr(ClevrEncoder, "fit", lambda *_: encoder)
     trainer = one_stage(sample, StageConfig(batch_size=golden.B, iterations=golden.STEPS, **fields), **options)
     for network in ("G", "D_I", "D_S"):
         if (module := getattr(trainer.nets, network)) is not None:

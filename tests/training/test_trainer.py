@@ -336,3 +336,10 @@ def test_samples_show_fixed_stories_and_noise(data: Path) -> None:
     one, two = trainer.sample(), trainer.sample()
     assert np.array_equal(one, two)
     assert np.array_equal(one[:, :2], open_split(data, "train").batch(np.arange(6)))
+
+
+def test_the_model_has_the_aspect_ratio_of_the_data_set(data: Path) -> None:
+    dataset = replace(open_split(data, "train"), aspect_ratio=4 / 3)
+    trainer = one_stage(data, replace(paper_stage(), ema=0.5))
+    experiment = replace(trainer.experiment, dataset=dataset)
+    assert StageTrainer(experiment, 0, InitialWeights()).inference_model().aspect_ratio == 4 / 3

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from storygan.models.folding import fuse_batch_norm
 from tests.training.tiny import G
 
 from storygan.config import DataConfig, ModelConfig, StageConfig, TrainConfig, ValidationConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.errors import StoryganError
-from storygan.evaluation.measure import draw, measure
+from storygan.evaluation.measure import measure
+from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop
 from storygan.training.loop import train
@@ -66,8 +66,8 @@ def test_validation_measures_what_evaluate_measures(tmp_path: Path) -> None:
     )
     model, dataset = StoryGAN.from_pretrained("clevr-sv"), open_split(tmp_path / "sample", "test")
     found = loop.Validation(config)(model)
-    generated = draw(fuse_batch_norm(model), dataset.sentences, 0)
-    expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).lines["model"]
+    generated = fuse_batch_norm(model).generate(dataset.sentences, seed=0)
+    expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).table["model"]
     for name in ("object_accuracy", "story_consistency", "label_micro_f1"):
         estimate = expected[name]
         assert estimate is not None

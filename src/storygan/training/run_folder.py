@@ -252,12 +252,19 @@ class RunFolder:
             self._with_card(trainer).save_pretrained(self.path / BEST)
 
     def save_samples(self, step: int, frames: np.ndarray, aspect_ratio: float) -> None:
-        """Write frames, uint8 (N, T, H, W, 3), to `samples/step-%08d.png` and TensorBoard."""
+        """Write frames, uint8 (N, T, H, W, 3), to `samples/step-%08d.png` and TensorBoard.
+
+        Raises:
+            StoryganError: the disk is full.
+        """
         folder = self.path / "samples"
-        folder.mkdir(exist_ok=True)
         strips = viz.sheet(viz.story_rows(frames), scale=2, aspect_ratio=aspect_ratio)
-        atomic_write(folder / f"step-{step:08d}.png", viz.encode(strips, ".png"))
-        self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
+        try:
+            folder.mkdir(exist_ok=True)
+            atomic_write(folder / f"step-{step:08d}.png", viz.encode(strips, ".png"))
+            self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
+        except OSError as error:
+            raise cannot_write(folder, error) from error
 
     def save_checkpoint(self, trainer: StageTrainer, prune: bool) -> Path:
         """Write a checkpoint and the model; with `prune`, remove all but the newest checkpoints."""

@@ -136,5 +136,5 @@ def test_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_pipe_is_refused_at_once(root: Path, tmp_path: Path) -> None:
     (root / "descriptions.csv").unlink()
     os.mkfifo(root / "descriptions.csv")
-    with pytest.raises(StoryganError, match=r"descriptions\.csv cannot be read: .* is not an ordinary file"):
+    with pytest.raises(StoryganError, match=r"descriptions\.csv cannot be read: .* is not a regular file"):
         import_pororo_sv(root, tmp_path / "out")
