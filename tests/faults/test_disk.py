@@ -41,10 +41,10 @@ def test_a_full_disk_during_training(data: Path, tmp_path: Path, disk: SmallDisk
     assert run(["train", "--resume", str(folder)], tmp_path / "log")[0] == 0
 
 
-@pytest.mark.parametrize("free", [0, 8192])  # bytes: too few for the configuration, and for the log
+@pytest.mark.parametrize("free", [0, 12288])  # bytes: too few for the configuration, and for the log
 def test_a_full_disk_before_the_first_checkpoint(data: Path, tmp_path: Path, disk: SmallDisk, free: int) -> None:
     folder = disk.mount("64k") / "run"
-    (disk.path / "filler").write_bytes(bytes(64 * 1024 - 4096 - free))
+    (disk.path / "filler").write_bytes(bytes(64 * 1024 - free))
     code, output = run(new_run(data, folder, sample_every=1), tmp_path / "log")
     assert code == 1, output
     assert len(output) == 1, output
