@@ -19,7 +19,7 @@ from storygan.compare.result import differences
 from storygan.config import DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
-from storygan.evaluation import measure as measure_module
+from storygan.evaluation import distances
 from storygan.evaluation.measure import measure
 from storygan.signals import SignalExit
 from storygan.training.loop import train
@@ -54,7 +54,7 @@ def test_an_interrupted_comparison_resumes_bit_exactly(
             raise SignalExit(signal.SIGINT)
         return folder
 
-    monkeypatch.setattr(measure_module, "installed", dict)  # KID and FID have their own tests
+    monkeypatch.setattr(distances, "feature_extractors", dict)  # KID and FID have their own tests
     monkeypatch.setattr(round_robin, "train", killed_in_the_third_round)
     out = tmp_path / "out"
     assert main(command(sample, out)) == 130
@@ -81,7 +81,7 @@ def test_an_interrupted_comparison_resumes_bit_exactly(
     assert found["notes"][0] == "made by: storygan compare --out 'a folder'"
     assert main(command(sample, out, "--variants", "svc")) == 2
     assert f"{out} holds a comparison with imagegan too: name all" in capsys.readouterr().err
-    assert (out / "compare.html").read_text().count("data:image/png;base64,") == 2 * 3
+    assert (out / "compare.html").read_text().count("data:image/webp;base64,") == 2 * 3 * 4
     assert "object_accuracy" in (out / "compare.md").read_text()
     assert (out / "compare.svg").read_text().count("<polyline") == 15 + 11  # imagegan has no D_S
 
