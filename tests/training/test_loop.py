@@ -141,7 +141,7 @@ def test_a_run_resumes_from_its_stage_folders(data: Path, short_run: Path, tmp_p
 def test_from_stage_starts_from_a_stage_folder_of_another_run(
     data: Path, whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its networks and its sentence encoder, which is not fitted anew."""
+    """It uses the networks and the sentence encoder of that folder; the encoder is not fitted again."""
     run = tmp_path / "run"
     monkeypatch.setattr("storygan.text.clevr_encoder.ClevrEncoder.fit", None)
     train(
