@@ -18,6 +18,8 @@ from storygan.errors import StoryganError, reason
 
 MAX_TEXT = 16 * 2**20
 """Bytes of a text file; ours have some hundred or thousand."""
+MAX_HEADER = 10_000_000
+"""Bytes of the header of a safetensors file, enough for 100,000 tensors; it takes up to 30 times as much memory."""
 MAX_YAML, MAX_DEPTH = 1_000_000, 20
 """Characters of a configuration and depth of its nesting; ours have 2,000 and 5."""
 
@@ -84,6 +86,14 @@ def read_file(path: Path, limit: int) -> bytes:
         if state.st_size > limit:
             raise ValueError(f"{path} has {state.st_size:,} bytes: the limit is {limit:,}")
         return file.read()
+
+
+def read_safetensors(path: Path, limit: int) -> bytes:
+    """Read a safetensors file of at most `limit` bytes, with a header of at most `MAX_HEADER`. Raise as `read_file`."""
+    content = read_file(path, limit)
+    if (header := int.from_bytes(content[:8], "little")) > MAX_HEADER:
+        raise ValueError(f"the header of {path} has {header:,} bytes: the limit is {MAX_HEADER:,}")
+    return content
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from storygan.errors import StoryganError, reason
-from storygan.files import atomic_write, parse_json, read_file, read_text
+from storygan.files import atomic_write, parse_json, read_safetensors, read_text
 from storygan.text.clevr import ATTRIBUTES
 
 SIZE = 64
@@ -152,7 +152,7 @@ class AttributeClassifier(nn.Module):
         folder = Path(folder)
         try:
             settings = read_settings(folder / SETTINGS)
-            state = load(read_file(folder / WEIGHTS, MAX_WEIGHTS))
+            state = load(read_safetensors(folder / WEIGHTS, MAX_WEIGHTS))
             classifier = cls(**settings)
             classifier.load_state_dict(state, strict=False)
             if missing := {name for name, tensor in classifier.state_dict().items() if tensor.dim()} - set(state):

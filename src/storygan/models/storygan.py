@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from storygan.config import ModelConfig
 from storygan.errors import StoryganError, UsageError, reason, require_whole
-from storygan.files import atomic_write, parse_json, read_file, read_text
+from storygan.files import atomic_write, parse_json, read_safetensors, read_text
 from storygan.models.accelerate import accelerate
 from storygan.models.baselines import CONTEXTS
 from storygan.models.image_generator import ImageGenerator
@@ -223,7 +223,7 @@ class StoryGAN(nn.Module):
         folder = resolve_model(name, **hub_options)
         try:
             config, aspect_ratio = read_model_config(folder / CONFIG)
-            state = load(read_file(folder / WEIGHTS, MAX_WEIGHTS))
+            state = load(read_safetensors(folder / WEIGHTS, MAX_WEIGHTS))
             encoder = load_sentence_encoder(folder)
             with torch.device("meta"):  # shapes without memory, as the config may be anyone's
                 require_state(cls(config).state_dict(), state)

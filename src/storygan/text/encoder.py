@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from storygan.errors import StoryganError, reason
-from storygan.files import atomic_write, parse_json, read_file, read_text
+from storygan.files import atomic_write, parse_json, read_safetensors, read_text
 
 DIM = 128
 """Length of `s_t`."""
@@ -119,7 +119,7 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
     try:
         settings = parse_json(read_text(path))
         kind = settings.pop("kind")
-        tensors = load(read_file(Path(folder) / TENSORS_FILE, MAX_TENSORS))
+        tensors = load(read_safetensors(Path(folder) / TENSORS_FILE, MAX_TENSORS))
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
         return _class_of(kind).from_parts(settings, tensors)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from storygan.config import TrainConfig
 from storygan.errors import StoryganError, UsageError, reason
-from storygan.files import atomic_write, read_file
+from storygan.files import atomic_write, read_safetensors
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import MAX_WEIGHTS, StoryGAN
 
@@ -82,7 +82,7 @@ def load_stage(folder: Path) -> InitialWeights:
     start = InitialWeights({"G": StoryGAN.from_pretrained(folder).state_dict()})
     if (folder / DISCRIMINATORS).exists():
         try:
-            tensors = load(read_file(folder / DISCRIMINATORS, MAX_WEIGHTS))
+            tensors = load(read_safetensors(folder / DISCRIMINATORS, MAX_WEIGHTS))
         except Exception as error:  # the readers raise many kinds on damaged or foreign files
             raise StoryganError(f"{folder / DISCRIMINATORS} cannot be read: {reason(error)}") from error
         for name, tensor in tensors.items():
