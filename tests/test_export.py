@@ -1,4 +1,4 @@
-"""A model as an ONNX graph: the same drawings as PyTorch's, at any batch size, with onnxruntime and numpy alone."""
+"""A model as an ONNX graph: the same frames as PyTorch's, at any batch size, with onnxruntime and numpy alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STORY = [
 def lively(
     variant: Variant = "storygan", T: int = 4, noise_dim: int = 7, noise: NoiseDistribution = "normal"
 ) -> StoryGAN:
-    """A model whose running statistics fit its activations, as after training, and whose pictures have contrast."""
+    """A model whose running statistics fit its activations, as after training, and whose frames have contrast."""
     torch.manual_seed(1)
     model = StoryGAN(ModelConfig(variant, T, noise_dim, noise), ClevrEncoder())
     for module in model.modules():
@@ -51,14 +51,14 @@ def lively(
     return model.eval()
 
 
-# ---- what the graph says of itself, and what is refused: nothing is traced ----
+# ---- metadata and errors, without tracing ----
 
 
 def test_metadata_makes_sentence_vectors() -> None:
     model = lively()
-    told = {name: json.loads(text) for name, text in export.metadata(model).items()}
-    assert told["config"] == {"variant": "storygan", "T": 4, "noise_dim": 7, "noise": "normal"}
-    encoder = told["sentence_encoder"]
+    metadata = {name: json.loads(text) for name, text in export.metadata(model).items()}
+    assert metadata["config"] == {"variant": "storygan", "T": 4, "noise_dim": 7, "noise": "normal"}
+    encoder = metadata["sentence_encoder"]
     one_hots = [word in STORY[0].split() for word in encoder["words"]]
     x, y = -1.8 / encoder["limit"], 1.5 / encoder["limit"]
 
@@ -81,7 +81,7 @@ def test_metadata_of_plain_english_and_of_no_encoder() -> None:
     assert set(export.metadata(model)) == {"config"}
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no folder .*nowhere"):
         export.check_graph_file(tmp_path / "nowhere" / "a.onnx")
     with pytest.raises(UsageError, match="it is a folder"):
@@ -118,7 +118,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_draws_as_pytorch_does(variant: Variant, tmp_path: Path) -> None:
+def test_every_variant_equals_pytorch(variant: Variant, tmp_path: Path) -> None:
     import onnxruntime
 
     model = lively(variant, T=3)
@@ -180,7 +180,7 @@ def test_another_models_graph_is_refused(graph: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_the_example_draws_with_numpy_and_onnxruntime_alone(graph: Path, tmp_path: Path) -> None:
+def test_the_example_needs_numpy_and_onnxruntime_alone(graph: Path, tmp_path: Path) -> None:
     picture = tmp_path / "story.png"
     code = (
         f"import runpy, sys; sys.argv[0] = {str(EXAMPLE)!r}; runpy.run_path(sys.argv[0])\n"
@@ -205,7 +205,7 @@ def test_the_example_is_short() -> None:
 
 
 @pytest.mark.parametrize("sentence", ["tiny grey rubber cube at (1, 2)", "large red metallic cube at (1, 2)"])
-def test_the_example_takes_one_word_of_each_group(sentence: str) -> None:
+def test_the_example_requires_one_word_per_attribute(sentence: str) -> None:
     names = {
         "re": re,
         "np": np,

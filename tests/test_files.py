@@ -48,5 +48,5 @@ def test_files_beyond_a_limit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a regular file"):
         read_file(Path("/dev/zero"), 4)
     (tmp_path / "w").write_bytes((MAX_HEADER + 1).to_bytes(8, "little"))
-    with pytest.raises(ValueError, match="the header of .*w has 10,000,001 bytes"):
+    with pytest.raises(ValueError, match=r"the header of .*w has 10,000,001 bytes"):
         read_safetensors(tmp_path / "w", 100)

@@ -73,10 +73,10 @@ def export_onnx(model: StoryGAN, out: str | Path) -> float:
     out = Path(out)
     check_graph_file(out)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch:
-        whole = Path(scratch) / out.name
-        write_graph(model, whole)
-        difference = check_graph(model, whole)
-        whole.replace(out)
+        temporary = Path(scratch) / out.name
+        write_graph(model, temporary)
+        difference = check_graph(model, temporary)
+        temporary.replace(out)
     return difference
 
 

@@ -86,8 +86,8 @@ class Answers(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = handle_request
 
     def create(self, content: bytes) -> None:
-        told = json.loads(content)
-        repo = f"{told['organization']}/{told['name']}" if told.get("organization") else told["name"]
+        values = json.loads(content)
+        repo = f"{values['organization']}/{values['name']}" if values.get("organization") else values["name"]
         known = repo in self.hub.commits
         if not known:
             self.hub.commits[repo] = []
@@ -112,16 +112,16 @@ class Answers(BaseHTTPRequestHandler):
 
     def batch(self, content: bytes, repo: str) -> None:
         objects = [
-            {**told, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{told['oid']}"}}}
-            for told in json.loads(content)["objects"]
+            {**file, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{file['oid']}"}}}
+            for file in json.loads(content)["objects"]
         ]
         self.answer(200, {"transfer": "basic", "objects": objects})
 
     def put_large(self, content: bytes, oid: str) -> None:
-        whole = hashlib.sha256(content).hexdigest() == oid
-        if whole:
+        matches = hashlib.sha256(content).hexdigest() == oid
+        if matches:
             self.hub.large[oid] = content
-        self.answer(200 if whole else 400)
+        self.answer(200 if matches else 400)
 
     def add_commit(self, content: bytes, repo: str, revision: str) -> None:
         files: Tree = {}

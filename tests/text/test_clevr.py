@@ -1,4 +1,4 @@
-"""The CLEVR-SV grammar: what it reads, what it writes, and what it refuses with which words."""
+"""The CLEVR-SV grammar: parsing, formatting, and error messages."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_sentence_of_the_paper() -> None:
         ("large red rubber cube at (1, 1)..", ["'.'"]),
     ],
 )
-def test_anything_else_is_one_line_that_names_it(sentence: str, words: list[str]) -> None:
+def test_other_sentences_are_errors_of_one_line(sentence: str, words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         parse_sentence(sentence)
     message = str(caught.value)
@@ -106,7 +106,7 @@ def test_anything_else_is_one_line_that_names_it(sentence: str, words: list[str]
 
 
 @pytest.mark.parametrize("filler", ["9", "(", ",", " ", "large ", "1.", "\n", "a" * 9 + "("])
-def test_a_very_long_line_is_refused_at_once(filler: str) -> None:
+def test_very_long_sentences_are_refused_at_once(filler: str) -> None:
     start = time.perf_counter()
     for sentence in (filler * 10_000, f"large red rubber cube at ({filler * 10_000}, 1)"):
         with pytest.raises(UsageError, match="characters"):
@@ -120,7 +120,7 @@ def test_any_text_is_an_object_or_a_usage_error(text: str) -> None:
         parse_sentence(text)
 
 
-def test_format_refuses_what_parse_would_refuse() -> None:
+def test_format_checks_values_as_parse_does() -> None:
     with pytest.raises(UsageError, match="x = 3\\.2"):
         format_sentence(ClevrObject("cube", "red", "rubber", "large", 3.2, 0))
     with pytest.raises(UsageError, match="nan"):

