@@ -187,8 +187,11 @@ class RunFolder:
         self._truncate_metrics(self.step)
         for left in self.checkpoints.glob("*.tmp"):
             left.unlink()  # from a process that was killed while saving
-        self._metrics = self._logs.enter_context((self.path / METRICS).open("a"))
-        self._tensorboard = self._logs.enter_context(SummaryWriter(str(self.path), purge_step=self.step + 1))
+        try:
+            self._metrics = self._logs.enter_context((self.path / METRICS).open("a"))
+            self._tensorboard = self._logs.enter_context(SummaryWriter(str(self.path), purge_step=self.step + 1))
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
 
     def _truncate_metrics(self, step: int) -> None:
         """Remove the lines after the checkpoint: those iterations run again."""
