@@ -24,16 +24,6 @@ GRID_WIDTH, AXIS_WIDTH = 0.7, 1.0
 """Standard deviation of a bump, as a multiple of the distance to the next."""
 ATTRIBUTE_SCALE = 2.0
 """Standard deviation of the one-hots and of x and y in s_t; that of a bump is 1. They are 17 features of 127."""
-
-
-def hadamard(n: int) -> np.ndarray:
-    """Build the n x n matrix of 1 and -1 with orthogonal rows (Sylvester's construction); n is a power of 2."""
-    matrix = np.ones((1, 1))
-    while len(matrix) < n:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return matrix
-
-
 _ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
 N_ATTRIBUTES = sum(len(words) for words in _ONE_HOTS) + 2
 """17: one-hots and x, y. Encoders of version 0.1 have these features alone."""

@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 from storygan.errors import StoryganError, UsageError, out_of_memory, reason
 from storygan.files import atomic_open, read_file
-from storygan.text.clevr_encoder import hadamard
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -72,6 +71,14 @@ def weights_digest(folder: Path) -> str:
     """Return 16 hex digits of the weights' SHA-256."""
     with (folder / "model.safetensors").open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def hadamard(n: int) -> np.ndarray:
+    """Build the n x n matrix of 1 and -1 with orthogonal rows (Sylvester's construction); n is a power of 2."""
+    matrix = np.ones((1, 1))
+    while len(matrix) < n:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
 
 
 def embed(sentences: Sequence[str], digest: str, cache: Path | None = None) -> np.ndarray:
