@@ -226,6 +226,7 @@ compared_run(
     a_number=b"5",
     truncated=b"[",
     no_text=b"\xff",
+    value_is_a_mapping=b"run: r\ntimeout: {}\n",
 )
 compared_run(
     "rounds.json",
