@@ -363,7 +363,7 @@ def _build(kind: Any, values: Any) -> Any:
     for name, value in nested.items():
         arguments = [hints.get(name), *get_args(hints.get(name))]
         inner = next((one for one in arguments if is_dataclass(one)), None)
-        if inner is None and isinstance(value, dict):
+        if name in hints and inner is None and isinstance(value, dict):
             raise TypeError(f"{name} has no fields, but is {value!r}")
         if inner is None or is_dataclass(value) or (value is None and type(None) in arguments):
             continue
