@@ -204,8 +204,8 @@ def test_an_invalid_configuration_is_named(training: FakeTraining, tmp_path: Pat
 
 def test_another_part_of_the_configuration_is_refused(training: FakeTraining, tmp_path: Path) -> None:
     train_round_robin(two_runs(tmp_path), minutes=0)
-    (tmp_path / "storygan/config.yaml").write_text("init_from: {x: 1}")
-    with pytest.raises(UsageError, match=r"started with another .*init_from, init_from\.x"):
+    (tmp_path / "storygan/config.yaml").write_text("stages: {other: {G: {loss: {mse: 1.0}}}}")
+    with pytest.raises(UsageError, match=r"started with another .*stages\.other\.G\.loss\.mse"):
         two_runs(tmp_path)
 
 
