@@ -153,7 +153,7 @@ MUTANTS = [
             "torch.cat(list(conditions)).roll(1, 0)",
         ),
         ("accelerate: upsampled twice", "change_class(layer, nn.Identity)", "pass"),
-        ("accelerate: discriminators stay plain", "change_class(module, WinogradConv2d)", "pass"),
+        ("accelerate: discriminators stay plain", "change_class(module, FastConv2d)", "pass"),
         ("fuse_batch_norm: colours reversed", "layer.bias.repeat(4)", "layer.bias.flip(0).repeat(4)"),
     ),
     *group(

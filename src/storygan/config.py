@@ -267,8 +267,9 @@ class TrainConfig:
     """The recipe: stages by name, in order."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     seed: int = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """`bf16`: autocast; weights, gradients and Adam states stay fp32."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """`bf16`: autocast; weights, gradients and Adam states stay fp32. `auto`: bf16 where the hardware multiplies bf16
+    matrices (CPUs with `amx_bf16`, GPUs since Ampere), otherwise fp32; a run stores which, and resumes in it."""
     threads: int = 0
     """CPU threads per process; 0: its share of the cores. Bit-exact resuming needs the same number."""
     timeout: int = 1800

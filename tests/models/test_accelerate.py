@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from storygan.config import VARIANTS, DiscriminatorConfig, ModelConfig, Variant
 from storygan.models import accelerate as fast
-from storygan.models.accelerate import MALLOC_SETTINGS, UpsampleConv2d, WinogradConv2d, accelerate, fuse_batch_norm
+from storygan.models.accelerate import MALLOC_SETTINGS, UpsampleConv2d, FastConv2d, accelerate, fuse_batch_norm
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN
@@ -185,11 +185,11 @@ def test_accelerated_network_equals_the_plain_one(name: str, B: int, training: b
 def test_accelerate_changes_these_layers() -> None:
     networks = [accelerate(build()) for build, _, _ in NETWORKS.values()]
     kinds = [[type(module).__name__ for module in network.modules()] for network in networks]
-    counts = [{name: found.count(name) for name in ("UpsampleConv2d", "WinogradConv2d", "Upsample")} for found in kinds]
+    counts = [{name: found.count(name) for name in ("UpsampleConv2d", "FastConv2d", "Upsample")} for found in kinds]
     assert counts == [
-        {"UpsampleConv2d": 4, "WinogradConv2d": 0, "Upsample": 0},
-        {"UpsampleConv2d": 0, "WinogradConv2d": 4, "Upsample": 0},
-        {"UpsampleConv2d": 0, "WinogradConv2d": 5, "Upsample": 0},
+        {"UpsampleConv2d": 4, "FastConv2d": 1, "Upsample": 0},
+        {"UpsampleConv2d": 0, "FastConv2d": 4, "Upsample": 0},
+        {"UpsampleConv2d": 0, "FastConv2d": 5, "Upsample": 0},
     ]
     assert isinstance(networks[1], fast.SharedJoinDiscriminator)
 
@@ -220,7 +220,7 @@ def test_downsample_conv_layer() -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(5, 7, 4, stride=2, padding=1).double()
     layer = copy.deepcopy(conv)
-    fast.change_class(layer, WinogradConv2d)
+    fast.change_class(layer, FastConv2d)
     x = random(N, 5, 16, 16)
     results = [outputs_and_gradients(network, lambda network, x: [network(x)], [x]) for network in (conv, layer)]
     torch.testing.assert_close(*results)
@@ -258,7 +258,7 @@ def test_spectral_norm_stays(name: str) -> None:
     expected, found = (outputs_and_gradients(network, call, tensors) for network in (plain, accelerated))
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(dict(accelerated.state_dict()), dict(plain.state_dict()))
-    assert any(isinstance(module, WinogradConv2d) for module in accelerated.modules())
+    assert any(isinstance(module, FastConv2d) for module in accelerated.modules())
     copy.deepcopy(accelerated)  # as EMA does
 
 

@@ -14,5 +14,5 @@ def test_the_networks_of_a_stage_are_accelerated(tmp_path: Path) -> None:
     nets = one_stage(tmp_path / "sample", paper_stage(batch_size=2)).nets
     kinds = {name: {type(module).__name__ for module in network.modules()} for name, network in nets.each().items()}
     assert "UpsampleConv2d" in kinds["G"]
-    assert {"SharedJoinDiscriminator", "WinogradConv2d"} <= kinds["D_I"]
-    assert "WinogradConv2d" in kinds["D_S"]
+    assert {"SharedJoinDiscriminator", "FastConv2d"} <= kinds["D_I"]
+    assert "FastConv2d" in kinds["D_S"]

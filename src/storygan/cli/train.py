@@ -37,8 +37,10 @@ def train(args: Namespace) -> None:
     if resume and from_stage:
         raise UsageError("--from-stage starts a run, and --resume continues one: give one of them")
     config = training_config(values)
+    from storygan.models.accelerate import tune_malloc
     from storygan.training.loop import train as train_loop
 
+    tune_malloc()
     if folder := train_loop(config, resume, from_stage and tuple(from_stage)):
         print(f"the model is in {folder}: storygan generate --model {folder} ...")
 

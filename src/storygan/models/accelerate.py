@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache
-from itertools import pairwise
-from typing import NamedTuple, TypeVar, cast
+from itertools import pairwise, product
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,9 +46,17 @@ MIN_BATCH, MIN_BATCH_INFERENCE = 16, 32
 
 def is_faster(x: Tensor, stride: int, size: int) -> bool:
     """Return whether Winograd is faster than PyTorch's convolution, for input x (N, C, H, W)."""
-    if torch.compiler.is_compiling():  # exported graphs have plain convolutions
+    if torch.compiler.is_compiling() or bf16_dtype(x):  # exported graphs have plain convolutions
         return False
     return x.is_cpu and x.shape[2] == x.shape[3] and len(x) >= MIN_BATCH and (stride, size) in WINOGRAD_TILES
+
+
+def bf16_dtype(x: Tensor) -> torch.dtype | None:
+    """Return bf16 where a convolution of x is computed in it on a CPU, by autocast or as x is bf16; otherwise None."""
+    if not x.is_cpu or torch.compiler.is_compiling():
+        return None
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    return dtype if dtype == torch.bfloat16 else None
 
 
 # ---- Winograd convolutions ----
@@ -129,6 +137,9 @@ def conv2d(
         cached: for inference, `transform_kernel` with a cache.
     """
     N, C, H, W = x.shape
+    if (dtype := bf16_dtype(x)) and max(H, W) <= MAX_BF16_SIZE_WEIGHT_GRADIENT * stride:
+        y = Bf16Convolution.apply(x.to(dtype), weight.to(dtype), stride, False)
+        return y if bias is None else y + bias.to(dtype)[:, None, None]
     if H % stride or not is_faster(x, stride, H // stride) or (cached and N < MIN_BATCH_INFERENCE):
         return F.conv2d(x, weight, bias, stride, padding=1)
     m, n, tiles, A, G, B = tiling(H // stride, stride, x.dtype, inference=cached is not None)
@@ -144,6 +155,9 @@ def conv2d(
 def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, cached: Transform | None = None) -> Tensor:
     """Compute `F.conv_transpose2d(x, weight, bias, stride=2, padding=1)` of a 4x4 kernel; `cached` as in `conv2d`."""
     N, C, H, W = x.shape
+    if (dtype := bf16_dtype(x)) and max(H, W) <= MAX_BF16_SIZE_WEIGHT_GRADIENT:
+        y = Bf16Convolution.apply(x.to(dtype), weight.to(dtype), 2, True)
+        return y if bias is None else y + bias.to(dtype)[:, None, None]
     if not is_faster(x, 2, H):
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
     m, n, tiles, A, G, B = tiling(H, 2, x.dtype, inference=cached is not None and N >= MIN_BATCH_INFERENCE)
@@ -155,14 +169,93 @@ def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, cach
     return y if bias is None else y.add_(bias[:, None, None])
 
 
+# ---- convolutions in bf16 ----
+#
+# oneDNN computes them in the matrix units of a processor, but those of small maps slowly. As windows and one matrix
+# product they are faster, above all their weight gradients. Pixels are (N, H, W, C), kernels (k, k, C, outputs).
+
+MAX_BF16_SIZE, MAX_BF16_SIZE_WEIGHT_GRADIENT = 4, 8
+"""Largest side of the smaller map for which matrix products are faster (`benchmarks/speed.py convolutions`)."""
+
+
+def windows(pixels: Tensor, k: int, stride: int = 1) -> Tensor:
+    """Copy the k x k windows of a map (N, H, W, C) with a border of zeros: (N, windows, windows, k*k*C)."""
+    padded = F.pad(pixels, (0, 0, 1, 1, 1, 1))
+    return padded.unfold(1, k, stride).unfold(2, k, stride).permute(0, 1, 2, 4, 5, 3).flatten(3)
+
+
+def matrix(kernel: Tensor) -> Tensor:
+    """Flatten a kernel (k, k, inputs, outputs) to (k*k*inputs, outputs), in the order that it has in memory."""
+    return kernel.flatten(0, 2) if kernel.stride(3) == 1 else kernel.movedim(3, 0).flatten(1).T
+
+
+def matmul_conv(pixels: Tensor, kernel: Tensor, stride: int) -> Tensor:
+    """Compute a convolution of padding 1: (N, H, W, inputs) -> (N, H/stride, W/stride, outputs)."""
+    patches = windows(pixels, len(kernel), stride)
+    return (patches.flatten(0, 2) @ matrix(kernel)).view(*patches.shape[:3], -1)
+
+
+def matmul_conv_transpose(pixels: Tensor, kernel: Tensor, stride: int) -> Tensor:
+    """Compute the adjoint of `matmul_conv`: (N, H, W, outputs) -> (N, H*stride, W*stride, inputs).
+
+    With stride 2, the result has four phases of even or odd rows and columns: each is a convolution with 2x2 taps.
+    """
+    kernel, (N, H, W, _) = kernel.transpose(2, 3), pixels.shape
+    if stride == 1:
+        return matmul_conv(pixels, kernel.flip(0, 1), 1)
+    pairs, order = windows(pixels, 2), ([3, 1], [2, 0])
+    phases = [
+        pairs[:, row : row + H, column : column + W].flatten(0, 2) @ matrix(kernel[order[row]][:, order[column]])
+        for row, column in product((0, 1), repeat=2)
+    ]
+    return torch.stack(phases, 1).view(N, H, W, 2, 2, -1).transpose(2, 3).reshape(N, 2 * H, 2 * W, -1)
+
+
+class Bf16Convolution(torch.autograd.Function):
+    """`F.conv2d` or, transposed, `F.conv_transpose2d` of padding 1; small maps and their gradients as matrix products.
+
+    It can be differentiated twice, for R1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, transposed: bool) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.transposed = stride, transposed
+        return Bf16Convolution.convolve(x, weight, stride, transposed).data  # no view: ReLU may work in place
+
+    @staticmethod
+    def convolve(x: Tensor, weight: Tensor, stride: int, transposed: bool) -> Tensor:
+        """Compute the convolution (weight (outputs, inputs, k, k)), or its adjoint."""
+        if (x.shape[2] if transposed else x.shape[2] // stride) > MAX_BF16_SIZE:
+            return (F.conv_transpose2d if transposed else F.conv2d)(x, weight, None, stride, padding=1)
+        function = matmul_conv_transpose if transposed else matmul_conv
+        return function(x.permute(0, 2, 3, 1), weight.permute(2, 3, 1, 0), stride).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), stride, transposed = ctx.saved_tensors, ctx.stride, ctx.transposed
+        x_gradient = weight_gradient = None
+        if ctx.needs_input_grad[0]:
+            x_gradient = Bf16Convolution.convolve(gradient, weight, stride, not transposed)
+        if ctx.needs_input_grad[1]:
+            larger, smaller = (one.permute(0, 2, 3, 1) for one in ((gradient, x) if transposed else (x, gradient)))
+            k, outputs, inputs = weight.shape[2], smaller.shape[3], larger.shape[3]
+            taps, pixels = windows(larger, k, stride).flatten(0, 2), smaller.flatten(0, 2)
+            if transposed:  # in the order in which the kernel is in memory
+                weight_gradient = (taps.T @ pixels).view(k, k, inputs, outputs).permute(3, 2, 0, 1)
+            else:
+                weight_gradient = (pixels.T @ taps).view(outputs, k, k, inputs).permute(0, 3, 1, 2)
+        return x_gradient, weight_gradient, None, None
+
+
 # ---- layers for training and inference: accelerate ----
 
 
-class WinogradConv2d(nn.Conv2d):
-    """Conv4x4 with stride 2 and padding 1: (N, inputs, 2H, 2W) -> (N, outputs, H, W)."""
+class FastConv2d(nn.Conv2d):
+    """Conv4x4 with stride 2, or Conv3x3 with stride 1, and padding 1: (N, inputs, H, W) -> (N, outputs, H', W')."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return conv2d(x, self.weight, 2, self.bias)
+        return conv2d(x, self.weight, self.stride[0], self.bias)
 
 
 class UpsampleConv2d(nn.Conv2d):
@@ -184,9 +277,14 @@ def upsample_kernel(weight: Tensor) -> Tensor:
     Returns:
         (inputs, outputs, 4, 4), for `F.conv_transpose2d(stride=2, padding=1)`.
     """
-    flipped = weight.flip(2, 3).transpose(0, 1)
-    rows = F.pad(flipped, (0, 0, 0, 1)) + F.pad(flipped, (0, 0, 1, 0))
-    return F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
+    outputs, inputs, *_ = weight.shape
+    taps = UPSAMPLE.to(weight) @ weight.permute(0, 2, 3, 1).reshape(outputs, 9, inputs)  # (outputs, 16, inputs)
+    return taps.view(outputs, 4, 4, inputs).permute(3, 0, 1, 2)
+
+
+UPSAMPLE_ROW = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+"""From the 3 taps of a row to the 4 of the transposed convolution."""
+UPSAMPLE = torch.kron(UPSAMPLE_ROW, UPSAMPLE_ROW)
 
 
 class SharedJoinDiscriminator(ImageDiscriminator):
@@ -228,13 +326,14 @@ def accelerate(network: Network) -> Network:
                 if isinstance(layer, nn.Upsample):
                     change_class(layer, nn.Identity)
                     change_class(following, UpsampleConv2d)
+            change_class(layers[0], FastConv2d)
         elif isinstance(module, nn.Conv2d) and (module.kernel_size, module.stride, module.padding) == DOWNSAMPLE:
-            change_class(module, WinogradConv2d)
+            change_class(module, FastConv2d)
     return network
 
 
 DOWNSAMPLE = ((4, 4), (2, 2), (1, 1))
-"""Kernel size, stride and padding of `WinogradConv2d`."""
+"""Kernel size, stride and padding of the discriminators' layers that become `FastConv2d`."""
 
 
 def change_class(module: nn.Module, new: type[nn.Module]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 
@@ -27,8 +28,12 @@ from storygan.errors import AlreadyReported, StoryganError, UsageError
 Value = TypeVar("Value")
 LOCAL_FIELDS = ("run", "data", "threads", "timeout")
 """Fields of the configuration that may differ between machines; the stories themselves are compared."""
-PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-"""Fabric's names."""
+
+
+class BFloat16(MixedPrecision):
+    """bf16 autocast. Without loss scaling, Fabric need not take part in backward passes, so `autograd.grad` works."""
+
+    backward = Precision.backward
 
 
 class AveragedGradients(DDPStrategy):
@@ -87,7 +92,9 @@ class Processes:
             strategy = AveragedGradients(timeout=timedelta(seconds=config.timeout))
             options = {"strategy": strategy, "devices": here, "num_nodes": self.world_size // here}
         try:
-            self.fabric = Fabric(precision=PRECISIONS[config.precision], **options)
+            if config.precision == "bf16":
+                options["plugins"] = BFloat16("bf16-mixed", "cuda" if torch.cuda.is_available() else "cpu")
+            self.fabric = Fabric(**options)
             if "LT_CLI_USED" not in os.environ:  # set by `fabric run`, which launches by itself
                 self.fabric.launch()
         except ValueError as error:
