@@ -237,7 +237,10 @@ class DataConfig:
     split: str = "train"
 
 
-_AT_LEAST_1 = ("timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "validation.stories")
+_AT_LEAST_1 = (
+    *("devices", "num_nodes", "timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"),
+    "validation.stories",
+)
 _STAGE_AT_LEAST_1 = ("iterations", "r1_every")
 
 
@@ -270,6 +273,12 @@ class TrainConfig:
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """`bf16`: autocast; weights, gradients and Adam states stay fp32. `auto`: bf16 where the hardware multiplies bf16
     matrices (CPUs with `amx_bf16`, GPUs since Ampere), otherwise fp32; a run stores which, and resumes in it."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1` or `mps`; `auto`: the accelerator if there is one."""
+    devices: int = 1
+    """Devices to train on together on each machine, a process each. `torchrun` sets this and `num_nodes` itself."""
+    num_nodes: int = 1
+    """Machines that train together."""
     threads: int = 0
     """CPU threads per process; 0: its share of the cores. Bit-exact resuming needs the same number."""
     timeout: int = 1800

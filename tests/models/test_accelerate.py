@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from storygan.config import VARIANTS, DiscriminatorConfig, ModelConfig, Variant
 from storygan.models import accelerate as fast
-from storygan.models.accelerate import MALLOC_SETTINGS, UpsampleConv2d, FastConv2d, accelerate, fuse_batch_norm
+from storygan.models.accelerate import MALLOC_SETTINGS, FastConv2d, UpsampleConv2d, accelerate, fuse_batch_norm
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN
@@ -118,6 +118,41 @@ def test_inference_takes_36_of_144_or_25_of_64_products(stride: int, products: i
     tiling = fast.tiling(4, stride, torch.float32, inference=True)
     assert (len(tiling.A), tiling.m) == (products, 4)
     assert 2 * N >= fast.MIN_BATCH_INFERENCE
+
+
+# ---- convolutions in bf16 ----
+
+
+@pytest.mark.parametrize(
+    ("fast_conv", "plain_conv", "taps", "sides"),
+    [
+        pytest.param(conv3x3, plain_conv3x3, 3, (4, 8, 16), id="conv3x3"),
+        pytest.param(conv4x4, plain_conv4x4, 4, (8, 16, 32), id="conv4x4"),
+        pytest.param(fast.conv_transpose2d, plain_transposed, 4, (4, 8, 16), id="transposed"),
+    ],
+)
+def test_bf16_convolution_equals_torch_to_rounding(
+    fast_conv: Convolution, plain_conv: Convolution, taps: int, sides: tuple[int, ...]
+) -> None:
+    """Sides: matrix products alone, for the weight gradient alone, nowhere."""
+    for side in sides:
+        x, w = inputs(taps, side, 32, torch.float32)
+        exact = derivatives(plain_conv, *(part.detach().double().requires_grad_() for part in (x, w)))
+        with torch.autocast("cpu", torch.bfloat16):
+            found = derivatives(fast_conv, x, w)
+        assert found[0].dtype == torch.bfloat16
+        for value, expected in zip(found, exact, strict=True):
+            assert (value - expected).norm() < 0.02 * expected.norm()
+
+
+def test_small_maps_in_bf16_are_matrix_products() -> None:
+    def used(side: int) -> bool:
+        with torch.autocast("cpu", torch.bfloat16):
+            return type(fast.conv2d(*inputs(4, side, 3, torch.float32), stride=2).grad_fn).__name__ == (
+                "Bf16ConvolutionBackward"
+            )
+
+    assert [used(side) for side in (8, 16, 32)] == [True, True, False]
 
 
 # ---- layers and networks ----

@@ -40,11 +40,10 @@ def edit(args: Namespace) -> None:
     options = args[args.edit]
     story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
     from storygan import editing, viz
-    from storygan.models.accelerate import fuse_batch_norm
-    from storygan.models.storygan import StoryGAN
+    from storygan.models.storygan import load_for_inference
 
     viz.check_out(out, options.scale)
-    model = fuse_batch_norm(StoryGAN.from_pretrained(options.model))
+    model = load_for_inference(options.model, options.device, options.precision)
     EDIT_COMMANDS[args.edit](options, model, editing.generate(model, story, options.seed, samples), out)
 
 

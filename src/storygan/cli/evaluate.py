@@ -8,7 +8,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.generate import SHIPPED_MODEL
-from storygan.cli.parser import classifier_option, named_path, threads_option
+from storygan.cli.parser import classifier_option, device_options, named_path, threads_option
 
 
 def evaluate_options(parser: ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--stories", type=int, default=0, help="how many to evaluate on, the first ones; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
+    device_options(parser)
     classifier_option(parser)
     parser.add_argument("--sample-grid", type=named_path, help="image of stories from best to worst to write")
     parser.add_argument("--card", action="store_true", help="write the metrics to the model card, README.md, too")
@@ -50,6 +51,8 @@ def evaluate(args: Namespace) -> None:
         args.classifier,
         args.id_prefix,
         Path(args.sample_grid) if args.sample_grid else None,
+        args.device,
+        args.precision,
     )
     print(json.dumps(report.to_dict()) if args.json else report)
     if args.card:

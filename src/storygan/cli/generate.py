@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from storygan.cli.parser import named_path, threads_option
+from storygan.cli.parser import device_options, named_path, threads_option
 from storygan.errors import UsageError
 from storygan.files import MAX_TEXT
 
@@ -29,6 +29,7 @@ def story_options(parser: ArgumentParser, out: str) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise: the same seed gives the same picture")
     threads_option(parser)
+    device_options(parser)
     parser.add_argument("--out", type=named_path, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
     parser.add_argument("--scale", type=int, default=3, help="enlargement of the frames (not in a folder)")
     parser.add_argument("--no-captions", action="store_true", help="leave out the sentences under the frames")
@@ -52,13 +53,13 @@ def generate(args: Namespace) -> None:
     story = read_story(args.sentences, args.file)
     gc.set_threshold(100_000)  # importing PyTorch makes many objects that are never freed
     from storygan import viz
-    from storygan.models.accelerate import fuse_batch_norm, tune_malloc
-    from storygan.models.storygan import StoryGAN
+    from storygan.models.accelerate import tune_malloc
+    from storygan.models.storygan import load_for_inference
 
     out = Path(args.out)
     viz.check_out(out, args.scale)
     tune_malloc()
-    model = fuse_batch_norm(StoryGAN.from_pretrained(args.model))
+    model = load_for_inference(args.model, args.device, args.precision)
     frames = model.generate(story, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
     print(f"{args.samples} x {len(story)} frames in {out}")
@@ -121,10 +122,11 @@ def demo_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, default=7860, help="port to serve on; 0: any free one")
     threads_option(parser)
+    device_options(parser)
 
 
 def demo(args: Namespace) -> None:
     """Run `storygan demo`."""
     from storygan.demo.server import serve
 
-    serve(args.model, args.host, args.port)
+    serve(args.model, args.host, args.port, args.device, args.precision)

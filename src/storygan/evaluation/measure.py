@@ -52,6 +52,7 @@ def measure(
     generated: Mapping[str, ndarray | str],
     seed: int,
     classifier: str | Path | None = None,
+    device: torch.device | None = None,
 ) -> Measurement:
     """Measure generated frames of a data set's N stories beside real frames and trivial baselines.
 
@@ -61,13 +62,14 @@ def measure(
         generated: by method, uint8 frames (N, T, H, W, 3), or the name of a baseline to use instead.
         seed: of the bootstrap.
         classifier: folder of the evaluation classifier; None: the shipped one that fits the stories.
+        device: of the classifier and the networks of KID and FID; None: CPU.
 
     Raises:
         UsageError: the generated frames do not fit the real ones, N < 2, or `classifier` does not fit the stories.
         StoryganError: the data or the classifier cannot be read.
     """
     truth = labelled_frames_if_any(dataset)
-    evaluator = find_classifier(truth, classifier)
+    evaluator = find_classifier(truth, classifier, device)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
     mean_of, mean_note = _mean_image_source(data, dataset)
     pool = build_pool(dataset.frames, mean_image(mean_of), generated)
@@ -82,7 +84,7 @@ def measure(
     pixels = {method: _pixel_metrics(pool, method) for method in tqdm(pool.index, desc="pixels", disable=None)}
     table = {method: estimates(predicted[method] | pixels[method], seed) for method in pool.index}
     features = predictions.features if locations or labels else None
-    for method, values in distances(pool, features, seed).items():
+    for method, values in distances(pool, features, seed, device).items():
         table[method] |= values
     notes = [mean_note, *_notes(len(dataset), evaluator, locations, labels)]
     return Measurement(pool, predicted, pixels, table, notes)

@@ -198,8 +198,8 @@ def diversity_metrics(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerSto
         `sensitivity_eps_0_rms_01`: between two samples that differ in eps_0, the noise of h_0, alone.
         `sensitivity_h_0_rms_01`: between two samples that differ in h_0 alone: the second has another story's.
     """
-    generator = seeded(seed)
-    noises = [Noise.sample(len(S), model.config, generator) for _ in range(SAMPLES)]
+    generator, where = seeded(seed), (model.device, model.dtype)
+    S, noises = S.to(*where), [Noise.sample(len(S), model.config, generator).to(*where) for _ in range(SAMPLES)]
     h_0s = [model.story_encoder(S, noise.eps_0)[0] for noise in noises]
     X_hats = [_generate(model, S, h_0, noise) for h_0, noise in zip(h_0s, noises, strict=True)]
     h_0, noise, X_hat = h_0s[0], noises[0], X_hats[0]
@@ -214,7 +214,7 @@ def diversity_metrics(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerSto
 def _generate(model: StoryGAN, S: Tensor, h_0: Tensor, noise: Noise) -> Tensor:
     """Generate frames (N, T, 3, 64, 64) in [0, 1] from a given h_0 (N, 128); `noise.eps_0` is unused."""
     o = model.context_encoder(S, noise.eps, h_0, noise.g_0)
-    return (model.frames(o) + 1) / 2
+    return (model.frames(o).float().cpu() + 1) / 2
 
 
 def rms(a: Tensor, b: Tensor) -> np.ndarray:

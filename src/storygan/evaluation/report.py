@@ -13,8 +13,8 @@ from storygan.errors import UsageError, require_seed
 from storygan.evaluation.baselines import METHODS, MODEL, find_baseline
 from storygan.evaluation.measure import DIVERSITY_NOTE, Metrics, measure, measure_diversity
 from storygan.evaluation.sample_grid import build_sample_grid
-from storygan.models.accelerate import fuse_batch_norm
-from storygan.models.storygan import StoryGAN
+from storygan.models.devices import Precision, find_device
+from storygan.models.storygan import load_for_inference
 from storygan.viz import check_out, save_sheet
 
 
@@ -60,6 +60,8 @@ def evaluate(
     classifier: str | Path | None = None,
     id_prefix: str = "",
     sample_grid: Path | None = None,
+    device: str = "cpu",
+    precision: Precision = "fp32",
 ) -> Report:
     """Evaluate a model, one sample a story.
 
@@ -72,6 +74,8 @@ def evaluate(
         classifier: folder of the evaluation classifier; None: the shipped one that fits the data.
         id_prefix: evaluate only on stories whose ids begin with it.
         sample_grid: image file to write, see `build_sample_grid`.
+        device: of all networks; `auto`: the accelerator if there is one.
+        precision: of the model. The networks that measure compute in fp32.
 
     Raises:
         UsageError: the model does not fit the data, or there are fewer than 2 stories.
@@ -86,9 +90,10 @@ def evaluate(
     dataset = _select(open_split(data, split), id_prefix, stories)
     sentences = dataset.sentences
     baseline = find_baseline(model)
-    network = None if baseline else fuse_batch_norm(StoryGAN.from_pretrained(model))
+    on = find_device(device)
+    network = None if baseline else load_for_inference(model, on, precision)
     generated = network.generate(sentences, seed=seed) if network else str(baseline)
-    measured = measure(dataset, data, {MODEL: generated}, seed, classifier)
+    measured = measure(dataset, data, {MODEL: generated}, seed, classifier, on)
     if sample_grid:
         per_story = measured.classifier_metrics[MODEL] | measured.pixel_metrics[MODEL]
         rows = build_sample_grid(per_story, dataset.frames, measured.pool.select(MODEL), sentences)

@@ -48,7 +48,8 @@ def is_faster(x: Tensor, stride: int, size: int) -> bool:
     """Return whether Winograd is faster than PyTorch's convolution, for input x (N, C, H, W)."""
     if torch.compiler.is_compiling() or bf16_dtype(x):  # exported graphs have plain convolutions
         return False
-    return x.is_cpu and x.shape[2] == x.shape[3] and len(x) >= MIN_BATCH and (stride, size) in WINOGRAD_TILES
+    exact = x.dtype in (torch.float32, torch.float64)  # Winograd's rounding errors are too large in fp16
+    return exact and x.is_cpu and x.shape[2] == x.shape[3] and len(x) >= MIN_BATCH and (stride, size) in WINOGRAD_TILES
 
 
 def bf16_dtype(x: Tensor) -> torch.dtype | None:

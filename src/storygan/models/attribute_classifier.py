@@ -129,7 +129,7 @@ class AttributeClassifier(nn.Module):
         Returns:
             maps for `predict_objects`, label probabilities (B, K), features (B, 96).
         """
-        maps, labels, features = self(to_input(frames))
+        maps, labels, features = (y.cpu() for y in self(to_input(frames).to(self.coordinates.device)))
         return maps, labels.sigmoid().numpy(), features.numpy()
 
     def save(self, folder: str | Path) -> Path:

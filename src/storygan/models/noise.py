@@ -38,9 +38,9 @@ class Noise:
         noise = cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
         return replace(noise, eps=on_circle(noise.eps)) if config.noise == "circle" else noise
 
-    def to(self, device: torch.device) -> Noise:
-        """Return the same noise on another device."""
-        return Noise(self.eps_0.to(device), self.eps.to(device), self.g_0.to(device))
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Noise:
+        """Return the same noise on another device, or of another type."""
+        return Noise(*(part.to(device, dtype) for part in (self.eps_0, self.eps, self.g_0)))
 
     def __getitem__(self, rows: slice) -> Noise:
         """Return the noise of some of the stories."""

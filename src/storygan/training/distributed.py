@@ -24,9 +24,10 @@ from torch import Tensor, distributed, nn
 from storygan.config import TrainConfig
 from storygan.cores import cores
 from storygan.errors import AlreadyReported, StoryganError, UsageError
+from storygan.models.devices import find_device
 
 Value = TypeVar("Value")
-LOCAL_FIELDS = ("run", "data", "threads", "timeout")
+LOCAL_FIELDS = ("run", "data", "device", "threads", "timeout")
 """Fields of the configuration that may differ between machines; the stories themselves are compared."""
 
 
@@ -78,22 +79,25 @@ class Processes:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        launched = distributed.is_torchelastic_launched()
-        self.world_size, here = (
-            int(os.environ.get(name, 1)) if launched else 1 for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")
-        )
+        self.world_size, here = config.num_nodes * config.devices, config.devices
+        if distributed.is_torchelastic_launched():
+            self.world_size, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
         self.cores = max(1, cores() // here)
         """This process's share of the cores."""
         if self.world_size % here:
             raise UsageError(f"{self.world_size} processes, {here} of them on this machine: give every machine as many")
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
-        options: dict[str, Any] = {"accelerator": "auto", "devices": 1}
+        device = find_device(config.device)
+        first = here if device.index is None or here > 1 else [device.index]
+        options: dict[str, Any] = {"accelerator": device.type, "devices": first}
         if self.world_size > 1:
             strategy = AveragedGradients(timeout=timedelta(seconds=config.timeout))
-            options = {"strategy": strategy, "devices": here, "num_nodes": self.world_size // here}
+            options |= {"strategy": strategy, "num_nodes": self.world_size // here}
+        if config.precision == "bf16":
+            options["plugins"] = BFloat16("bf16-mixed", device.type)
+        if device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # TF32
         try:
-            if config.precision == "bf16":
-                options["plugins"] = BFloat16("bf16-mixed", "cuda" if torch.cuda.is_available() else "cpu")
             self.fabric = Fabric(**options)
             if "LT_CLI_USED" not in os.environ:  # set by `fabric run`, which launches by itself
                 self.fabric.launch()

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
-from storygan.models.devices import resolve_precision
+from storygan.models.devices import find_device, resolve_precision
 from storygan.signals import GracefulShutdown
 from storygan.training.check_fit import check_fit
 from storygan.training.distributed import Processes
@@ -50,8 +50,7 @@ def train(
         Interrupted: on SIGTERM or Ctrl-C; the finished iterations are saved.
     """
     torch.set_flush_denormal(True)  # before worker threads exist: they inherit it
-    precision = resolve_precision(config.precision, "cuda" if torch.cuda.is_available() else "cpu")
-    config = replace(config, precision=precision)
+    config = replace(config, precision=resolve_precision(config.precision, find_device(config.device)))
     with report_out_of_memory(config), Processes(config) as processes, ExitStack() as stack:
         torch.set_num_threads(config.threads or processes.cores)
         with processes.sync_errors():
