@@ -17,6 +17,7 @@ from storygan.errors import UsageError, require_seed
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 NoiseDistribution = Literal["normal", "circle"]
+ImageSize = Literal[64, 128]
 LRSchedule = Literal["constant", "cosine", "halving"]
 GANLoss = Literal["saturating", "non-saturating", "relativistic"]
 
@@ -41,6 +42,8 @@ class ModelConfig:
     noise: NoiseDistribution = "normal"
     """Distribution of `eps_t`: `normal`, N(0, I), or `circle`, not in the paper: each consecutive pair of values is
     uniform on a circle of radius sqrt(2), so each value has mean 0 and variance 1. An odd last value stays normal."""
+    image_size: ImageSize = 64
+    """Pixels a side of a frame. 128 (not in the paper): one more block in the image generator and discriminators."""
 
     def __post_init__(self) -> None:
         _require_choices(self)

@@ -18,6 +18,7 @@ from storygan.config import VARIANTS, DiscriminatorConfig, ModelConfig, Variant
 from storygan.models import accelerate as fast
 from storygan.models.accelerate import MALLOC_SETTINGS, FastConv2d, UpsampleConv2d, accelerate, fuse_batch_norm
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
+from storygan.models.image_generator import ImageGenerator
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN
 
@@ -186,6 +187,16 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[..., list[Tensor]], 
         image_discriminator,
         lambda B: [random(B * T, 3, 64, 64), random(B * T, 128), random(B * T, 128)],
     ),
+    "generator of 128": (
+        lambda: ImageGenerator(128),
+        lambda network, o: [network(o)],
+        lambda B: [random(B * T, 128, 4, 4)],
+    ),
+    "image discriminator of 128": (
+        lambda: ImageDiscriminator(n_labels=3, image_size=128),
+        image_discriminator,
+        lambda B: [random(B * T, 3, 128, 128), random(B * T, 128), random(B * T, 128)],
+    ),
     "story discriminator": (
         lambda: StoryDiscriminator(T),
         story_discriminator,
@@ -224,6 +235,8 @@ def test_accelerate_changes_these_layers() -> None:
     assert counts == [
         {"UpsampleConv2d": 4, "FastConv2d": 1, "Upsample": 0},
         {"UpsampleConv2d": 0, "FastConv2d": 4, "Upsample": 0},
+        {"UpsampleConv2d": 5, "FastConv2d": 1, "Upsample": 0},
+        {"UpsampleConv2d": 0, "FastConv2d": 5, "Upsample": 0},
         {"UpsampleConv2d": 0, "FastConv2d": 5, "Upsample": 0},
     ]
     assert isinstance(networks[1], fast.SharedJoinDiscriminator)

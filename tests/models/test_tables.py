@@ -78,6 +78,27 @@ def test_image_generator_table() -> None:
     assert count(network) == sum(9 * i * o + 2 * o for i, o in channels) + 9 * 64 * 3 + 3
 
 
+def test_tables_of_128_have_one_more_row() -> None:
+    image, story = ImageDiscriminator(image_size=128), StoryDiscriminator(T, image_size=128)
+    generator, X = ImageGenerator(128), torch.randn(B, T, 3, 128, 128)
+    assert shapes_after(generator, ["3.3", "4.2", "4.3", "5"], torch.randn(B, 128, 4, 4)) == [
+        (B, 64, 64, 64),
+        (B, 32, 64, 64),
+        (B, 32, 128, 128),
+        (B, 3, 128, 128),
+    ]
+    trunk = [(32, 64, 64), (64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
+    names = [f"features.{block}" for block in range(5)]
+    assert shapes_after(image, names, X[:, 0], conditions(B)) == [(B, *shape) for shape in trunk]
+    names = [f"image_encoder.0.{block}" for block in range(5)]
+    assert shapes_after(story, names, X, torch.randn(B, T, 128)) == [(B * T, *shape) for shape in trunk]
+    assert count(generator) - count(ImageGenerator()) == 9 * 64 * 32 + 2 * 32 - 9 * 32 * 3
+    assert count(image) - count(ImageDiscriminator()) == 16 * (3 * 32 + 32 * 64 - 3 * 64) + 2 * 32
+    assert count(StoryGAN(ModelConfig(image_size=128))) - count(StoryGAN(ModelConfig())) == (
+        count(generator) - count(ImageGenerator())
+    )
+
+
 TRUNK = [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
 TRUNK_COUNT = sum(16 * i * o + 2 * o for i, o in [(3, 64), (64, 128), (128, 256), (256, 512)])
 

@@ -72,7 +72,8 @@ def generate_from_noise(
         h_0 = torch.cat(
             [model.story_encoder(S_0[rows], noise.eps_0[rows])[0] for rows in batches(len(S), len(sentences))]
         )
-    frames = np.empty((len(S), 0, 64, 64, 3), np.uint8)
+    size = model.config.image_size
+    frames = np.empty((len(S), 0, size, size, 3), np.uint8)
     g, h = noise.g_0[:, None], h_0[:, None]
     output = StoryOutput(frames, sentences, S, S_0, noise, g, h, model.aspect_ratio)
     return regenerate(model, output, 1, len(sentences))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from storygan.config import DiscriminatorConfig
+from storygan.config import DiscriminatorConfig, ImageSize
 from storygan.models.initialization import he_initialize
 from storygan.models.story_encoder import D
 
@@ -28,10 +28,13 @@ def conv_bn_lrelu(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def downsample_trunk() -> nn.Sequential:
-    """Build layers 1 to 4 of either discriminator: (N, 3, 64, 64) -> (N, 512, 4, 4)."""
+def downsample_trunk(image_size: ImageSize = 64) -> nn.Sequential:
+    """Build layers 1 to 4 of either discriminator: (N, 3, 64, 64) -> (N, 512, 4, 4). For images of 128, one more."""
+    first = [conv_bn_lrelu(3, 64)]  # (N, 3, 64, 64) -> (N, 64, 32, 32)
+    if image_size == 128:
+        first = [conv_bn_lrelu(3, 32), conv_bn_lrelu(32, 64)]  # (N, 3, 128, 128) -> (N, 32, 64, 64) -> (N, 64, 32, 32)
     return nn.Sequential(
-        conv_bn_lrelu(3, 64),  # (N, 3, 64, 64) -> (N, 64, 32, 32)
+        *first,
         conv_bn_lrelu(64, 128),  # -> (N, 128, 16, 16)
         conv_bn_lrelu(128, 256),  # -> (N, 256, 8, 8)
         conv_bn_lrelu(256, 512),  # -> (N, 512, 4, 4)
@@ -44,11 +47,14 @@ class ImageDiscriminator(nn.Module):
     Args:
         config: options; None: the paper's.
         n_labels: number of labels that the label head predicts; 0 for no head.
+        image_size: 64 or 128; shapes below are those of 64.
     """
 
-    def __init__(self, config: DiscriminatorConfig | None = None, n_labels: int = 0) -> None:
+    def __init__(
+        self, config: DiscriminatorConfig | None = None, n_labels: int = 0, image_size: ImageSize = 64
+    ) -> None:
         super().__init__()
-        self.features = downsample_trunk()
+        self.features = downsample_trunk(image_size)
         self.join = nn.Sequential(  # (N, 512 + 256, 4, 4) -> (N, 512, 4, 4)
             nn.Conv2d(512 + D + D, 512, 3, padding=1, bias=False),
             nn.BatchNorm2d(512),
@@ -91,12 +97,13 @@ class StoryDiscriminator(nn.Module):
     Args:
         T: number of frames of a story.
         config: options; None: the paper's.
+        image_size: 64 or 128; shapes below are those of 64.
     """
 
-    def __init__(self, T: int, config: DiscriminatorConfig | None = None) -> None:
+    def __init__(self, T: int, config: DiscriminatorConfig | None = None, image_size: ImageSize = 64) -> None:
         super().__init__()
         self.image_encoder = nn.Sequential(
-            downsample_trunk(),  # (B*T, 3, 64, 64) -> (B*T, 512, 4, 4)
+            downsample_trunk(image_size),  # (B*T, 3, 64, 64) -> (B*T, 512, 4, 4)
             nn.Conv2d(512, 32, 4, stride=2, padding=1, bias=False),  # -> (B*T, 32, 2, 2)
             nn.BatchNorm2d(32),
             nn.Flatten(),  # -> (B*T, 128)

@@ -64,7 +64,7 @@ class StoryGAN(nn.Module):
         self.card = ""  # text of README.md in the model folder; empty: `save_pretrained` makes one
         self.story_encoder = StoryEncoder(config.T)
         self.context_encoder = CONTEXTS[config.variant](config.noise_dim)
-        self.image_generator = ImageGenerator()
+        self.image_generator = ImageGenerator(config.image_size)
         initialize_weights(self)
 
     @property

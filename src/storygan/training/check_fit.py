@@ -16,8 +16,11 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
         raise UsageError("the configuration has no stages: give a file that has some, such as configs/quickstart.yaml")
     if dataset.T != config.model.T:
         raise UsageError(f"model.T is {config.model.T}, but the stories of {config.data.path} have {dataset.T} frames")
-    if dataset.size != 64:
-        raise UsageError(f"the model generates 64x64 frames, but those of {config.data.path} are {dataset.size} wide")
+    if dataset.size != config.model.image_size:
+        raise UsageError(
+            f"model.image_size is {config.model.image_size}, but the frames of {config.data.path} are {dataset.size} "
+            "pixels wide"
+        )
     if config.discriminator.label_head and dataset.labels is None:
         raise UsageError(f"discriminator.label_head is on, but the stories of {config.data.path} have no labels")
     for name, stage in config.stages.items():

@@ -144,9 +144,9 @@ class StageTrainer:
             network: nn.Module = StoryGAN(config.model, self.experiment.sentence_encoder)
         elif name == "D_I":
             labels = self.experiment.dataset.label_names if config.discriminator.label_head else None
-            network = ImageDiscriminator(config.discriminator, len(labels or ()))
+            network = ImageDiscriminator(config.discriminator, len(labels or ()), config.model.image_size)
         else:
-            network = StoryDiscriminator(config.model.T, config.discriminator)
+            network = StoryDiscriminator(config.model.T, config.discriminator, config.model.image_size)
         if name == "G" or config.discriminator.norm == "batch":  # without norm, they initialize themselves
             INITIALIZERS[config.initialization](network)
         if (state := start.states.get(name)) is not None:
