@@ -1,7 +1,7 @@
 """Draw a CLEVR-SV story with onnxruntime and numpy alone (and Pillow, to save it): no PyTorch, no storygan.
 
     storygan export clevr-sv --onnx --out clevr-sv.onnx
-    python examples/draw_onnx.py clevr-sv.onnx story.png "small blue metal cylinder at (-1.5, -0.7)" ...
+    python examples/generate_onnx.py clevr-sv.onnx story.png "small blue metal cylinder at (-1.5, -0.7)" ...
 
 One sentence a frame. Noise is numpy's here, so the pictures are not those of `storygan generate` with the same seed.
 """
