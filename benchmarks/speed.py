@@ -5,7 +5,7 @@ multiply-add is two), and the achieved GFLOP/s beside the peak of a large fp32 m
 is the time at that peak. `in products` is the share of time that PyTorch's profiler finds in convolutions and matrix
 products. Run it on an idle machine; ratios within one run are more reliable than seconds.
 
-`--against COMMIT` instead times this tree and COMMIT's alternately (benchmarks/paired.py).
+`--against COMMIT` instead times this tree and COMMIT's alternately (benchmarks/ab_timing.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 
 import torch
 import yaml
-from paired import against
+from ab_timing import against
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode

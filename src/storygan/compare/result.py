@@ -44,7 +44,7 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """How a run was trained."""
+    """Training statistics of a run."""
 
     iterations: int
     adversarial: int
@@ -52,7 +52,7 @@ class Training:
     minutes: float
     """Wall clock of all rounds."""
     seconds_per_iteration: float
-    """In the median round."""
+    """Seconds per iteration in the median round."""
     parameters: int
     """Parameters of the generator: story encoder, context encoder, image generator."""
 

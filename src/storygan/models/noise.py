@@ -15,7 +15,7 @@ from storygan.models.story_encoder import D
 
 @dataclass
 class Noise:
-    """Noise for B stories: standard normal, except that `eps` lies on circles if `ModelConfig.noise` is `circle`."""
+    """Noise for B stories: standard normal; if `ModelConfig.noise` is `circle`, pairs of `eps` lie on a circle."""
 
     eps_0: Tensor
     """(B, 128): the noise in `h_0 = mu(S) + sigma(S) * eps`."""
