@@ -26,10 +26,10 @@ from storygan.models import accelerate as winograd
 
 FRAMES = 64
 LAYERS: dict[str, tuple[str, int, int, int]] = {  # kind, inputs, outputs, size of the smaller map
-    "downsample, 64 to 128 at 32x32": ("downsample", 64, 128, 16),
-    "downsample, 128 to 256 at 16x16": ("downsample", 128, 256, 8),
-    "downsample, 256 to 512 at 8x8": ("downsample", 256, 512, 4),
-    "join, 512 to 512 at 4x4": ("join", 512, 512, 4),
+    "trunk, 64 to 128 at 32x32": ("downsample", 64, 128, 16),
+    "trunk, 128 to 256 at 16x16": ("downsample", 128, 256, 8),
+    "trunk, 256 to 512 at 8x8": ("downsample", 256, 512, 4),
+    "conditional, 512 to 512 at 4x4": ("conditional", 512, 512, 4),
     "generator, 512 to 256 at 4x4": ("upsample", 512, 256, 4),
     "generator, 256 to 128 at 8x8": ("upsample", 256, 128, 8),
     "generator, 128 to 64 at 16x16": ("upsample", 128, 64, 16),
@@ -72,7 +72,7 @@ def main() -> None:
     for name, (kind, inputs, outputs, size) in LAYERS.items():
         direct, fast, x, weight = layer(kind, inputs, outputs, size)
         x = x.contiguous(memory_format=torch.channels_last)
-        stride = 1 if kind == "join" else 2
+        stride = 1 if kind == "conditional" else 2
         taken = winograd.is_faster(x, stride, size)
         with patch.dict(winograd.WINOGRAD_TILES, {(2, 16): (4, 4)}):
             times: dict[Convolution, list[list[float]]] = {direct: [], fast: []}

@@ -25,7 +25,7 @@ EXTRAS = ("dev", "fuzz")
 INSTALL = "pip install --require-hashes --no-deps -r constraints-hashed.txt"
 HEAD = {
     HASHED: f"# Made by scripts/lock_hashes.py from constraints.txt: {INSTALL}\n",
-    CUDA: "# Made by scripts/lock_hashes.py: the packages that PyPI's torch adds on Linux. Install them in the same way.\n",
+    CUDA: "# Made by scripts/lock_hashes.py: what PyPI's torch adds on Linux. Install it in the same way.\n",
     RENDER: "# Made by scripts/lock_hashes.py from constraints-render.txt: make render-env installs these.\n",
 }
 

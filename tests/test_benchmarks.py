@@ -56,7 +56,7 @@ def test_every_convolution_once() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
     rows = done.stdout.splitlines()[2:]
     taken = [row.split("|")[1].split(",")[0].strip() for row in rows if "(" not in row]
-    assert taken == ["downsample", "downsample", "join", "generator", "generator"]
+    assert taken == ["trunk", "trunk", "conditional", "generator", "generator"]
 
 
 @pytest.mark.slow
