@@ -1,9 +1,8 @@
-"""What holds for every command: the same call gives the same bytes, and nobody outside this machine is asked.
+"""Every command gives the same bytes for the same call, and contacts no other machine.
 
-The commands run twice, in two processes whose hashes of text differ. They, and every Python that they start, workers
-too, note each address that they are asked to look up or to reach (`sys.addaudithook`, which no library can go around
-but those that are no Python).
-Rendering with Blender has its test in tests/data/clevr/test_render.py, the page in tests/demo/test_page.py.
+The commands run twice, in two processes with different hash seeds. These processes, and every Python that they start,
+record each address that they look up or connect to (`sys.addaudithook`, which covers all Python code).
+tests/data/clevr/test_render.py tests rendering with Blender, and tests/demo/test_page.py the page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the package promises about itself: what it ships, what it imports, and that its papers agree."""
+"""The package: its files, its imports, its metadata."""
 
 from __future__ import annotations
 

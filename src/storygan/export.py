@@ -41,7 +41,7 @@ CHECKED = (1, 3, 8)
 
 
 class Graph(nn.Module):
-    """A model as a function of tensors alone."""
+    """A model as a function of tensors."""
 
     def __init__(self, model: StoryGAN) -> None:
         super().__init__()

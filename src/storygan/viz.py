@@ -223,7 +223,7 @@ def save_story(
 
     - `.png`, `.jpg`, `.webp`: a strip for each sample, with the sentences as captions below.
     - `.gif`: an animation of the frames, the samples in a grid.
-    - None: a folder of the frames as they are, `story-1-frame-1.png` and so on.
+    - None: a folder of the unscaled frames, `story-1-frame-1.png` and so on.
 
     Existing files are replaced atomically.
 

@@ -1,4 +1,4 @@
-"""Which stories, frames and noise an iteration sees."""
+"""Stories, frames and noise of an iteration."""
 
 from __future__ import annotations
 

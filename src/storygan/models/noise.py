@@ -61,7 +61,7 @@ class Noise:
         Args:
             story_nuisance: (B, K), K <= 128.
             frame_nuisance: (B, T, K), K <= noise_dim; where it is NaN, the sampled value stays.
-            distribution: of `eps_t`; on `circle`, a pair of values keeps its direction alone.
+            distribution: of `eps_t`; on `circle`, only the direction of a pair of values is kept.
         """
         eps_0, eps = self.eps_0, self.eps
         if story_nuisance is not None:

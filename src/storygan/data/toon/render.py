@@ -1,6 +1,6 @@
 """Render Toon-SV stories into a folder of Parquet shards, in parallel and resumable.
 
-A story depends on (seed, part, number, T, size) alone. Shards are written atomically, so an interrupted run loses only
+A story depends only on (seed, part, number, T, size). Shards are written atomically, so an interrupted run loses only
 the unfinished shards, which take seconds.
 """
 
@@ -214,7 +214,7 @@ def write_card(out: Path, config: ToonConfig) -> None:
         nuisance=len(COLUMNS.story or ()),
         K=len(LABELS),
         credit=CREDIT,
-        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has plain ones alone
+        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has only plain ones
         **card_fields(out, config),
     )
     atomic_write(out / "README.md", text)
