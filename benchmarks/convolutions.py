@@ -83,7 +83,7 @@ def main() -> None:
         medians = [
             " / ".join(f"{statistics.median(t):.0f}" for t in zip(*found[1:], strict=True)) for found in times.values()
         ]
-        products = f"{tiling.n**2} for {(tiling.m * (3 if kind == 'join' else 2)) ** 2}"
+        products = f"{tiling.n**2} for {(tiling.m * (3 if kind == 'conditional' else 2)) ** 2}"
         print(f"| {name} | {medians[0]} | {medians[1]} | {products if taken else f'({products})'} |", flush=True)
 
 
