@@ -1,11 +1,11 @@
-# `make story` draws a story, `make test` runs the tests; each sets up what it needs. `make help` lists the rest.
+# `make story` generates a story, `make test` runs the tests; both install what they need. `make help` lists all targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The stamps say what is installed; they are older than these files when something has to be installed again.
+# Stamps of the installed packages: make installs again when one of these files is newer.
 BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 PINS := pyproject.toml constraints.txt
@@ -42,7 +42,7 @@ render-env: .render-venv/.installed ## install Blender (bpy) in an environment o
 # --- for users ------------------------------------------------------------------------------------------------------
 
 .PHONY: story
-story: $(BASE) ## draw a story with the shipped model into story.png
+story: $(BASE) ## generate a story with the shipped model into story.png
 	@$(BIN)/storygan generate \
 	    "large red rubber cube at (-2.2, -0.6)" \
 	    "large green metal cylinder at (2.4, 1.6)" \
@@ -69,31 +69,31 @@ lint: $(DEV) ## ruff: rules and format; import-linter: the import direction
 types: $(DEV) ## mypy
 	@$(BIN)/mypy
 
-mutants: $(DEV) ## change the code wrongly in many small ways: a test must fail each time (minutes)
+mutants: $(DEV) ## mutation tests: a test must fail for each changed line (minutes)
 	@$(BIN)/python scripts/mutants.py
 
 hooks: $(DEV) ## run the checks before every commit from now on
 	@$(BIN)/pre-commit install
 
-ci: ## all that CI runs
+ci: ## run all that CI runs
 	@bash .ci/run
 
 docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "make: open $(CURDIR)/build/site/index.html"
 
-pictures: $(DEV) ## draw docs/pictures anew, after a change of the shipped model
+pictures: $(DEV) ## regenerate docs/pictures, after a change of the shipped model
 	@$(BIN)/python scripts/docs_pictures.py
 
-lock: ## renew constraints.txt from a clean install of the newest versions that pyproject.toml admits, and its hashes
+lock: ## update constraints.txt and its hashes to the newest versions that pyproject.toml admits
 	@sh scripts/lock.sh constraints.txt
 	@python3 scripts/lock_hashes.py
 
-fuzz: $(DEV) ## fuzz every reader of a user's file for FUZZ_SECONDS each (60)
+fuzz: $(DEV) ## fuzz every reader of a user's file, FUZZ_SECONDS each (60)
 	@$(PIP) -e '.[dev,fuzz]'
 	@$(BIN)/python scripts/fuzz.py --seconds $(or $(FUZZ_SECONDS),60)
 
-audit: ## look the pins up among the known vulnerabilities, where a service that knows them can be reached
+audit: ## check the pins for known vulnerabilities, if a service can be reached
 	@python3 scripts/audit.py
 
 clean: ## remove caches and built files; data, runs and environments stay

@@ -1,7 +1,7 @@
-"""What a model remembers, frame by frame: python benchmarks/by_frame.py --data DATA [--model M] [--stories N]
+"""Print object accuracy by frame: python benchmarks/by_frame.py --data DATA [--model M] [--stories N].
 
-Rows are the frames, columns the objects in the order in which they are told: the share of the stories in which the
-classifier that ships finds the object in that frame, with all four attributes right. One drawing a story, seed 0.
+Rows are frames, columns are objects in sentence order. Each value is the share of stories in which the shipped
+classifier finds the object in that frame with all four attributes correct. One sample per story, seed 0.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
 
 
-def right(model: StoryGAN, stories: list[list[str]]) -> np.ndarray:
-    """(T, T): the share of stories in which object n is right in frame t."""
+def accuracy_by_frame(model: StoryGAN, stories: list[list[str]]) -> np.ndarray:
+    """Return the share of stories in which object n is correct in frame t: (T, T), frames first."""
     frames = fuse_batch_norm(model).generate(stories, seed=0)
     N, T = frames.shape[:2]
     pool = FramePool(frames.reshape(N * T, *frames.shape[2:]), {"model": np.arange(N * T).reshape(N, T)})
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=150)
     arguments = parser.parse_args()
     stories = open_split(arguments.data, arguments.split).sentences[: arguments.stories]
-    for t, row in enumerate(right(StoryGAN.from_pretrained(arguments.model), stories), 1):
+    for t, row in enumerate(accuracy_by_frame(StoryGAN.from_pretrained(arguments.model), stories), 1):
         print(f"frame {t}:", *(f"{share:.2f}" for share in row[:t]))
 
 

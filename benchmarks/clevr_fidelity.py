@@ -1,13 +1,12 @@
-"""How close rendered CLEVR-SV comes to the original frames, story by story.
+"""Measure how close rendered CLEVR-SV frames are to the original ones.
 
     python benchmarks/clevr_fidelity.py ROOT [--json] [--stories N] [--fit N] [--sheet FILE.png] [--workers N]
 
-ROOT has the original layout (CLEVR_dict.npy, images/). Every described layout is rendered with camera and lights at
-home, though those of the originals strayed by an unknown jitter, and with every object turned by the same angle.
-SSIM: torchmetrics, 11x11 Gaussian window of sigma 1.5, data range [0, 1], mean over the three channels; PSNR over all
-values of a frame; both per 64x64 frame, then averaged. `--fit N` fits the 12 jitters and the rotations of the cubes of
-the first N stories (least squares on the pixels of the four frames), to tell jitter from scene. With `--json` the last
-line is one object.
+ROOT has the original layout (CLEVR_dict.npy, images/). Every scene is rendered without camera and light jitter, which
+the original frames have, and with one yaw for all objects.
+SSIM: torchmetrics, 11x11 Gaussian window of sigma 1.5, data range [0, 1], mean over the three channels. PSNR: over all
+values of a frame. Both are per 64x64 frame, then averaged. `--fit N` fits the 12 jitters and the yaw of the cubes of
+the first N stories by least squares on the pixels of the four frames. With `--json` the last line is a JSON object.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ from storygan.data.schema import read_stories, splits
 from storygan.errors import StoryganError
 from storygan.text.clevr import parse_sentence
 
-ROTATION = 0.4  # radians: of every object where the true one is not fitted
+ROTATION = 0.4  # radians: yaw of all objects, unless it is fitted
 FIT_SAMPLES = 3  # while searching; the fitted story is scored at the default quality
 REACH = np.array([CAMERA_JITTER] * 3 + [LIGHT_JITTER] * 9)  # of camera, key, fill, back
 
 
 @dataclass(frozen=True)
 class Original:
-    """One original story: id, its scene with nothing astray, frames (T, 64, 64, 3) uint8."""
+    """One original story: id, its scene without jitter, frames (T, 64, 64, 3) uint8."""
 
     story_id: str
     scene: Scene
@@ -56,24 +55,24 @@ class Original:
 def main() -> None:
     arguments = _arguments()
     originals = read_originals(arguments.root)[: arguments.stories]
-    drawn = render(((o.scene, k) for k, o in enumerate(originals)), len(originals), arguments.workers)
-    scores = [score(ours, o.frames) for ours, o in zip(drawn, originals, strict=True)]
+    rendered = render(((o.scene, k) for k, o in enumerate(originals)), len(originals), arguments.workers)
+    scores = [score(ours, o.frames) for ours, o in zip(rendered, originals, strict=True)]
     ssim, psnr = (float(np.mean([s[k] for s in scores])) for k in (0, 1))
     frames = ", ".join(f"{np.mean([s[0][t] for s in scores]):.4f}" for t in range(len(scores[0][0])))
-    print(f"{len(originals)} stories, camera and lights at home: SSIM {ssim:.4f}, PSNR {psnr:.2f} dB")
+    print(f"{len(originals)} stories, no camera and light jitter: SSIM {ssim:.4f}, PSNR {psnr:.2f} dB")
     print(f"  SSIM of frames 1 to 4: {frames}")
-    print_regions(originals, drawn)
+    print_regions(originals, rendered)
     result: dict[str, object] = {"stories": len(originals), "ssim": round(ssim, 5), "psnr": round(psnr, 3)}
     if arguments.fit:
         result |= fit_stories(originals[: arguments.fit], scores, arguments.workers)
     if arguments.sheet:
-        save_sheet(arguments.sheet, originals, drawn)
+        save_sheet(arguments.sheet, originals, rendered)
     if arguments.json:
         print(json.dumps(result))
 
 
 def read_originals(root: Path) -> list[Original]:
-    """The complete stories of a folder in the original layout, as the importer reads them."""
+    """Read the complete stories of a folder in the original layout with the importer."""
     originals = []
     with tempfile.TemporaryDirectory() as folder:
         imported = Path(folder) / "imported"
@@ -87,7 +86,7 @@ def read_originals(root: Path) -> list[Original]:
 
 
 def render(scenes: Iterable[tuple[Scene, int]], total: int, workers: int) -> list[np.ndarray]:
-    """Frames (T, 64, 64, 3) uint8 of each (scene, noise seed)."""
+    """Render frames (T, 64, 64, 3) uint8 of each (scene, noise seed)."""
     idle: SimpleQueue[Blender] = SimpleQueue()
     blenders = [Blender() for _ in range(workers)]
     for blender in blenders:
@@ -109,26 +108,26 @@ def render(scenes: Iterable[tuple[Scene, int]], total: int, workers: int) -> lis
 
 
 def score(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM and PSNR (dB) of each frame: two arrays (T,). Frames (T, 64, 64, 3) uint8."""
+    """Return SSIM and PSNR (dB) of each frame, (T,) each, of frames (T, 64, 64, 3) uint8."""
     a, b = (torch.from_numpy(f.copy()).permute(0, 3, 1, 2).float() / 255 for f in (ours, theirs))
     ssim = structural_similarity_index_measure(a, b, sigma=1.5, kernel_size=11, data_range=1.0, reduction="none")
     assert isinstance(ssim, torch.Tensor)
     return ssim.numpy(), (-10 * torch.log10(((a - b) ** 2).mean((1, 2, 3)))).numpy()
 
 
-def print_regions(originals: list[Original], drawn: list[np.ndarray]) -> None:
-    """Mean and root mean square of ours minus theirs (of 255) on the stage, each material and each shape."""
+def print_regions(originals: list[Original], rendered: list[np.ndarray]) -> None:
+    """Print mean and RMS of rendered minus original values, in levels of 255, by region, material and shape."""
     differences: dict[str, list[np.ndarray]] = {}
-    for original, frames in zip(originals, drawn, strict=True):
+    for original, frames in zip(originals, rendered, strict=True):
         objects = original.scene.objects
         for t in range(len(objects)):
             shown = replace(original.scene, objects=objects[: t + 1], rotations=original.scene.rotations[: t + 1])
-            mask = shown.mask()[1::4, 2::5][:60]  # near enough: 60 x 64 of the 240 x 320
+            mask = shown.mask()[1::4, 2::5][:60]  # approximate: 60 x 64 of the 240 x 320 pixels
             rows = np.linspace(0, 59, 64).round().astype(int)
             difference = frames[t].astype(float) - original.frames[t]
             for name, where in _regions(mask[rows], objects):
                 differences.setdefault(name, []).append(difference[where].reshape(-1, 3))
-    print("ours minus theirs, in levels of 255: mean R, G, B and root mean square")
+    print("rendered minus original, in levels of 255: mean R, G, B and RMS")
     for name, parts in differences.items():
         values = np.concatenate(parts)
         mean = ", ".join(f"{v:+.1f}" for v in values.mean(0))
@@ -136,7 +135,7 @@ def print_regions(originals: list[Original], drawn: list[np.ndarray]) -> None:
 
 
 def _regions(mask: np.ndarray, objects: tuple) -> list[tuple[str, np.ndarray]]:
-    """Named boolean masks (64, 64) from an object mask (64, 64)."""
+    """Return named boolean masks (64, 64) from an object mask (64, 64)."""
     centres = (np.arange(64) + 0.5) / 64
     floor = Camera().floor(np.stack(np.meshgrid(centres, centres), -1))
     far = np.hypot(floor[..., 0], floor[..., 1]) > 8
@@ -162,7 +161,7 @@ def fit_stories(originals: list[Original], before: list, workers: int) -> dict[s
 
 
 def fit(original: Original) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM and PSNR of each frame once 12 jitters and the cubes' rotations are fitted to the pixels."""
+    """Fit the 12 jitters and the yaw of the cubes to the pixels; return SSIM and PSNR of each frame, (T,) each."""
     cubes = [k for k, thing in enumerate(original.scene.objects) if thing.shape == "cube"]
     theirs = original.frames.astype(float)
     steps = np.concatenate([0.1 * REACH + 0.05, [0.1] * len(cubes)])
@@ -170,11 +169,11 @@ def fit(original: Original) -> tuple[np.ndarray, np.ndarray]:
 
     with Blender(samples=FIT_SAMPLES) as blender:
 
-        def draw(x: np.ndarray) -> np.ndarray:
-            return blender.render(astray(original.scene, x, cubes))
+        def rendered(x: np.ndarray) -> np.ndarray:
+            return blender.render(with_jitter(original.scene, x, cubes))
 
         def residual(x: np.ndarray) -> np.ndarray:
-            return (draw(x) - theirs).ravel() / 255
+            return (rendered(x) - theirs).ravel() / 255
 
         def jacobian(x: np.ndarray) -> np.ndarray:
             here = residual(x)
@@ -190,11 +189,11 @@ def fit(original: Original) -> tuple[np.ndarray, np.ndarray]:
             if index is None or index == len(x) - 1:
                 x = least_squares(residual, x, jacobian, (-limits, limits), max_nfev=6).x
     with Blender() as blender:
-        return score(blender.render(astray(original.scene, x, cubes)), original.frames)
+        return score(blender.render(with_jitter(original.scene, x, cubes)), original.frames)
 
 
-def astray(scene: Scene, x: np.ndarray, cubes: list[int]) -> Scene:
-    """The scene with jitters x[:12] (camera, key, fill, back) and the cubes' rotations x[12:] in radians."""
+def with_jitter(scene: Scene, x: np.ndarray, cubes: list[int]) -> Scene:
+    """Return the scene with jitters x[:12] (camera, key, fill, back) and the cubes' rotations x[12:] in radians."""
     rotations = list(scene.rotations)
     for cube, angle in zip(cubes, x[12:].tolist(), strict=True):
         rotations[cube] = angle
@@ -202,13 +201,13 @@ def astray(scene: Scene, x: np.ndarray, cubes: list[int]) -> Scene:
     return Scene(scene.objects, tuple(rotations), camera, key, fill, back)
 
 
-def save_sheet(path: Path, originals: list[Original], drawn: list[np.ndarray], rows: int = 12) -> None:
-    """Ours on the left, theirs on the right, a story a row, at three times the size."""
-    pairs = zip(drawn[:rows], originals[:rows], strict=True)
+def save_sheet(path: Path, originals: list[Original], rendered: list[np.ndarray], rows: int = 12) -> None:
+    """Save rendered frames left and original ones right, one story per row, at three times the size."""
+    pairs = zip(rendered[:rows], originals[:rows], strict=True)
     sheet = np.concatenate([np.concatenate([*ours, *o.frames], 1) for ours, o in pairs])
     picture = Image.fromarray(sheet)
     picture.resize((3 * picture.width, 3 * picture.height), Image.Resampling.NEAREST).save(path)
-    print(f"wrote {path}: ours left, theirs right")
+    print(f"wrote {path}: rendered left, original right")
 
 
 def _arguments() -> argparse.Namespace:
@@ -217,7 +216,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--stories", type=int, help="only the first N stories")
     parser.add_argument("--fit", type=int, default=0, metavar="N", help="fit the jitter of the first N stories")
-    parser.add_argument("--sheet", type=Path, help="save a contact sheet, ours beside theirs")
+    parser.add_argument("--sheet", type=Path, help="save rendered beside original frames")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     if min(arguments.workers, 1 if arguments.stories is None else arguments.stories) < 1 or arguments.fit < 0:

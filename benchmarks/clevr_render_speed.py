@@ -1,11 +1,10 @@
-"""Quality and speed of the CLEVR-SV renderer, setting by setting.
+"""Measure quality and speed of the CLEVR-SV renderer by setting.
 
     python benchmarks/clevr_render_speed.py [--stories N] [--reference SAMPLES] [--workers 1 2 ...] [--json]
 
 Renders the same stories with each setting on one worker, and with the default on several. PSNR is that of a 64x64
-frame against a reference without denoiser (2,048 samples a pixel; it is kept in build/ for the next run), averaged
-over the frames, with the worst frame. Seconds are the processor's for one frame, so that other work on the machine
-changes them little; frames a second are wall time, start of Blender not counted.
+frame against a reference without denoiser (2,048 samples per pixel, kept in build/), as a mean over frames and as the
+minimum. CPU seconds are processor time per frame. Frames per second are wall time without the start of Blender.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from storygan.data.clevr.render import noise_seed
 from storygan.data.clevr.scene import sample_scene
 from storygan.errors import StoryganError
 
-SEED = 1_000_000  # of the scenes measured, of no data set
+SEED = 1_000_000  # of scenes that are in no data set
 NONE = {"denoise": ""}
-ONCE = {"supersample": 1, "filter_width": 2.2}  # the filter that comes nearest to drawing 2x and bringing it down
+ONCE = {"supersample": 1, "filter_width": 2.2}  # the filter closest to rendering at 2x and downsampling
 SETTINGS: dict[str, dict[str, Any]] = {
     "default: 2x, 2 samples, fast denoiser": {},
     "2x, 1 sample": {"samples": 1},
@@ -61,7 +60,7 @@ def main() -> None:
         results.append({"setting": name, "psnr": psnr.mean(), "worst": psnr.min(), "cpu": cpu, "rate": 1 / wall})
         print(f"{name:40}{psnr.mean():10.2f}{psnr.min():8.2f}{cpu:13.3f}{1 / wall:10.1f}", flush=True)
     for workers in arguments.workers:
-        rate = sync_errors(scenes, workers)
+        rate = frames_per_second(scenes, workers)
         results.append({"setting": f"default, {workers} workers", "rate": rate})
         print(f"{f'default, {workers} workers':40}{'':31}{rate:10.1f}", flush=True)
     if arguments.json:
@@ -69,18 +68,18 @@ def main() -> None:
 
 
 def read_reference(scenes: list, samples: int) -> np.ndarray:
-    """The frames (N, 64, 64, 3) at `samples` samples without denoiser, rendered once."""
+    """Return frames (N, 64, 64, 3) at `samples` samples without denoiser, rendered once."""
     path = Path("build") / f"clevr-reference-{len(scenes)}-{samples}.npy"
     if not path.exists():
-        with Blender(samples=samples // 4, denoise="") as blender:  # 4 drawn pixels make one
-            drawn = [blender.render(s, k) for k, s in enumerate(tqdm(scenes, unit=" stories", desc="reference"))]
+        with Blender(samples=samples // 4, denoise="") as blender:  # 4 rendered pixels per pixel
+            frames = [blender.render(s, k) for k, s in enumerate(tqdm(scenes, unit=" stories", desc="reference"))]
         path.parent.mkdir(exist_ok=True)
-        np.save(path, np.concatenate(drawn))
+        np.save(path, np.concatenate(frames))
     return np.load(path)
 
 
 def measure(scenes: list, settings: dict[str, Any]) -> tuple[np.ndarray, float, float]:
-    """Frames, processor seconds a frame and wall seconds a frame of one worker that is warm."""
+    """Return frames, CPU seconds per frame and wall seconds per frame of one warm worker."""
     with Blender(**settings) as blender:
         blender.render(scenes[0])
         cpu, wall = _cpu_seconds(blender.pid), time.monotonic()
@@ -89,8 +88,8 @@ def measure(scenes: list, settings: dict[str, Any]) -> tuple[np.ndarray, float, 
     return frames, cpu / len(frames), wall / len(frames)
 
 
-def sync_errors(scenes: list, workers: int) -> float:
-    """Frames a second of several warm workers that each render every scene."""
+def frames_per_second(scenes: list, workers: int) -> float:
+    """Return frames per second of several warm workers that each render every scene."""
     blenders = [Blender() for _ in range(workers)]
     for blender in blenders:
         blender.render(scenes[0])
@@ -107,7 +106,7 @@ def sync_errors(scenes: list, workers: int) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used (Linux)."""
+    """Return the processor time of a process in seconds (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

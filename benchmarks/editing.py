@@ -1,9 +1,9 @@
-"""What an edit changes: tables over random CLEVR-SV stories, for docs/editing.md. Deterministic.
+"""Measure the pixel changes of edits on random CLEVR-SV stories, for docs/editing.md. Deterministic.
 
     python benchmarks/editing.py [--model MODEL] [--stories N] [--seed S]
 
-Each sentence of each story is changed twice: to another colour, and to another object at another place. A change is
-the mean absolute difference of pixel values, in levels of 0 to 255; inside is where the old and the new object stand.
+Each sentence of each story is changed twice: to another colour, and to another object at another location. A change is
+the mean absolute difference of pixel values, in levels of 0 to 255. Inside: the pixels of the old and the new object.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from storygan.models.accelerate import fuse_batch_norm
 from storygan.text.clevr import COLOURS, format_sentence, parse_sentence
 
 Numbers = dict[str, list[float]]
-PLACES = ("before t", "at t, inside", "at t, outside", "after t, inside", "after t, outside")
+REGIONS = ("before t", "at t, inside", "at t, outside", "after t, inside", "after t, outside")
 
 
 def main() -> None:
@@ -33,19 +33,19 @@ def main() -> None:
     arguments = parser.parse_args()
     model = fuse_batch_norm(StoryGAN.from_pretrained(arguments.model))
     changes: dict[str, Numbers] = defaultdict(lambda: defaultdict(list))
-    owed: Numbers = defaultdict(list)
+    attributions: Numbers = defaultdict(list)
     for k in tqdm(range(arguments.stories), desc="stories"):
         story, others = (story_of(arguments.seed, 2 * k + which, model.config.T) for which in (0, 1))
-        drawing = editing.generate(model, story, seed=k)
+        output = editing.generate(model, story, seed=k)
         for t, other in enumerate(others, 1):
-            measure_changes(model, drawing, t, other, changes)
-        measure_influence(model, drawing, owed)
+            measure_changes(model, output, t, other, changes)
+        measure_attribution(model, output, attributions)
     print(f"\n{arguments.model}, {arguments.stories} stories of seed {arguments.seed}\n")
-    print("| edit of sentence t | " + " | ".join(PLACES) + " |\n|---|" + "---:|" * len(PLACES))
+    print("| edit of sentence t | " + " | ".join(REGIONS) + " |\n|---|" + "---:|" * len(REGIONS))
     for edit, numbers in changes.items():
-        print(f"| {edit} | " + " | ".join(mean(numbers[place]) for place in PLACES) + " |")
+        print(f"| {edit} | " + " | ".join(mean(numbers[region]) for region in REGIONS) + " |")
     print("\n| exchanged | mean change of a frame |\n|---|---:|")
-    for source, values in owed.items():
+    for source, values in attributions.items():
         print(f"| {source} | {mean(values)} |")
 
 
@@ -54,36 +54,36 @@ def story_of(seed: int, number: int, T: int) -> list[str]:
 
 
 def recoloured(sentence: str) -> str:
-    """The same object in the next colour of the grammar."""
+    """Return the sentence of the same object in the next colour of the grammar."""
     thing = parse_sentence(sentence)
     return format_sentence(replace(thing, colour=COLOURS[(COLOURS.index(thing.colour) + 1) % len(COLOURS)]))
 
 
-def measure_changes(model: StoryGAN, drawing: StoryOutput, t: int, other: str, changes: dict[str, Numbers]) -> None:
-    """Add what the edits of sentence t change."""
-    old = drawing.sentences[t - 1]
+def measure_changes(model: StoryGAN, output: StoryOutput, t: int, other: str, changes: dict[str, Numbers]) -> None:
+    """Append the pixel changes of the edits of sentence t."""
+    old = output.sentences[t - 1]
     for what, new in (("another colour", recoloured(old)), ("another object", other)):
-        place = editing.sentence_mask(old, new)
-        for context, keep in (("`h_0` kept", True), ("`h_0` drawn again", False)):
-            after = editing.change_sentence(model, drawing, t, new, keep_context=keep)
-            effect = editing.pixel_change(drawing.frames, after.frames, place)
+        mask = editing.sentence_mask(old, new)
+        for context, keep in (("`h_0` kept", True), ("`h_0` resampled", False)):
+            after = editing.change_sentence(model, output, t, new, keep_context=keep)
+            effect = editing.pixel_change(output.frames, after.frames, mask)
             numbers = changes[f"{what}, {context}"]
-            numbers[PLACES[0]] += effect.overall[: t - 1].tolist()
+            numbers[REGIONS[0]] += effect.overall[: t - 1].tolist()
             for when, frames in (("at t", slice(t - 1, t)), ("after t", slice(t, None))):
                 numbers[f"{when}, inside"] += effect.inside[frames].tolist()
                 numbers[f"{when}, outside"] += effect.outside[frames].tolist()
 
 
-def measure_influence(model: StoryGAN, drawing: StoryOutput, owed: Numbers) -> None:
-    """Add what the frames owe to what."""
-    found = editing.attribute(model, drawing)
-    n = len(drawing.sentences)
+def measure_attribution(model: StoryGAN, output: StoryOutput, attributions: Numbers) -> None:
+    """Append the attributions of a story's frames."""
+    found = editing.attribute(model, output)
+    n = len(output.sentences)
     sentences = found.amounts[:n]
-    owed["the frame's own sentence"] += np.diag(sentences).tolist()
-    owed["the sentence before"] += np.diag(sentences, 1).tolist()
-    owed["an earlier one"] += sentences[np.triu_indices(n, 2)].tolist()
+    attributions["the frame's own sentence"] += np.diag(sentences).tolist()
+    attributions["the sentence before"] += np.diag(sentences, 1).tolist()
+    attributions["an earlier one"] += sentences[np.triu_indices(n, 2)].tolist()
     for source, amounts in zip(found.sources[n:], found.amounts[n:], strict=True):
-        owed[source] += amounts.tolist()
+        attributions[source] += amounts.tolist()
 
 
 def mean(values: list[float]) -> str:

@@ -1,9 +1,8 @@
-"""From click to picture, in a browser: python benchmarks/page.py [--model M] [--clicks 30] [--drawings 1 8].
+"""Time the web demo in a browser: python benchmarks/page.py [--model M] [--clicks 30] [--samples 1 8].
 
-Serves the page, opens it in Debian's Chromium, and presses Generate. `first` is the time from the click until the first
-picture is on the screen: decoded, and the browser has painted. `last` is until all are. `model` is what drawing alone
-takes in this process, without server and browser. The clock is the browser's, and starts in the click's own handler.
-Server and browser share the machine, as they do for a visitor at home. Run it on an idle machine.
+Serves the page, opens it in Debian's Chromium, and clicks Generate. `first` is the time from the click until the first
+picture is decoded and painted; `last` is the time until all are. `model` is generation alone, without server and
+browser. The browser measures the time from the click's handler. Run it on an idle machine.
 
 Needs the extra `demo`, playwright, and chromium (apt-get install chromium).
 """
@@ -25,24 +24,24 @@ from storygan.demo.history import generate_samples
 from storygan.demo.server import load_models, running
 from storygan.demo.story_input import sentences_of
 
-PATIENCE = 120_000  # milliseconds
-# Notes the moment of the next click on Generate, and when its pictures are painted: window.timing = {first, last}.
-WATCH = """(drawings) => {
+TIMEOUT = 120_000  # milliseconds
+# Records the time from the next click on Generate until its pictures are painted: window.timing = {first, last}.
+WATCH = """(samples) => {
     const pictures = document.getElementById('pictures'), timing = {};
     const old = new Set([...pictures.querySelectorAll('.sample')]);
     let start = 0;
-    const painted = async (drawing) => {
-        await Promise.all([...drawing.querySelectorAll('img')].map(img => img.decode()));
+    const painted = async (sample) => {
+        await Promise.all([...sample.querySelectorAll('img')].map(img => img.decode()));
         await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
         return performance.now() - start;
     };
     const observer = new MutationObserver(async () => {
-        const found = [...pictures.querySelectorAll('.sample')].filter(drawing => !old.has(drawing));
+        const found = [...pictures.querySelectorAll('.sample')].filter(sample => !old.has(sample));
         if (pictures.querySelector('.waiting')) return;
-        if (found.length && !timing.seen) { timing.seen = true; timing.first = await painted(found[0]); }
-        if (found.length === drawings && !pictures.querySelector('progress')) {
+        if (found.length && !timing.started) { timing.started = true; timing.first = await painted(found[0]); }
+        if (found.length === samples && !pictures.querySelector('progress')) {
             observer.disconnect();
-            timing.last = await painted(found[drawings - 1]);
+            timing.last = await painted(found[samples - 1]);
             window.timing = timing;
         }
     });
@@ -58,51 +57,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="clevr-sv")
     parser.add_argument("--clicks", type=int, default=30)
-    parser.add_argument("--drawings", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--samples", type=int, nargs="+", default=[1, 8])
     arguments = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with running([arguments.model], "127.0.0.1", 0) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         page.goto(address)
         page.wait_for_selector("#check .ready")
         story = sentences_of(page.input_value("#story textarea"))
-        rows = [measure(page, arguments.model, story, n, arguments.clicks) for n in arguments.drawings]
+        rows = [measure(page, arguments.model, story, n, arguments.clicks) for n in arguments.samples]
         browser.close()
     load = os.getloadavg()[0]
     print(f"{arguments.model}, {arguments.clicks} clicks, {torch.get_num_threads()} threads, load before {load:.1f}\n")
-    print("| drawings | model, ms | first, ms: median, 95% | last, ms: median, 95% |\n|---:|---:|---:|---:|")
+    print("| samples | model, ms | first, ms: median, 95% | last, ms: median, 95% |\n|---:|---:|---:|---:|")
     print("\n".join(rows))
 
 
-def measure(page: Page, name: str, story: list[str], drawings: int, clicks: int) -> str:
-    """A row of the table."""
-    page.fill("#samples input[type=number]", str(drawings))
+def measure(page: Page, name: str, story: list[str], samples: int, clicks: int) -> str:
+    """Return a row of the table."""
+    page.fill("#samples input[type=number]", str(samples))
     page.keyboard.press("Tab")
     first, last = [], []
     for seed in range(clicks + 1):
-        page.fill("#seed input", str(1000 * drawings + seed))  # other pictures each time
+        page.fill("#seed input", str(1000 * samples + seed))  # new samples each time
         page.keyboard.press("Tab")
-        page.evaluate(WATCH, drawings)
+        page.evaluate(WATCH, samples)
         page.click("#generate")
         page.wait_for_function("() => window.timing")
         timing = page.evaluate("() => window.timing")
         if seed:  # the first click warms up
             first.append(timing["first"])
             last.append(timing["last"])
-        page.wait_for_timeout(500)  # files are written
+        page.wait_for_timeout(500)  # until files are written
     (model,) = load_models([name]).values()
-    alone = []
+    model_ms = []
     for seed in range(clicks + 1):
         start = time.perf_counter()
-        list(generate_samples(name, model, story, drawings, seed))
-        alone.append(1000 * (time.perf_counter() - start))
-    return f"| {drawings} | {statistics.median(alone[1:]):.0f} | {spread(first)} | {spread(last)} |"
+        list(generate_samples(name, model, story, samples, seed))
+        model_ms.append(1000 * (time.perf_counter() - start))
+    return f"| {samples} | {statistics.median(model_ms[1:]):.0f} | {spread(first)} | {spread(last)} |"
 
 
 def spread(times: list[float]) -> str:
-    """Median and 95% quantile."""
+    """Return median and 95% quantile."""
     return f"{statistics.median(times):.0f}, {statistics.quantiles(times, n=20)[-1]:.0f}"
 
 

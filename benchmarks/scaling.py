@@ -1,11 +1,11 @@
-"""What grows how: bytes, memory and time against stories, the size of the frames, T and processes.
+"""Measure bytes, memory and time by number of stories, frame size, T and processes.
 
-    python benchmarks/scaling.py                     all of it; some minutes on two idle cores
+    python benchmarks/scaling.py                     everything; some minutes on two idle cores
     python benchmarks/scaling.py --only stories
-    python benchmarks/scaling.py --small             sizes that show the bytes; the times mean little
+    python benchmarks/scaling.py --small             small sizes, which show bytes but no meaningful times
 
-Every row is measured in a process of its own, on the stories of the sample that ships with the package, repeated; for
-another size its frames are resized, as PNG. Training has no row of sizes: the model draws 64x64.
+Each row is measured in its own process, on repeated stories of the shipped sample. Other frame sizes are resized PNG
+frames. Training has no rows by frame size, because the model generates 64x64.
 """
 
 from __future__ import annotations
@@ -52,26 +52,26 @@ Row = dict[str, Any]
 
 
 def resident() -> int:
-    """Bytes of this process that are its own: without the files it maps."""
+    """Return the resident bytes of this process without mapped files."""
     fields = Path("/proc/self/statm").read_text().split()
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak() -> int:
-    """The most bytes that this process ever had in memory, files included."""
+    """Return the peak resident bytes of this process, with mapped files."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 def resized(frame: bytes, size: int) -> bytes:
-    """An encoded frame of another size."""
+    """Return an encoded frame of another size."""
     file = BytesIO()
     Image.open(BytesIO(frame)).resize((size, size)).save(file, "png")
     return file.getvalue()
 
 
 def data_set(folder: Path, stories: int, T: int = 4, size: int = 64) -> Path:
-    """So many stories of T frames: those of the sample, again and again."""
+    """Write a data set of repeated sample stories with T frames."""
     write_sample(folder / "sample")
     (sample,) = (folder / "sample").glob("train-*.parquet")
     known: list[Story] = list(read_shard(sample))
@@ -89,16 +89,18 @@ def data_set(folder: Path, stories: int, T: int = 4, size: int = 64) -> Path:
 
 
 def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
-    """Opening a data set: files, memory, time."""
+    """Measure opening a data set: files, memory, time."""
     maker = multiprocessing.get_context("spawn").Process(target=data_set, args=(folder, stories, 4, size))
-    maker.start()  # in a process of its own: what it took and gave back would be counted
+    maker.start()  # in its own process, so that its memory is not counted
     maker.join()
     data = folder / "data"
     before, start = resident(), time.perf_counter()
     dataset = open_split(data, "train")
     opened = time.perf_counter()
     texts = resident()
-    S = fit_sentence_encoder("clevr", dataset.sentences, folder).encode([s for told in dataset.sentences for s in told])
+    S = fit_sentence_encoder("clevr", dataset.sentences, folder).encode(
+        [s for story in dataset.sentences for s in story]
+    )
     encoded = time.perf_counter()
     shard, frame_map = (next(data.glob(name)).stat().st_size for name in ("train-*.parquet", ".cache/train-*.npy"))
     return {
@@ -114,7 +116,7 @@ def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
 
 
 def new_trainer(data: Path, T: int, batch_size: int, processes: Processes | None = None) -> StageTrainer:
-    """The paper's game."""
+    """Build a trainer with the paper's losses."""
     stage = StageConfig(
         batch_size=batch_size,
         D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1)),
@@ -128,7 +130,7 @@ def new_trainer(data: Path, T: int, batch_size: int, processes: Processes | None
 
 
 def timed_iterations(trainer: StageTrainer, repeats: int) -> float:
-    """The fastest of some iterations, seconds."""
+    """Return the seconds of the fastest iteration."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -143,7 +145,7 @@ def parameters(trainer: StageTrainer) -> dict[str, int]:
 
 
 def T_row(folder: Path, T: int, batch_size: int, repeats: int) -> Row:
-    """Networks and an iteration of stories of T frames."""
+    """Measure the networks and an iteration of stories of T frames."""
     torch.set_flush_denormal(True)
     data = data_set(folder, batch_size, T)
     trainer = new_trainer(data, T, batch_size)
@@ -161,31 +163,33 @@ def T_row(folder: Path, T: int, batch_size: int, repeats: int) -> Row:
 
 
 def processes_row(folder: Path, number: int, batch_size: int, repeats: int) -> Row:
-    """An iteration of one batch that so many processes of one thread share out."""
+    """Measure an iteration of one batch that is divided among processes of one thread."""
     data = data_set(folder, batch_size)
     open_split(data, "train")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    told = multiprocessing.get_context("spawn").Queue()
-    arguments = [(rank, number, port, str(data), batch_size, repeats, told) for rank in range(number)]
-    workers = [multiprocessing.get_context("spawn").Process(target=one_of, args=one, daemon=True) for one in arguments]
+    results = multiprocessing.get_context("spawn").Queue()
+    arguments = [(rank, number, port, str(data), batch_size, repeats, results) for rank in range(number)]
+    workers = [
+        multiprocessing.get_context("spawn").Process(target=worker_main, args=one, daemon=True) for one in arguments
+    ]
     for worker in workers:
         worker.start()
-    rows = [told.get(timeout=3600) for _ in workers]
+    rows = [results.get(timeout=3600) for _ in workers]
     for worker in workers:
         worker.join()
     return {
         "processes": number,
         "stories in each": batch_size // number,
-        "averaged an iteration, MB": rows[0]["sent"] / 1e6 if number > 1 else 0.0,
+        "gradients, MB an iteration": rows[0]["sent"] / 1e6 if number > 1 else 0.0,
         "peak of a process, MB": max(row["peak"] for row in rows) / MB,
         "s an iteration": max(row["seconds"] for row in rows),
     }
 
 
-def one_of(rank: int, number: int, port: int, data: str, batch_size: int, repeats: int, told: Any) -> None:
-    """One of the processes that `processes_row` times."""
+def worker_main(rank: int, number: int, port: int, data: str, batch_size: int, repeats: int, results: Any) -> None:
+    """Run one of the processes of `processes_row`."""
     environment = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "LOCAL_WORLD_SIZE": number}
     os.environ |= {name: str(value) for name, value in environment.items()}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "scaling"}
@@ -195,11 +199,11 @@ def one_of(rank: int, number: int, port: int, data: str, batch_size: int, repeat
         trainer = new_trainer(Path(data), 4, batch_size, processes)
         seconds = timed_iterations(trainer, repeats)
         sent = 4 * sum(parameters(trainer).values())
-        told.put({"seconds": seconds, "peak": peak(), "sent": sent})
+        results.put({"seconds": seconds, "peak": peak(), "sent": sent})
 
 
 def rows(small: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[int, ...]]]]:
-    """What is measured: a function and its arguments, after the folder."""
+    """Return, by table, the function of each row and its arguments after the folder."""
     batch_size, repeats = (4, 1) if small else (16, 5)
     return {
         "stories": [(stories_row, (n,)) for n in ((500, 2000) if small else (1000, 4000, 16000))],
@@ -209,17 +213,17 @@ def rows(small: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[int, ...
     }
 
 
-def in_a_process(function: Callable[..., Row], arguments: tuple[int, ...], told: Any) -> None:
+def run_row(function: Callable[..., Row], arguments: tuple[int, ...], results: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        told.put(function(Path(folder), *arguments))
+        results.put(function(Path(folder), *arguments))
 
 
 def measured(function: Callable[..., Row], arguments: tuple[int, ...]) -> Row:
     context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    process = context.Process(target=in_a_process, args=(function, arguments, told))
+    results = context.Queue()
+    process = context.Process(target=run_row, args=(function, arguments, results))
     process.start()
-    row = told.get(timeout=3600)
+    row = results.get(timeout=3600)
     process.join()
     return row
 
@@ -227,7 +231,7 @@ def measured(function: Callable[..., Row], arguments: tuple[int, ...]) -> Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["stories", "sizes", "T", "processes"])
-    parser.add_argument("--small", action="store_true", help="sizes that show the bytes; the times mean little")
+    parser.add_argument("--small", action="store_true", help="small sizes, which show bytes but no meaningful times")
     arguments = parser.parse_args()
     for name, calls in rows(arguments.small).items():
         if arguments.only in (None, name):

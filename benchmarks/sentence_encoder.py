@@ -1,10 +1,10 @@
-"""The `sentence` encoder on a file of captions: time, size of the cache, what the PCA keeps, nearest neighbours.
+"""Measure the `sentence` encoder on a file of captions: time, size, PCA variance, nearest neighbours.
 
     python benchmarks/sentence_encoder.py descriptions.csv [--json] [--queries N] [--seed S]
 
-The captions are the last column of a CSV without a header, as in Pororo-SV's descriptions.csv. Everything is encoded
-into a cache of its own, empty at the start. For N random captions it prints the nearest other caption by the cosine of
-the 128 values, and over 2000 how often that is also the nearest, or among the ten nearest, by MiniLM's 384.
+The captions are the last column of a CSV without a header, as in Pororo-SV's descriptions.csv. The cache is empty at
+the start. For N random captions it prints the nearest other caption by cosine of the 128 values. Over 2,000 captions it
+measures how often that is the nearest, or among the ten nearest, by MiniLM's 384 values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from storygan.text.minilm_encoder import MiniLMEncoder, embed
 
-COMPARED = 2000  # random captions whose neighbours in 128 and in 384 dimensions are compared
+COMPARED = 2000  # random captions
 
 
 def main() -> None:
@@ -50,8 +50,8 @@ def measure(captions: list[str], queries: int, rng: np.random.Generator) -> dict
     full = embed(unique, encoder.digest).astype(np.float32)
     small = unit(encoder.encode(unique))
     kept = np.linalg.norm((full - encoder.mean) @ np.linalg.qr(encoder.projection)[0]) ** 2
-    chosen = rng.choice(len(unique), min(COMPARED, len(unique)), replace=False)
-    in_128, in_384 = (similarities(rows, chosen).argsort(1)[:, ::-1] for rows in (small, unit(full - full.mean(0))))
+    idx = rng.choice(len(unique), min(COMPARED, len(unique)), replace=False)
+    in_128, in_384 = (similarities(rows, idx).argsort(1)[:, ::-1] for rows in (small, unit(full - full.mean(0))))
     result = {
         "captions": len(captions),
         "different": len(unique),
@@ -66,20 +66,20 @@ def measure(captions: list[str], queries: int, rng: np.random.Generator) -> dict
     }
     for name, value in result.items():
         print(f"{name}: {value}")
-    for query, order in zip(chosen[:queries], in_128, strict=False):
+    for query, order in zip(idx[:queries], in_128, strict=False):
         print(f"\n{unique[query]}\n  -> {unique[order[0]]} ({small[query] @ small[order[0]]:.2f})")
     return result
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """The rows at length 1."""
+    """Scale rows to length 1."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def similarities(rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Cosines of the chosen rows with all rows (len(chosen),N); a row with itself counts -1."""
-    cosines = rows[chosen] @ rows.T
-    cosines[np.arange(len(chosen)), chosen] = -1
+def similarities(rows: np.ndarray, idx: np.ndarray) -> np.ndarray:
+    """Return cosines of the rows `idx` with all N rows, (len(idx), N), and -1 for a row with itself."""
+    cosines = rows[idx] @ rows.T
+    cosines[np.arange(len(idx)), idx] = -1
     return cosines
 
 

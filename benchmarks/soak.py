@@ -1,19 +1,18 @@
-"""A long training that is killed again and again: python benchmarks/soak.py [--minutes 120] [--every 60] [--seed 0].
+"""Kill and resume a long training: python benchmarks/soak.py [--minutes 120] [--every 60] [--seed 0].
 
-A small real recipe (T = 4, three stages, most options, batches of 2, one thread) is trained on the sample that ships
-with the package, by processes as a user starts them, with a checkpoint about every `--every` seconds:
+A small recipe (T = 4, three stages, most options, batches of 2, one thread) trains on the shipped sample, in processes
+like those of a user, with a checkpoint about every `--every` seconds:
 
-1. for a moment, to find how long an iteration takes, and so how many make an eighth of `--minutes`: the whole run;
-2. undisturbed;
-3. in another folder, for `--minutes`: SIGKILL at a random moment (uniform, up to twice `--every` after the process has
-   the run's lock), then `--resume`, again and again. A run that gets to its end all the same is compared, and another
-   begins. When the time is over, the last one is let go on to its end.
+1. A short run measures the time per iteration. One eighth of `--minutes` gives the number of iterations.
+2. A reference run is not interrupted.
+3. A run in another folder gets SIGKILL at a random time, uniform in [0, 2 * `--every`] after it has the run's lock, and
+   is resumed. A finished run is compared with the reference, and another begins. This takes `--minutes`; then the last
+   run finishes.
 
-After each kill every file of the run must be whole, and no checkpoint lost. Each run that ended must equal the
-undisturbed one bit for bit: the last checkpoint's contents, the bytes of the model file and of metrics.jsonl. The
-memory is VmHWM (the peak) and VmRSS of /proc, read twice a second; `early` is the first half of a process's life in
-training, `late` its end, and the slope is that of VmRSS in the second half, which takes a long run to mean anything.
-Nothing is judged by its time, but a machine at work gets through fewer kills.
+After each kill, every file of the run must be complete and no checkpoint lost. Each finished run must equal the
+reference bit-exactly: contents of the last checkpoint, bytes of the model file and of metrics.jsonl. Memory is VmHWM
+(peak) and VmRSS of /proc, twice per second: `early` is the peak in the first half of a process, `late` at its end. The
+slope is that of VmRSS in the second half. Other load on the machine reduces the number of kills only.
 
 It exits with 1 where a run differs.
 """
@@ -73,27 +72,27 @@ RECIPE = {
     "log_every": 1,
     "keep_checkpoints": 2,
 }
-PAUSE = 0.5  # seconds from look to look
-TIMED = 8  # iterations that find how long one takes
+PAUSE = 0.5  # seconds between two reads of the memory
+TIMED = 8  # iterations that measure the time per iteration
 
 
 @dataclass
 class Life:
-    """A process, and what it had in memory while it trained."""
+    """A process and its memory while it trains."""
 
     process: subprocess.Popen[bytes]
     seconds: list[float] = field(default_factory=list)
     resident: list[float] = field(default_factory=list)
     """MB."""
     peaks: list[float] = field(default_factory=list)
-    """MB, each the most until then."""
+    """MB, the peak so far."""
 
     def watch(self, until: Callable[[], bool], seconds: float = float("inf")) -> None:
-        """Read its memory until something holds, the seconds are over, or it ends."""
+        """Read its memory until a condition holds, the seconds are over, or it ends."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:
             read = memory(self.process.pid)
-            if "VmHWM" in read:  # it has not just ended
+            if "VmHWM" in read:  # not in a process that has just ended
                 self.seconds.append(time.monotonic())
                 self.resident.append(read["VmRSS"])
                 self.peaks.append(read["VmHWM"])
@@ -102,18 +101,18 @@ class Life:
             time.sleep(min(PAUSE, left))
 
     def early(self) -> float:
-        """The peak in the first half."""
+        """Return the peak in the first half, in MB."""
         return self.peaks[len(self.peaks) // 2]
 
     def slope(self) -> float:
-        """MB an hour, by least squares through what it had resident in the second half."""
+        """Fit the resident memory of the second half; return MB per hour."""
         half = len(self.seconds) // 2
         seconds = np.subtract(self.seconds[half:], self.seconds[half])
         return 3600 * float(np.polyfit(seconds, self.resident[half:], 1)[0])
 
 
 def memory(pid: int) -> dict[str, float]:
-    """MB by name, of /proc/PID/status."""
+    """Read /proc/PID/status: MB by name."""
     lines = [line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
     return {line[0].rstrip(":"): int(line[1]) / 1e3 for line in lines if line[-1] == "kB"}
 
@@ -131,9 +130,9 @@ class Soak:
     lives: list[Life] = field(default_factory=list)
 
     def start(self, run: Path) -> Life:
-        """A new run, or the one in the folder goes on, as soon as the process has the run's lock."""
+        """Start a run, or resume the one in the folder; return once the process has the run's lock."""
         recipe = self.folder / "recipe.yaml"
-        recipe.write_text(json.dumps(RECIPE))  # which is YAML too
+        recipe.write_text(json.dumps(RECIPE))  # JSON is YAML
         fields = {
             "run": run,
             "data.path": self.folder / "sample",
@@ -147,7 +146,7 @@ class Soak:
         new = [f"--{name}={value}" for name, value in fields.items()]
         arguments = ["--resume", str(run)] if (run / "config.yaml").exists() else [str(recipe), *new]
         lock = run / ".lock"
-        lock.unlink(missing_ok=True)  # of the process before, which has ended
+        lock.unlink(missing_ok=True)  # of the previous process
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen([*STORYGAN, "train", *arguments], stdout=log, stderr=log)
         while process.poll() is None and not lock.exists():
@@ -156,13 +155,13 @@ class Soak:
         return self.lives[-1]
 
     def end(self, life: Life) -> None:
-        """Let a process come to its end; RuntimeError with what it said where that is none of success."""
+        """Wait for a process. Raises RuntimeError with its output where it fails."""
         life.watch(lambda: False)
         if life.process.wait():
             raise RuntimeError(f"exit {life.process.returncode}: {(self.folder / 'log').read_text()[-2000:]}")
 
     def seconds_an_iteration(self) -> float:
-        """Of the adversarial stage, by a run that is killed."""
+        """Measure the adversarial stage in a run that is then killed."""
         run = self.folder / "timed"
         life = self.start(run)
 
@@ -181,7 +180,7 @@ class Soak:
 
 
 def soaked(soak: Soak, minutes: float, every: float) -> dict[str, object]:
-    """All of it. RuntimeError where a training ends badly, AssertionError where a kill left a torn file."""
+    """Run all three parts. Raises RuntimeError where a run fails, AssertionError where a kill leaves a torn file."""
     sample = [*STORYGAN, "data", "sample", str(soak.folder / "sample")]
     subprocess.run(sample, check=True, stdout=subprocess.DEVNULL)
     a_step = soak.seconds_an_iteration()
@@ -194,18 +193,18 @@ def soaked(soak: Soak, minutes: float, every: float) -> dict[str, object]:
         flush=True,
     )
     start = time.monotonic()
-    undisturbed = soak.start(whole := soak.folder / "whole")
-    soak.end(undisturbed)
-    print(f"undisturbed: {(time.monotonic() - start) / 60:.1f} minutes, its start included", flush=True)
+    reference = soak.start(whole := soak.folder / "whole")
+    soak.end(reference)
+    print(f"reference: {(time.monotonic() - start) / 60:.1f} minutes, with its start", flush=True)
     return killed(soak, whole, minutes, every) | {
-        "undisturbed, peak early, MB": undisturbed.early(),
-        "undisturbed, peak late, MB": undisturbed.peaks[-1],
-        "undisturbed, slope, MB an hour": undisturbed.slope(),
+        "undisturbed, peak early, MB": reference.early(),
+        "undisturbed, peak late, MB": reference.peaks[-1],
+        "undisturbed, slope, MB an hour": reference.slope(),
     }
 
 
 def killed(soak: Soak, whole: Path, minutes: float, every: float) -> dict[str, object]:
-    """Kill and go on until the time is over and the last run has come to its end."""
+    """Kill and resume until the time is over and the last run has finished."""
     rng, run, start = np.random.default_rng(soak.seed), soak.folder / "run", time.monotonic()
     resumes, steps, lives, differing = 0, [0], list[Life](), list[bool]()
     while not (over := bool(lives) and time.monotonic() - start > 60 * minutes) or run.exists():
@@ -244,12 +243,12 @@ def killed(soak: Soak, whole: Path, minutes: float, every: float) -> dict[str, o
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=120, help="how long it is killed")
-    parser.add_argument("--every", type=float, default=60, help="seconds from checkpoint to checkpoint, about")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments, and of the training")
+    parser.add_argument("--minutes", type=float, default=120, help="duration of part 3")
+    parser.add_argument("--every", type=float, default=60, help="approximate seconds between checkpoints")
+    parser.add_argument("--seed", type=int, default=0, help="of the times of kills, and of training")
     parser.add_argument("--json", action="store_true", help="the figures as a last line of JSON")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no training stays behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that every training is killed
     print(str(__doc__).split("\n\n", 1)[1])
     print(f"{os.cpu_count()} CPUs, {arguments}")
     with tempfile.TemporaryDirectory() as folder:

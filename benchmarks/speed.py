@@ -1,13 +1,11 @@
-"""How fast training and drawing are, beside what the machine can do: python benchmarks/speed.py [--only NAME] [--json].
+"""Measure training and generation speed: python benchmarks/speed.py [--only NAME] [--json].
 
-Every row: median seconds over repeats (and the quartiles), the arithmetic that PyTorch's own counter counts in it
-(convolutions and matrix products, multiply and add apart), and so the achieved GFLOP/s, beside that of a large fp32
-matrix product measured in the same run. `floor` is the time the arithmetic would take at that peak; `in products` the
-share of the time that PyTorch's profiler finds inside convolutions and matrix products. Run it on an idle machine, and
-trust ratios within one run more than seconds.
+Each row has the median seconds with quartiles, the GFLOP that PyTorch counts (convolutions and matrix products; a
+multiply-add is two), and the achieved GFLOP/s beside the peak of a large fp32 matrix product in the same run. `floor`
+is the time at that peak. `in products` is the share of time that PyTorch's profiler finds in convolutions and matrix
+products. Run it on an idle machine; ratios within one run are more reliable than seconds.
 
-`--against COMMIT` is a paired run instead (benchmarks/paired.py): this tree and COMMIT's, checked out beside it, in
-turns.
+`--against COMMIT` instead times this tree and COMMIT's alternately (benchmarks/ab_timing.py).
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 
 import torch
 import yaml
-from paired import against
+from ab_timing import against
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
@@ -89,11 +87,11 @@ class Row:
     floor_s: float
     note: str = ""
     peak_mb: int = 0
-    """Of the process, where it has one of its own."""
+    """Peak of the process, if the row has its own process; else 0."""
 
 
 def timed(call: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Lower quartile, median and upper quartile of the seconds that a call takes, after one to warm up."""
+    """Return lower quartile, median and upper quartile of the seconds of a call, after one warm-up call."""
     call()
     seconds = []
     for _ in range(repeats):
@@ -105,17 +103,16 @@ def timed(call: Callable[[], object], repeats: int) -> tuple[float, float, float
 
 
 def arithmetic(call: Callable[[], object]) -> float:
-    """GFLOP of one call, counted by PyTorch."""
+    """Count the GFLOP of one call with PyTorch."""
     with FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops() / 1e9
 
 
 def share_in_products(call: Callable[[], object]) -> float:
-    """The share of a call's time inside convolutions and matrix products, by PyTorch's profiler.
+    """Return the share of a call's time in convolutions and matrix products, by PyTorch's profiler.
 
-    A convolution with fewer products is counted with its changes of layout, forward and backward, as those of PyTorch's
-    own are.
+    Winograd convolutions count with their layout changes, forward and backward, as PyTorch's own do.
     """
     call()
     marked = {name: record_function("convolution")(getattr(winograd, name)) for name in ("conv2d", "conv_transpose2d")}
@@ -137,7 +134,7 @@ def share_in_products(call: Callable[[], object]) -> float:
 
 
 def peak_gflops(n: int = 2048) -> float:
-    """GFLOP/s of an n x n fp32 matrix product, the best of 10."""
+    """Return the GFLOP/s of an n x n fp32 matrix product, the best of 10."""
     a, b = torch.randn(n, n), torch.randn(n, n)
     best = float("inf")
     for _ in range(10):
@@ -148,7 +145,7 @@ def peak_gflops(n: int = 2048) -> float:
 
 
 class Bench:
-    """What the rows share: a trainer of each stage on the sample that ships, and a batch."""
+    """The trainers of each stage on the shipped sample, and a batch."""
 
     def __init__(self, folder: Path) -> None:
         torch.set_flush_denormal(True)
@@ -160,7 +157,7 @@ class Bench:
         start = initial_weights(self.config)
         self.reconstruction, self.trainer = (StageTrainer(self.experiment, n, start) for n in range(len(STAGES)))
         self.batch = self.load()
-        self.drawing = fuse_batch_norm(self.trainer.model)
+        self.fused = fuse_batch_norm(self.trainer.model)
         self.noise = Noise.sample(B, self.config.model, torch.Generator().manual_seed(0))
 
     def load(self) -> Batch:
@@ -170,7 +167,7 @@ class Bench:
         return steps.generate(self.trainer.nets, self.batch, self.noise)
 
     def update(self, name: str, fake: steps.Generated) -> None:
-        """One network's part of an adversarial iteration."""
+        """Run one network's part of an adversarial iteration."""
         t = self.trainer
         network = t.stage.learning()[name]
         with frozen(*t.nets.others(name)):
@@ -180,14 +177,14 @@ class Bench:
             t.processes.fabric.backward(sum(weights[term] * terms[term] for term in weights if term in terms))
             t.optimizers[name].step()
 
-    def draw(self, n: int) -> object:
-        tune_malloc()  # as `storygan generate` does; no row of training comes after these
+    def generate(self, n: int) -> object:
+        tune_malloc()  # as `storygan generate` does; rows of training come before
         S = self.experiment.S[:1].expand(n, -1, -1)
         noise = Noise.sample(n, self.config.model, torch.Generator().manual_seed(0))
-        return self.drawing.sample(S, noise)
+        return self.fused.sample(S, noise)
 
     def calls(self) -> dict[str, tuple[Callable[[], object], int, str]]:
-        """Name -> what to time, how often, and a note."""
+        """Return by name the function to time, the number of repeats, and a note."""
         fake = self.fake()
         return {
             "train_iteration": (partial(iteration, self.trainer), 9, f"{B} stories, mismatched pairs"),
@@ -197,13 +194,13 @@ class Bench:
             "part_generate_update_G": (lambda: self.update("G", self.fake()), 9, "steps 1 and 3"),
             "reconstruction_iteration": (partial(iteration, self.reconstruction), 9, f"{B} stories, G alone"),
             "load_batch": (self.load, 50, f"{B} stories from the memory map"),
-            "draw_1": (lambda: self.draw(1), 20, "one story, 4 frames"),
-            "draw_64": (lambda: self.draw(64), 9, "64 stories, 256 frames"),
+            "generate_1": (lambda: self.generate(1), 20, "one story, 4 frames"),
+            "generate_64": (lambda: self.generate(64), 9, "64 stories, 256 frames"),
         }
 
 
 def command(*arguments: str) -> tuple[float, int]:
-    """Seconds and peak resident MB of a storygan command in a process of its own."""
+    """Run a storygan command in its own process; return seconds and peak resident MB."""
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "storygan", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -215,7 +212,7 @@ def command(*arguments: str) -> tuple[float, int]:
 
 
 def process_rows(bench: Bench, folder: Path, peak: float) -> dict[str, Callable[[], Row]]:
-    """Rows that time a whole process."""
+    """Return functions that measure the rows of a whole process, by name."""
 
     def start_up(*arguments: str, gflop: float = 0.0) -> Row:
         seconds, mb = zip(*(command(*arguments) for _ in range(7)), strict=True)
@@ -246,13 +243,13 @@ def process_rows(bench: Bench, folder: Path, peak: float) -> dict[str, Callable[
         "train_end_to_end": end_to_end,
         "startup_help": lambda: start_up("--help"),
         "startup_generate": lambda: start_up(
-            "generate", *[STORY] * 4, "--out", story, gflop=arithmetic(lambda: bench.draw(1))
+            "generate", *[STORY] * 4, "--out", story, gflop=arithmetic(lambda: bench.generate(1))
         ),
     }
 
 
 def measure(only: str | None) -> dict[str, Row]:
-    """All rows, or the one named."""
+    """Measure all rows, or the one named."""
     peak = peak_gflops()
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -276,8 +273,8 @@ def measure(only: str | None) -> dict[str, Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="one row")
-    parser.add_argument("--json", action="store_true", help="name -> row as the last line")
-    parser.add_argument("--against", metavar="COMMIT", help="a paired run instead")
+    parser.add_argument("--json", action="store_true", help="print JSON in the last line")
+    parser.add_argument("--against", metavar="COMMIT", help="A/B timing against a commit")
     arguments = parser.parse_args()
     if arguments.against:
         print(json.dumps(against(arguments.against, peak_gflops()), indent=None if arguments.json else 2))

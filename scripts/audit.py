@@ -1,7 +1,7 @@
-"""Looks the pinned versions up among the known vulnerabilities (pip-audit): python scripts/audit.py
+"""Check the pinned versions for known vulnerabilities with pip-audit: python scripts/audit.py
 
-Where no service that pip-audit asks answers, as behind a mirror that holds packages alone, it says so and passes. Ends
-with 1 where a pin has a known vulnerability.
+Without a service that answers, as behind a package mirror, it prints so and passes. Exits with 1 where a pin has a
+known vulnerability.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = (("constraints-hashed.txt", "constraints-cuda-hashed.txt"), ("constraints-render-hashed.txt",))
-"""Files of one environment: pip-audit takes no two versions of a package at once."""
+"""The lock files of each environment: pip-audit takes one version of a package at a time."""
 SERVICES = ("pypi", "osv")  # `pip-audit --vulnerability-service`
 MAX = 300  # seconds for each call of a program
 
 
 def main() -> int:
-    """Ask the services in turn, until one knows any of the pins."""
+    """Query the services in order, until one knows any of the pins."""
     with tempfile.TemporaryDirectory() as scratch:
         venv.create(scratch, with_pip=True)
         python = f"{scratch}/bin/python"
-        said(python, "pip", "install", "-qq", "--disable-pip-version-check", "pip-audit")
+        output_of(python, "pip", "install", "-qq", "--disable-pip-version-check", "pip-audit")
         for service in SERVICES:
-            pins = looked_up(python, service)
+            pins = query(python, service)
             known = [pin for pin in pins if "vulns" in pin]
             if known:
                 return report(known, len(pins), service)
@@ -37,19 +37,19 @@ def main() -> int:
     return 0
 
 
-def looked_up(python: str, service: str) -> list[dict[str, Any]]:
-    """The pins as pip-audit reports them, those that the service does not know without `vulns`; [] if it is silent."""
+def query(python: str, service: str) -> list[dict[str, Any]]:
+    """Return the pins of pip-audit's report; those unknown to the service have no `vulns`. [] without an answer."""
     command = ["pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "-f", "json"]
     pins = []
     for locks in ENVIRONMENTS:
         files = [part for lock in locks for part in ("-r", str(ROOT / lock))]
         with contextlib.suppress(ValueError):
-            pins += json.loads(said(python, *command, "-s", service, *files))["dependencies"]
+            pins += json.loads(output_of(python, *command, "-s", service, *files))["dependencies"]
     return pins
 
 
-def said(python: str, *module: str) -> str:
-    """What a module says on stdout; nothing where it takes too long. Of why it fails, the last line is shown."""
+def output_of(python: str, *module: str) -> str:
+    """Return the stdout of a module, "" after a timeout. Print the last line of its error where it fails."""
     try:
         done = subprocess.run([python, "-m", *module], capture_output=True, text=True, timeout=MAX, check=False)
         if done.returncode and done.stderr.strip():
@@ -60,11 +60,11 @@ def said(python: str, *module: str) -> str:
 
 
 def report(known: list[dict[str, Any]], pins: int, service: str) -> int:
-    """Print what was found."""
+    """Print the vulnerabilities; return the exit code."""
     bad = [(pin, vulnerability) for pin in known for vulnerability in pin["vulns"]]
     for pin, vulnerability in bad:
         fixed = ", ".join(vulnerability["fix_versions"]) or "no version yet"
-        print(f"audit: {pin['name']} {pin['version']} has {vulnerability['id']}, mended in {fixed}")
+        print(f"audit: {pin['name']} {pin['version']} has {vulnerability['id']}, fixed in {fixed}")
     print(f"audit: {service} knows {len(known)} of {pins} pins, {len(bad)} vulnerabilities")
     return 1 if bad else 0
 

@@ -17,7 +17,7 @@ from latex2mathml.converter import convert
 
 ROOT = Path(__file__).parents[1]
 DOCS, WEIGHTS, SITE = ROOT / "docs", ROOT / "src/storygan/weights", ROOT / "build/docs"
-LEFT_OUT = {"model-cards"}  # the shipped cards are made of them
+LEFT_OUT = {"model-cards"}  # the shipped cards are generated from them
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`[^`\n]+`)")
@@ -95,7 +95,7 @@ def fields_table(name: str) -> str:
 
 
 def values_of(annotation: str) -> str:
-    """Return what a field may hold, from its annotation."""
+    """Return the values that a field accepts, from its annotation."""
     if choices := re.fullmatch(r"Literal\[(.*)\]", annotation):
         return ", ".join(f"`{choice.strip()}`" for choice in choices[1].replace("'", "").split(","))
     names = {"dict[str, StageConfig]": "StageConfig by name", "list[int]": "ints", "tuple[float, float]": "two floats"}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints a Python that can make a virtual environment: $1 says of which version, "3.11+" or "3.11".
+# Print a Python that can make a virtual environment; $1 is its version, "3.11+" or "3.11".
 # $PYTHON, when set, is the only candidate.
 case "$1" in
 3.11) ok='sys.version_info[:2] == (3, 11)' candidates='python3.11 python3' ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Renews the pins in $1: a clean install of the extras dev and fuzz, with the pins marked "# held" kept as they are.
+# Update the pins in $1: a clean install of the extras dev and fuzz, with the pins marked "# held" kept as they are.
 set -eu
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)

@@ -1,10 +1,10 @@
-"""Writes the hashes of the pins: python scripts/lock_hashes.py, after a change of constraints.txt (`make lock` does).
+"""Write the hashes of the pins: python scripts/lock_hashes.py (`make lock` runs it).
 
-`uv` asks the package index for the hashes of all files of each pinned version, so that they hold on every platform:
+`uv` gets the hashes of all files of each pinned version from the package index, so that they hold on every platform:
 
-- constraints-hashed.txt: each pin of constraints.txt. `torch` has the hashes of PyPI's files and, where this machine
-  offers one by PIP_FIND_LINKS, that of the build for the CPU: either may be installed.
-- constraints-cuda-hashed.txt: what PyPI's torch needs besides on Linux.
+- constraints-hashed.txt: each pin of constraints.txt. `torch` has the hashes of PyPI's files and those of the CPU build
+  that PIP_FIND_LINKS offers, if any: either may be installed.
+- constraints-cuda-hashed.txt: the additional packages of PyPI's torch on Linux.
 - constraints-render-hashed.txt: each pin of constraints-render.txt, which `make render-env` installs by these hashes.
 """
 
@@ -25,7 +25,7 @@ EXTRAS = ("dev", "fuzz")
 INSTALL = "pip install --require-hashes --no-deps -r constraints-hashed.txt"
 HEAD = {
     HASHED: f"# Made by scripts/lock_hashes.py from constraints.txt: {INSTALL}\n",
-    CUDA: "# Made by scripts/lock_hashes.py: what PyPI's torch needs besides on Linux, installed in the same way.\n",
+    CUDA: "# Made by scripts/lock_hashes.py: what PyPI's torch adds on Linux. Install it in the same way.\n",
     RENDER: "# Made by scripts/lock_hashes.py from constraints-render.txt: make render-env installs these.\n",
 }
 
@@ -34,7 +34,7 @@ Lock = dict[str, tuple[str, list[str]]]
 
 
 def main() -> None:
-    """Ask twice: with the local build of torch, and with PyPI's."""
+    """Resolve twice: with the local build of torch, and with PyPI's."""
     with tempfile.TemporaryDirectory() as scratch:
         venv.create(scratch, with_pip=True)
         pip = [f"{scratch}/bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", "uv"]
@@ -53,9 +53,9 @@ def main() -> None:
 
 
 def resolved(scratch: Path, wanted: list[str], links: str = "") -> Lock:
-    """What is wanted and all that it needs, with hashes."""
+    """Resolve requirements and their dependencies, with hashes."""
     lock = scratch / "lock.txt"
-    lock.unlink(missing_ok=True)  # uv keeps what an old one says
+    lock.unlink(missing_ok=True)  # uv keeps the versions of an existing file
     command = [
         f"{scratch}/bin/uv",
         "pip",
@@ -74,7 +74,7 @@ def resolved(scratch: Path, wanted: list[str], links: str = "") -> Lock:
 
 
 def read(path: Path) -> Lock:
-    """A requirements file of pins, with or without hashes."""
+    """Read a requirements file of pins, with or without hashes."""
     lock: Lock = {}
     name = ""
     for line in path.read_text().splitlines():
@@ -88,7 +88,7 @@ def read(path: Path) -> Lock:
 
 
 def write(path: Path, lock: Lock) -> None:
-    """One requirement after another, each with its hashes."""
+    """Write a requirements file, each pin with its hashes."""
     lines = [" \\\n    ".join([line, *hashes]) for _, (line, hashes) in sorted(lock.items())]
     path.write_text(HEAD[path] + "".join(f"{line}\n" for line in lines))
 

@@ -274,7 +274,7 @@ MUTANTS = [
     *group(
         "training/batches.py",
         "tests/training/test_batches.py",
-        ("nuisance not coupled", "if self.stage.couple_nuisance:", "if False:"),
+        ("nuisance variables not used", "if self.stage.couple_nuisance:", "if False:"),
         ("noise stays where its sentence was", "noise if batch.order is None else", "noise if True else"),
     ),
 ]

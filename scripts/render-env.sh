@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment that runs Blender as a Python module (bpy), apart from .venv: bpy wants CPython 3.11 and numpy<2.
+# Make the environment of Blender as a Python module (bpy), separate from .venv: bpy needs CPython 3.11 and numpy<2.
 # Usage: scripts/render-env.sh FOLDER
 set -euo pipefail
 folder=$1

@@ -1,9 +1,8 @@
-"""Make a shipped model of a run's: python scripts/ship_model.py RUN/model NAME.
+"""Make a shipped model from a run: python scripts/ship_model.py RUN/model NAME.
 
-Rounds the weights to fp16, adds docs/model-cards/NAME.md as the card, with the results of docs/results/NAME.json for
-the hub, and the sample grid docs/results/NAME-test.png, and writes src/storygan/weights/NAME. These files are what
-`storygan evaluate --model NAME --json --sample-grid FILE` writes, so that the first time they are an older model's:
-measure, and call this again.
+Rounds the weights to fp16 and writes src/storygan/weights/NAME. The card is docs/model-cards/NAME.md with the results
+of docs/results/NAME.json as hub metadata; the sample grid is docs/results/NAME-test.png. `storygan evaluate --model
+NAME --json --sample-grid FILE` writes these files: run this script, evaluate, and run it again.
 """
 
 import json

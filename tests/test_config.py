@@ -86,7 +86,7 @@ def test_the_papers_configuration_has_no_extensions() -> None:
         ({"stages": 5}, "does not fit this version of storygan"),
         ({"stages": {"a": None}}, "does not fit this version of storygan"),
         ({"iterations": 5}, "iterations"),
-        ({"warm_up": {"iterations": 5}}, "unexpected keyword argument 'warm_up'"),
+        ({"adam": {"beta1": 0.5}}, "unexpected keyword argument 'adam'"),
     ],
 )
 def test_a_value_out_of_range_is_named(options: dict[str, Any], message: str) -> None:

@@ -1,9 +1,8 @@
-"""What holds for every command: the same call gives the same bytes, and nobody outside this machine is asked.
+"""Every command gives the same bytes for the same call, and contacts no other machine.
 
-The commands run twice, in two processes whose hashes of text differ. They, and every Python that they start, workers
-too, note each address that they are asked to look up or to reach (`sys.addaudithook`, which no library can go around
-but those that are no Python).
-Rendering with Blender has its test in tests/data/clevr/test_render.py, the page in tests/demo/test_page.py.
+The commands run twice, in two processes with different hash seeds. These processes, and every Python that they start,
+record each address that they look up or connect to (`sys.addaudithook`, which covers all Python code).
+tests/data/clevr/test_render.py tests rendering with Blender, and tests/demo/test_page.py the page.
 """
 
 from __future__ import annotations
@@ -62,15 +61,15 @@ import os, sys
 def note(event, args):
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         if isinstance(args[1], tuple):  # not a file's name, as sockets of this machine alone have
-            tell(args[1][0])
+            record(args[1][0])
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        tell(args[0])
+        record(args[0])
 
-def tell(host):
+def record(host):
     os.write(ASKED, f"{os.getpid()} {host}\\n".encode())  # at its end: of several processes, each line stays whole
 
 ASKED = os.open(os.environ["ASKED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-tell("localhost")  # that this process notes
+record("localhost")  # that this process notes
 sys.addaudithook(note)
 """
 """`sitecustomize`, which each Python imports when it starts."""
@@ -91,7 +90,7 @@ VARYING = ("events", "compare", ".lock")  # files with the hour, seconds or a pr
 
 
 class Run(NamedTuple):
-    """What a process left and did."""
+    """Output and network requests of a process."""
 
     folder: Path
     said: list[tuple[list[str], int, str]]
@@ -112,11 +111,11 @@ def own_stories(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    """Of two processes."""
+    """Run the commands in two processes."""
     runs = []
     for hashes in ("1", "2"):
         folder = tmp_path_factory.mktemp("run")
-        (folder / "run.py").write_text(RUN)  # a file, which the processes that draw can import
+        (folder / "run.py").write_text(RUN)  # a file, which worker processes can import
         own_stories(folder / "pictures")
         notes = tmp_path_factory.mktemp("notes")
         (notes / "sitecustomize.py").write_text(NOTE)
@@ -144,7 +143,7 @@ def test_nobody_outside_this_machine_is_asked(runs: list[Run]) -> None:
 
 
 def content(path: Path) -> bytes:
-    """Without the time that a training took, which its checkpoints and its card tell."""
+    """Return a file's bytes without the training time in checkpoints and cards."""
     if path.suffix == ".pt":
         state, file = load_checkpoint(path), io.BytesIO()
         assert state.pop("seconds") > 0
@@ -154,7 +153,7 @@ def content(path: Path) -> bytes:
 
 
 def test_the_same_call_gives_the_same_bytes(runs: list[Run]) -> None:
-    """Data drawn, training with 1 and with 2 threads, drawing, editing, measuring, exporting."""
+    """Rendering, training with 1 and with 2 threads, generation, editing, evaluation, export."""
     (one, said, _), (two, again, _) = runs
     names = [
         {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts}
@@ -165,6 +164,6 @@ def test_the_same_call_gives_the_same_bytes(runs: list[Run]) -> None:
     assert [str(name) for name in sorted(compared) if content(one / name) != content(two / name)] == []
     for name in ("one/model/model.safetensors", "two/model/model.safetensors", "one/metrics.jsonl", "shipped.png"):
         assert Path(name) in compared
-    measured = [[text for command, _, text in told if command[0] == "evaluate"] for told in (said, again)]
+    measured = [[text for command, _, text in run if command[0] == "evaluate"] for run in (said, again)]
     assert json.loads(measured[0][0])["metrics"]["model"]
     assert measured[0] == measured[1]

@@ -26,7 +26,7 @@ from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import DIM
 from storygan.text.minilm_encoder import MiniLMEncoder
 
-EXAMPLE = Path(__file__).parents[1] / "examples/draw_onnx.py"
+EXAMPLE = Path(__file__).parents[1] / "examples/generate_onnx.py"
 STORY = [
     "large red rubber cube at (-1.8, 1.5)",
     "small blue metal cylinder at (1.2, 1.9)",

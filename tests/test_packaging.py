@@ -1,4 +1,4 @@
-"""What the package promises about itself: what it ships, what it imports, and that its papers agree."""
+"""The package: its files, its imports, its metadata."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_import_and_help_are_light(arguments: list[str] | None) -> None:
     assert done.stdout.splitlines()[-1] == "loaded: []"
 
 
-def test_drawing_needs_no_compiler(tmp_path: Path) -> None:
+def test_generation_needs_no_compiler(tmp_path: Path) -> None:
     """torch imports its compiler, 2 s, at calls that do not look like it."""
     story = [f"large red rubber cube at ({x}, 0)" for x in (-2, -1, 1, 2)]
     code = f"import sys, storygan.cli\nstorygan.cli.main({['generate', *story, '--out', str(tmp_path / 'x.png')]})\n"
@@ -148,7 +148,7 @@ def test_the_audit_asks_about_every_pin_and_about_no_package_twice() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_fresh_clone_draws_a_story_with_the_base_install(tmp_path: Path) -> None:
+def test_a_fresh_clone_generates_a_story_with_the_base_install(tmp_path: Path) -> None:
     clone = tmp_path / "storygan"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     path = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.startswith(sys.prefix)]

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import shlex
 import shutil
@@ -21,7 +22,7 @@ import yaml
 from tests.demo.browser import CHROMIUM
 from tests.test_readme import README, ROOT, parse
 
-from storygan import config
+from storygan import config, editing
 from storygan.cli import commands as cli
 from storygan.models.model_card import add_metadata
 from storygan.models.storygan import shipped_models
@@ -162,6 +163,17 @@ def test_formulas_become_mathml_and_code_stays() -> None:
     assert text.startswith("<span><math")
     assert "costs `$1` and `$2`, \\$3 and $4" in text
     assert '<div><math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in text
+
+
+def test_members_of_the_api_page_exist_and_those_of_editing_are_there() -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    named = re.findall(r"^::: ([\w.]+)\n    options: {.*members: \[([\w, ]+)\] }", text, re.MULTILINE)
+    assert len(named) > 25
+    for target, members in named:
+        owner = pkgutil.resolve_name(target)
+        assert [name for name in members.split(", ") if not hasattr(owner, name)] == [], target
+    listed = {name for target, members in named if "editing" in target for name in members.split(", ")}
+    assert listed >= set(editing.__all__)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "experiments.md"], ids=lambda page: page.stem)

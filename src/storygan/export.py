@@ -6,7 +6,7 @@ Inputs, float32, for B stories: sentence vectors `S` (B, T, 128), and standard n
 
 Metadata: two JSON objects. `config` has the fields of `ModelConfig`. `sentence_encoder` has the encoder's kind,
 settings and arrays; for `clevr` also the words in the order of its one-hots, and the numbers and widths of the bumps of
-its position code. `examples/draw_onnx.py` encodes sentences with it.
+its position code. `examples/generate_onnx.py` encodes sentences with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CHECKED = (1, 3, 8)
 
 
 class Graph(nn.Module):
-    """A model as a function of tensors alone."""
+    """A model as a function of tensors."""
 
     def __init__(self, model: StoryGAN) -> None:
         super().__init__()

@@ -110,7 +110,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
-    """Parse YAML without aliases (`*x`) and deep nesting, with which a few lines can stand for terabytes.
+    """Parse YAML without aliases (`*x`) and deep nesting, which expand a few lines to terabytes.
 
     Args:
         text: at most `MAX_YAML` characters.

@@ -22,13 +22,13 @@ SCALE = 3
 """Display pixels per frame pixel, vertically."""
 MAX_SCALE = 64
 MAX_PIXELS = 2**27
-"""Of one picture or animation. It takes about ten bytes of memory per pixel while it is drawn and written."""
+"""Largest picture or animation, in pixels. A pixel takes about ten bytes of memory."""
 GAP = 2
 """White frame pixels around each frame."""
 FONT_SIZE, MIN_FONT_SIZE = 5, 12
 """Font size in frame pixels, and its minimum in display pixels."""
 MAX_LINES = 6
-"""Of a caption or a label."""
+"""Largest number of lines of a caption or label."""
 MAX_TEXT = 1000
 """Characters of a caption or a label that are read."""
 FRAME_MS = 1500
@@ -71,7 +71,7 @@ class Row:
     frames: np.ndarray
     """uint8 (n, H, W, 3)."""
     captions: Sequence[str] = ()
-    """One for each frame; a single one is as wide as the sheet; or none."""
+    """One per frame, or one as wide as the sheet, or none."""
 
 
 def story_rows(frames: np.ndarray, captions: Sequence[str] = ()) -> list[Row]:
@@ -223,7 +223,7 @@ def save_story(
 
     - `.png`, `.jpg`, `.webp`: a strip for each sample, with the sentences as captions below.
     - `.gif`: an animation of the frames, the samples in a grid.
-    - None: a folder of the frames as they are, `story-1-frame-1.png` and so on.
+    - None: a folder of the unscaled frames, `story-1-frame-1.png` and so on.
 
     Existing files are replaced atomically.
 

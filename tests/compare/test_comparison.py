@@ -72,8 +72,8 @@ def test_an_interrupted_comparison_resumes_bit_exactly(
     found = json.loads((out / "compare.json").read_text())
     assert [found["trained"][variant]["iterations"] for variant in ("svc", "imagegan")] == [ITERATIONS, ITERATIONS]
     assert [found["trained"][variant]["adversarial"] for variant in ("svc", "imagegan")] == [2, 2]
-    assert {"real_frames", "mean_image", "svc", "imagegan"} <= set(found["rows"])
-    real, generated = (found["rows"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
+    assert {"real_frames", "mean_image", "svc", "imagegan"} <= set(found["metrics"])
+    real, generated = (found["metrics"][row]["object_accuracy"]["mean"] for row in ("real_frames", "svc"))
     assert real > 0.8 > generated
     assert set(found["differences"]) == {"imagegan"}
     assert found["differing_fields"] == {variant: {"model.variant": variant} for variant in ("svc", "imagegan")}

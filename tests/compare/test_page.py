@@ -16,7 +16,10 @@ from storygan.evaluation.bootstrap import Estimate
 from storygan.viz import enlarge
 
 STORIES = [[f"sentence {t} of <story> {n}" for t in range(4)] for n in range(3)]
-CURVES = {"storygan": {"D_I": [(1.0, 5.0), (2.0, 0.1)], "KL": [(1.0, 1.0)]}, "svc": {"D_I": [(1.0, -1.0), (9.0, 3.0)]}}
+CURVES = {
+    "storygan": {"D_I/real": [(1.0, 5.0), (2.0, 0.1)], "G/L_KL": [(1.0, 1.0)]},
+    "svc": {"D_I/real": [(1.0, -1.0), (9.0, 3.0)]},
+}
 
 
 def comparison() -> Comparison:
@@ -26,7 +29,7 @@ def comparison() -> Comparison:
         config={"seed": 0},
         differing_fields={"storygan": {"model.variant": "storygan"}, "svc": {"model.variant": "svc"}},
         trained={"storygan": Training(1200, 0, 2.0, 0.1, 10), "svc": Training(1300, 1250, 2.0, 0.09, 20)},
-        rows={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
+        metrics={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
         differences={"svc": {"object_accuracy": Estimate(0.1, 0.05, 0.2, 3)}},
         notes=["a note & more"],
     )
@@ -99,7 +102,7 @@ def test_markdown() -> None:
 
 def test_json_leaves_out_what_was_not_measured() -> None:
     values = comparison().to_dict()
-    assert values["rows"]["real_frames"] == {"ssim": {"mean": 0.5, "low": 0.25, "high": 0.75, "stories": 3}}
+    assert values["metrics"]["real_frames"] == {"ssim": {"mean": 0.5, "low": 0.25, "high": 0.75, "stories": 3}}
     assert values["trained"]["svc"] == {
         "iterations": 1300,
         "adversarial": 1250,
@@ -124,12 +127,12 @@ def test_curves_are_one_svg_with_a_line_per_run() -> None:
     places = [tuple(map(float, point.split(","))) for line in lines for point in line]
     assert all(44 <= x <= 316 and 20 <= y <= 160 for x, y in places)
     texts = {text.text for text in root.iter(f"{space}text")}
-    assert {"storygan", "svc", "D_I", "KL", "9 iterations"} <= texts
+    assert {"storygan", "svc", "D_I/real", "G/L_KL", "9 iterations"} <= texts
 
 
 def test_many_points_are_thinned_to_means(tmp_path: Path) -> None:
     curve = thin([(float(x), 2.0 * x) for x in range(1000)])
     assert len(curve) == POINTS
     assert all(y == pytest.approx(2 * x) for x, y in curve)
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "KL": 2.0}\n{"step": 2, "KL": 1.0, "D_I": 3.0}\n')
-    assert read_curves(tmp_path / "metrics.jsonl") == {"KL": [(1, 2), (2, 1)], "D_I": [(2, 3)]}
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "G/L_KL": 2.0}\n{"step": 2, "G/L_KL": 1.0, "D_I/real": 3.0}\n')
+    assert read_curves(tmp_path / "metrics.jsonl") == {"G/L_KL": [(1, 2), (2, 1)], "D_I/real": [(2, 3)]}

@@ -1,4 +1,4 @@
-"""Requests that no page sends: for every route that the served application names, what hypothesis makes of it."""
+"""Requests to every route of the served application, with content that hypothesis generates."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def post(path: str, body: bytes, content_type: bytes = JSON) -> Hostile:
     return Hostile("POST", f"/gradio_api/{path}", [(b"content-type", content_type)], body)
 
 
-# What the first runs of the test below found: each was a 500.
+# Found by the first runs of the test below: each was a 500.
 FOUND = {
     "a body that is no text": post("queue/join", b"\xff", b"text/plain"),
     "a form where JSON belongs": post("reset", b'--b\r\nX: "\xff"\r\n\r\n\r\n--b--\r\n', FORM),
@@ -86,13 +86,13 @@ def answer_of(client: httpx.Client, hostile: Hostile) -> tuple[int, bytes]:
     answer = client.send(request, stream=True)
     try:
         stream = "event-stream" in answer.headers.get("content-type", "")
-        told = next(answer.iter_bytes(), b"") if stream else answer.read()
+        body = next(answer.iter_bytes(), b"") if stream else answer.read()
     finally:
         answer.close()
-    assert answer.status_code < 500, told[:500]
-    assert b"Traceback" not in told
+    assert answer.status_code < 500, body[:500]
+    assert b"Traceback" not in body
     assert time.monotonic() - start < PATIENCE
-    return answer.status_code, told
+    return answer.status_code, body
 
 
 def test_no_random_request_is_a_server_error(client: httpx.Client, address: str) -> None:

@@ -16,7 +16,7 @@ from tests.demo.serving import generate, serving
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 VALID = "\n".join(STORY)
 INVALID = ["", "x" * 10_000, "\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), "a\n" * 5000]
-ROUNDS, WARM_UP = 200, 110  # the samples of the last 100 visitors are kept, so memory grows until then
+ROUNDS, WARMUP = 200, 110  # the samples of the last 100 visitors are kept, so memory grows until then
 GROWTH = 10.0  # MB from there: what the allocator keeps
 THREAD = 13.0  # MB for each thread more than there: a new thread takes up to 12 at its first generation
 
@@ -50,13 +50,13 @@ def test_memory_is_bounded_over_200_requests(server: tuple[subprocess.Popen[str]
         size, number = memory(process)
         sizes.append(size)
         threads.append(number)
-    after = ", ".join(f"{sizes[n - 1]:.0f} after {n}" for n in (1, 50, WARM_UP, 150, ROUNDS))
-    more = max(threads[WARM_UP:]) - threads[WARM_UP]
+    after = ", ".join(f"{sizes[n - 1]:.0f} after {n}" for n in (1, 50, WARMUP, 150, ROUNDS))
+    more = max(threads[WARMUP:]) - threads[WARMUP]
     summary = f"resident MB of the server: {before:.0f} before the first request, {after}; then {more} threads more"
     print(summary)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     (SCREENSHOTS / "memory.txt").write_text(f"{summary}\n")
-    steps = [after - before for before, after in pairwise(sizes[WARM_UP:])]
+    steps = [after - before for before, after in pairwise(sizes[WARMUP:])]
     once = min(max(steps), THREAD)  # one generation, the 1st or the 160th, takes 6 to 10 MB at once
     assert sum(steps) - once < GROWTH + THREAD * more, sizes[::20]
     assert process.poll() is None

@@ -109,7 +109,7 @@ def test_an_error_within_an_answer_is_raised() -> None:
 
 @pytest.mark.parametrize("fail", [*CLIENT_ERRORS, *SERVER_ERRORS])
 def test_a_500_that_gradio_answers_itself(fail: Callable[[], None]) -> None:
-    """It stays one but where the record_error is the sender's."""
+    """It stays a 500 unless the error is the client's."""
 
     async def app(scope: Message, receive: object, send: Send) -> None:
         try:

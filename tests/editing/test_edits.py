@@ -1,4 +1,4 @@
-"""What each edit keeps bit-identical, and what it changes."""
+"""Edits: bit-identical and changed frames."""
 
 import numpy as np
 import pytest

@@ -92,7 +92,7 @@ def test_label_metrics() -> None:
 
 
 def test_label_groups_are_also_measured_alone() -> None:
-    names = ("who: fox", "who: bear", "place: farm", "lucky")
+    names = ("who: fox", "who: bear", "place: farm", "other")
     labels = np.array([[[1, 0, 1, 0], [0, 1, 1, 1]]], bool)  # 1 story, 2 frames
     predicted = np.array([[[1, 0, 1, 1], [0, 0, 1, 1]]], bool)
     values = {name: value(metric)[0] for name, metric in label_metrics(predicted, labels, names).items()}

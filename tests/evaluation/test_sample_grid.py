@@ -1,4 +1,4 @@
-"""Which stories a sample grid shows."""
+"""The stories of a sample grid."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which stories, frames and noise an iteration sees."""
+"""Stories, frames and noise of an iteration."""
 
 from __future__ import annotations
 
@@ -151,13 +151,13 @@ def test_shuffled_sentences_keep_their_noise(sample: Path) -> None:
 
 @pytest.mark.parametrize("distribution", ["normal", "circle"])
 def test_the_noise_is_coupled_to_the_nuisance_values(sample: Path, distribution: str) -> None:
-    """Story by story the first values of eps_0 and eps_t are the data set's; on circles a pair keeps its direction. A
+    """Story by story the first values of eps_0 and eps_t are the data set's; on a circle a pair keeps its direction. A
     null keeps what was sampled, and so does everything else."""
     options = {"model": ModelConfig(noise_dim=6, noise=distribution)}  # type: ignore[arg-type]
-    coupled = one_stage(sample, StageConfig(batch_size=6, couple_nuisance=True, G=G(loss={"mse": 1})), **options)
+    with_nuisance = one_stage(sample, StageConfig(batch_size=6, couple_nuisance=True, G=G(loss={"mse": 1})), **options)
     plain = one_stage(sample, StageConfig(batch_size=6, G=G(loss={"mse": 1})), **options)
-    batch, dataset = coupled.loader.load(0, WHOLE), coupled.experiment.dataset
-    noise, sampled = (trainer.loader.noise(batch, 0, WHOLE) for trainer in (coupled, plain))
+    batch, dataset = with_nuisance.loader.load(0, WHOLE), with_nuisance.experiment.dataset
+    noise, sampled = (trainer.loader.noise(batch, 0, WHOLE) for trainer in (with_nuisance, plain))
     assert dataset.story_nuisance is not None
     assert dataset.frame_nuisance is not None
     K = dataset.story_nuisance.shape[1]

@@ -1,4 +1,4 @@
-"""What an iteration updates, and what it leaves unchanged; learning rates, EMA, initialization."""
+"""Updates of an iteration, learning rates, EMA, initialization."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def data_options(parser: ArgumentParser) -> None:
     render.add_argument(
         "--shard", type=str, default="1/1", help="i/n: render this job's part of the files (then `data merge`)"
     )
-    toon = subcommand(commands, "render-toon", "draw Toon-SV stories, cartoons with English sentences")
+    toon = subcommand(commands, "render-toon", "render Toon-SV stories, cartoons with English sentences")
     add_render_options(toon, T=5)
     merge = subcommand(commands, "merge", "merge the parts of `render-clevr --shard i/n`")
     merge.add_argument("out", type=named_path, help="folder of the data set")

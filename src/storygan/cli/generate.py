@@ -33,7 +33,7 @@ def story_options(parser: ArgumentParser, out: str) -> None:
     parser.add_argument("--out", type=named_path, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
     parser.add_argument("--scale", type=int, default=3, help="enlargement of the frames (not in a folder)")
     parser.add_argument("--no-captions", action="store_true", help="leave out the sentences under the frames")
-    parser.add_argument("--raw", action="store_true", help="the 64x64 pixels as they are, without captions")
+    parser.add_argument("--raw", action="store_true", help="write the 64x64 pixels as generated, without captions")
 
 
 def generate_options(parser: ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def generate_options(parser: ArgumentParser) -> None:
 
 
 def display_options(options: Namespace, aspect_ratio: float) -> dict[str, Any]:
-    """Return the arguments of the `viz` functions that --scale, --no-captions and --raw stand for."""
+    """Return the arguments of the `viz` functions of --scale, --no-captions and --raw."""
     if options.raw:
         return {"scale": 1, "aspect_ratio": 1.0, "captions": False}
     return {"scale": options.scale, "aspect_ratio": aspect_ratio, "captions": not options.no_captions}

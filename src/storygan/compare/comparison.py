@@ -167,7 +167,7 @@ def evaluate_runs(
             )
             for name, run in runs.items()
         },
-        rows=found.table,
+        metrics=found.table,
         differences=differences(per_story, config.seed) if any(per_story.values()) else {},
         notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, DIVERSITY_NOTE],
     )

@@ -44,7 +44,7 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """How a run was trained."""
+    """Training statistics of a run."""
 
     iterations: int
     adversarial: int
@@ -52,7 +52,7 @@ class Training:
     minutes: float
     """Wall clock of all rounds."""
     seconds_per_iteration: float
-    """In the median round."""
+    """Seconds per iteration in the median round."""
     parameters: int
     """Parameters of the generator: story encoder, context encoder, image generator."""
 
@@ -68,8 +68,8 @@ class Comparison:
     """By run, the fields in which the runs differ."""
     trained: dict[str, Training]
     """By run."""
-    rows: dict[str, Metrics]
-    """By baseline and run, then by metric."""
+    metrics: dict[str, Metrics]
+    """By baseline and run, then by name."""
     differences: dict[str, Metrics]
     """By run except the first: how much better the first is. Empty where no classifier knows these stories."""
     notes: list[str]
@@ -81,7 +81,7 @@ class Comparison:
             "config": self.config,
             "differing_fields": self.differing_fields,
             "trained": {name: asdict(trained) for name, trained in self.trained.items()},
-            "rows": _plain(self.rows),
+            "metrics": _plain(self.metrics),
             "differences": _plain(self.differences),
             "notes": self.notes,
         }
@@ -106,7 +106,7 @@ class Comparison:
             if fields:
                 differing.append([name, ", ".join(f"{field} {value}" for field, value in fields.items())])
         tables = [Table("Runs", differing)] if len(differing) > 1 else []
-        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.rows, METHODS, str)]
+        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.metrics, METHODS, str)]
         if self.differences:
             names = {other: f"{first} - {other}" for other in self.differences}
             tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
@@ -129,12 +129,12 @@ def markdown_table(cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _table(title: str, rows: dict[str, Metrics], names: dict[str, str], cell: Any) -> Table:
-    """Return a table with one line per metric and one column per row of the evaluation."""
-    metrics = list(dict.fromkeys(metric for line in rows.values() for metric in line))
-    cells = [["", *(names.get(row, row) for row in rows)]]
+def _table(title: str, methods: dict[str, Metrics], names: dict[str, str], cell: Any) -> Table:
+    """Return a table with one line per metric and one column per method."""
+    metrics = list(dict.fromkeys(metric for found in methods.values() for metric in found))
+    cells = [["", *(names.get(method, method) for method in methods)]]
     for metric in metrics:
-        values = [line.get(metric) for line in rows.values()]
+        values = [found.get(metric) for found in methods.values()]
         cells.append([metric, *("-" if value is None else cell(value) for value in values)])
     return Table(title, cells)
 
@@ -143,5 +143,7 @@ def _difference(value: Estimate) -> str:
     return f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}): {verdict(value)}"
 
 
-def _plain(rows: dict[str, Metrics]) -> dict[str, Any]:
-    return {row: {name: value.to_dict() for name, value in line.items() if value} for row, line in rows.items()}
+def _plain(methods: dict[str, Metrics]) -> dict[str, Any]:
+    return {
+        method: {name: value.to_dict() for name, value in found.items() if value} for method, found in methods.items()
+    }

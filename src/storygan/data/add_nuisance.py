@@ -44,7 +44,7 @@ class _Renderer:
 def add_nuisance(folder: str | Path) -> int:
     """Add the nuisance columns to the shards of a folder, identical to those of a new render.
 
-    Shards that have the columns stay as they are. Each other one is replaced atomically, with the same frames. Where
+    Shards that have the columns are not changed. Each other shard is replaced atomically, with the same frames. Where
     the folder has a card and a render.json, the card is rewritten.
 
     Returns:

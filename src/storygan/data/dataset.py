@@ -292,7 +292,7 @@ def _fingerprint(paths: list[Path]) -> str:
 
 
 def _cache_folder(folder: Path) -> Path:
-    """Return FOLDER/.cache where it is writable, else a folder of its own in the user's cache."""
+    """Return FOLDER/.cache where it is writable, else a folder in the user's cache."""
     user = user_cache()
     own = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     for cache in (folder / ".cache", user / own):

@@ -26,7 +26,7 @@ class Samples:
     outputs: tuple[StoryOutput, ...]
     """Each has one sample; some may be edited."""
     titles: tuple[str, ...] = ()
-    """One for each sample; if empty, the samples are numbered."""
+    """One per sample; if empty, the samples are numbered."""
     undo_stack: tuple[Samples, ...] = ()
     """The states before this one, the oldest first, without undo stacks of their own."""
 

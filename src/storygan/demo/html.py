@@ -1,4 +1,4 @@
-"""What the page shows, as HTML. Pictures are inside it as data URIs, so no file is served."""
+"""HTML of the page's content. Pictures are data URIs, so no file is served."""
 
 from __future__ import annotations
 

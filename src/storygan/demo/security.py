@@ -25,7 +25,7 @@ MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.E
 MALFORMED = b"The server cannot read this request.\n"
 _LOG = logging.getLogger(__name__)
 _REQUEST: ContextVar[dict[str, bool]] = ContextVar("_REQUEST")
-"""Of the current request: whether an error that Gradio answers itself is a client error."""
+"""State of the current request: whether an error that Gradio answers itself is a client error."""
 
 
 class Guard:

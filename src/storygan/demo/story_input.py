@@ -12,7 +12,7 @@ from storygan.text.clevr import parse_sentence
 MAX_SAMPLES = 8
 MAX_SEED = 2**31 - 1
 MAX_CHARACTERS = 300
-"""Of a sentence."""
+"""Largest number of characters of a sentence."""
 MAX_CHECKED = 12
 """Sentences of a story that are checked, or T if that is more."""
 MAX_TEXT = MAX_CHECKED * MAX_CHARACTERS

@@ -23,7 +23,7 @@ from storygan.models.storygan import StoryGAN, evaluation_mode, to_uint8
 NOISE_SAMPLES = 8
 """Noise samples that a change is averaged over."""
 SEED_OFFSET = 2**32
-"""Of the seeds of this noise, so that none is the story's own seed."""
+"""Offset of the seeds of this noise, so that none is the story's own seed."""
 ZERO_CONTEXT, OTHER_CONTEXT = "story: h_0 = 0", "story: h_0 resampled"
 OTHER_NOISE = "noise: eps_t, g_0 resampled"
 OTHER_FILTERS, OTHER_MEMORY = "gist filter: Filter(i_t) of other frames", "memory: h_t of other frames"

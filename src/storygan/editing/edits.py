@@ -30,7 +30,7 @@ def change_sentence(
         t: 1 .. n.
         sentence: the new sentence.
         keep_context: False: recompute `h_0` from the new story and the same `eps_0`, as the model does for the new
-            story with the old seed. All frames change, those before `t` through `h_0` alone.
+            story with the old seed. All frames change, those before `t` only through `h_0`.
             True: keep `h_0`. Frames before `t` stay bit-identical. Frame `t` changes, and the later ones through `g_t`
             and `h_t`. `svc` and `svfn` have only `g_t`, `imagegan` neither.
 

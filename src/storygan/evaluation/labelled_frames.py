@@ -24,7 +24,7 @@ from storygan.text.clevr import LABELS, parse_sentence, presence_labels
 
 @dataclass
 class ClassifierTargets:
-    """What N frames show. With CLEVR-SV sentences also objects at P locations, the first T those of the sentences."""
+    """Ground truth of N frames. CLEVR-SV sentences also give objects at P locations, the first T theirs."""
 
     labels: Tensor
     """(N, K) in {0, 1}."""

@@ -52,7 +52,7 @@ def object_recall(predictions: ObjectPredictions) -> PerStory:
 
 
 def attribute_accuracy(predictions: ObjectPredictions) -> dict[str, PerStory]:
-    """Compute object accuracy for each attribute alone: `size_accuracy`, `colour_accuracy`, ..."""
+    """Compute object accuracy by attribute: `size_accuracy`, `colour_accuracy`, ..."""
     correct = predictions.present[..., None] & predictions.correct
     return {f"{name}_accuracy": per_story(_new_object(correct[..., k])) for k, name in enumerate(ATTRIBUTES)}
 
@@ -112,7 +112,7 @@ def label_consistency(predicted: np.ndarray, labels: np.ndarray) -> PerStory:
 def label_metrics(predicted: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, PerStory]:
     """Compute all metrics of labels, by name.
 
-    Label names such as `place: farm` form groups; each group is also measured alone, as `label_exact_match_place`.
+    Label names such as `place: farm` form groups; each group has its own metrics, such as `label_exact_match_place`.
 
     Args:
         predicted, labels: (N, T, K) bool.
@@ -195,8 +195,8 @@ def diversity_metrics(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerSto
     Returns:
         `diversity_rms_01`: the mean over all pairs of SAMPLES samples with independent noise.
         `sensitivity_eps_rms_01`: between two samples with the same h_0 and independent eps_t and g_0.
-        `sensitivity_eps_0_rms_01`: between two samples that differ in eps_0, the noise of h_0, alone.
-        `sensitivity_h_0_rms_01`: between two samples that differ in h_0 alone: the second has another story's.
+        `sensitivity_eps_0_rms_01`: between two samples that differ only in eps_0, the noise of h_0.
+        `sensitivity_h_0_rms_01`: between two samples that differ only in h_0: the second has another story's.
     """
     generator, where = seeded(seed), (model.device, model.dtype)
     S, noises = S.to(*where), [Noise.sample(len(S), model.config, generator).to(*where) for _ in range(SAMPLES)]

@@ -28,7 +28,7 @@ class Report:
     stories: int
     seed: int
     id_prefix: str
-    """Of the stories' ids; empty: all stories of the split."""
+    """Prefix of the story ids; empty: all stories of the split."""
     notes: list[str]
     metrics: dict[str, Metrics]
     """By method."""

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 def initialize_weights(network: nn.Module, std: float = 0.02) -> None:
     """Initialize as DCGAN does (Radford et al., 2016): weights N(0, std), batch norms N(1, std), biases 0. In place.
 
-    Networks on the meta device are left as they are: there, `normal_` would import torch's compiler, which takes 2 s.
+    Networks on the meta device are not changed: there, `normal_` would import torch's compiler, which takes 2 s.
     """
     if any(parameter.is_meta for parameter in network.parameters()):
         return

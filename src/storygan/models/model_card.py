@@ -157,7 +157,7 @@ def results_table(
 
 
 def add_metadata(card: str, report: Mapping[str, Any]) -> str:
-    """Write evaluation results into the front matter of a card alone, and return it."""
+    """Write evaluation results into the front matter of a card only, and return it."""
     from huggingface_hub import EvalResult
 
     values = report["metrics"]["model"]

@@ -15,7 +15,7 @@ from storygan.models.story_encoder import D
 
 @dataclass
 class Noise:
-    """Noise for B stories: standard normal, except that `eps` lies on circles if `ModelConfig.noise` is `circle`."""
+    """Noise for B stories: standard normal; if `ModelConfig.noise` is `circle`, pairs of `eps` lie on a circle."""
 
     eps_0: Tensor
     """(B, 128): the noise in `h_0 = mu(S) + sigma(S) * eps`."""
@@ -61,7 +61,7 @@ class Noise:
         Args:
             story_nuisance: (B, K), K <= 128.
             frame_nuisance: (B, T, K), K <= noise_dim; where it is NaN, the sampled value stays.
-            distribution: of `eps_t`; on `circle`, a pair of values keeps its direction alone.
+            distribution: of `eps_t`; on `circle`, only the direction of a pair of values is kept.
         """
         eps_0, eps = self.eps_0, self.eps
         if story_nuisance is not None:

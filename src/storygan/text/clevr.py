@@ -23,7 +23,7 @@ LIMIT = 3.0
 """The floor of a scene: x and y in [-3, 3]."""
 
 ATTRIBUTES = {"size": SIZES, "colour": COLOURS, "material": MATERIALS, "shape": SHAPES}
-"""In the order of a sentence."""
+"""Values by attribute, in the order of a sentence."""
 ARTICLES = ("a", "an", "the")
 _SYNONYMS = {"metallic": "metal", "grey": "gray"}
 _ATTRIBUTE_OF = {word: attribute for attribute, words in ATTRIBUTES.items() for word in words}

@@ -2,7 +2,7 @@
 
 The features are one-hots of shape, colour, material and size (3 + 8 + 2 + 2 values), x/3 and y/3, and a radial basis
 code of the position: Gaussian bumps on an 8 x 8 grid of the floor, and on 23 points of each axis. A linear layer can
-read a region of the floor from the bumps, but not from x and y alone. The scene distribution, over which features are
+read a region of the floor from the bumps, but not from x and y. The scene distribution, over which features are
 standardised, is taken as uniform: the minimum distance between objects and the visibility rule change it by a few per
 cent.
 """
@@ -26,7 +26,7 @@ ATTRIBUTE_SCALE = 2.0
 """Standard deviation of the one-hots and of x and y in s_t; that of a bump is 1. They are 17 features of 127."""
 _ONE_HOTS = (SHAPES, COLOURS, MATERIALS, SIZES)
 N_ATTRIBUTES = sum(len(words) for words in _ONE_HOTS) + 2
-"""17: one-hots and x, y. Encoders of version 0.1 have these features alone."""
+"""17: one-hots and x, y. Encoders of version 0.1 have only these features."""
 N_FEATURES = N_ATTRIBUTES + GRID**2 + 2 * AXIS
 
 

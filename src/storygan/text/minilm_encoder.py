@@ -97,7 +97,7 @@ def embed(sentences: Sequence[str], digest: str, cache: Path | None = None) -> n
     return _embed(unique, digest, cache)[[row[text] for text in sentences]]
 
 
-@lru_cache(maxsize=4)  # of a data set that is fitted and encoded, of stories that are sampled again and again
+@lru_cache(maxsize=4)  # for a data set that is fitted and encoded, and stories that are sampled repeatedly
 def _embed(unique: tuple[str, ...], digest: str, cache: Path | None) -> np.ndarray:
     if not unique:
         return np.empty((0, EMBEDDING_DIM), np.float16)

@@ -1,4 +1,4 @@
-"""The drawn frames show what the labels say."""
+"""The frames show what the labels name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nuisance values of Toon-SV are those used to draw a story."""
+"""The nuisance values of Toon-SV are those of `draw_story`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from storygan.errors import StoryganError
 SCRIPT = Path(__file__).with_name("blender_worker.py")
 VARIABLE = "STORYGAN_RENDER_PYTHON"
 STORIES_PER_PROCESS = 400
-"""A process is replaced after so many stories: with each, Blender's memory grows by 0.1 MB."""
+"""Stories after which a process is replaced, because Blender's memory grows by 0.1 MB per story."""
 
 
 def render_python() -> Path:
@@ -46,7 +46,7 @@ def render_python() -> Path:
 class Blender:
     """A Blender process, replaced after STORIES_PER_PROCESS stories. Use it as a context manager.
 
-    The frames of a scene depend on the scene and the settings alone.
+    The frames of a scene depend only on the scene and the settings.
     """
 
     def __init__(self, size: int = 64, supersample: int = 2, **settings: object) -> None:

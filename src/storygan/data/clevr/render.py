@@ -1,6 +1,6 @@
 """Render CLEVR-SV stories into a folder of Parquet shards, in parallel and resumable.
 
-The pixels of a story depend on (seed, story number, T, size) alone. Finished stories are kept in OUT/.partial, one
+The pixels of a story depend only on (seed, story number, T, size). Finished stories are kept in OUT/.partial, one
 image strip each, until their shard is complete. So a killed run loses at most one story per worker.
 """
 

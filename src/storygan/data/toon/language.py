@@ -26,7 +26,7 @@ _INTRODUCTIONS = (  # cumulative probability, phrase
 
 
 def write_story(scenes: Sequence[Scene], rng: np.random.Generator, unseen: bool = False) -> list[str]:
-    """Write one sentence per scene, from the templates of every split, or with `unseen` of the test part alone."""
+    """Write one sentence per scene. Templates are those of every split; with `unseen`, those of the test part only."""
     narrator = Narrator(rng, unseen)
     return [narrator.sentence(scene) for scene in scenes]
 

@@ -1,6 +1,6 @@
-"""Draw Toon-SV stories into a folder of Parquet shards, in parallel and resumable.
+"""Render Toon-SV stories into a folder of Parquet shards, in parallel and resumable.
 
-A story depends on (seed, part, number, T, size) alone. Shards are written atomically, so an interrupted run loses only
+A story depends only on (seed, part, number, T, size). Shards are written atomically, so an interrupted run loses only
 the unfinished shards, which take seconds.
 """
 
@@ -85,7 +85,7 @@ def render_toon(
     size: int = 64,
     workers: int | None = None,
 ) -> Summary:
-    """Draw the stories that are missing in `out`, then the data set card.
+    """Render the stories that are missing in `out`, then the data set card.
 
     Args:
         out: folder of the data set.
@@ -118,7 +118,7 @@ def render_toon(
 
 
 def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64) -> Story:
-    """Simulate, write and draw story `number` of a part."""
+    """Simulate, write and render story `number` of a part."""
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     scenes = sample_story(rng, T, unseen_pair=part == "test-pair")
     sentences = write_story(scenes, rng, unseen=part == "test-wording")
@@ -144,7 +144,7 @@ def parse_id(story_id: str) -> tuple[str, int] | None:
 
 
 _stop: Event | None = None
-"""In a worker: set when its parent stops."""
+"""Set in a worker when its parent stops."""
 
 
 def _render_shard(out: Path, config: ToonConfig, shard: Shard) -> int:
@@ -214,7 +214,7 @@ def write_card(out: Path, config: ToonConfig) -> None:
         nuisance=len(COLUMNS.story or ()),
         K=len(LABELS),
         credit=CREDIT,
-        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has plain ones alone
+        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has only plain ones
         **card_fields(out, config),
     )
     atomic_write(out / "README.md", text)
@@ -279,7 +279,7 @@ stories = load_dataset("path/to/this/folder")
 ```
 
 ## Attribution and licence
-{credit}. storygan drew the bodies of the characters, places and weather around these emojis, which were recomposed,
+{credit}. storygan adds bodies of characters, places and weather to these emojis, which were recomposed,
 scaled and tinted. This data set is an adaptation of them and has the same licence: CC BY-SA 4.0.
 
 Created by `storygan data render-toon OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer}).

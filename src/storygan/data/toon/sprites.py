@@ -1,4 +1,4 @@
-"""Sprites of characters and things: OpenMoji's vector art, on drawn bodies, rasterised once per size."""
+"""Sprites of characters and things: OpenMoji's vector art on bodies, rasterised once per size."""
 
 from __future__ import annotations
 

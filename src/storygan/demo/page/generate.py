@@ -15,7 +15,7 @@ from storygan.errors import StoryganError, UsageError
 from storygan.models.storygan import StoryGAN
 
 KEEP_SECONDS = 3600
-"""That a visitor's samples and files are kept."""
+"""How long the samples and files of a visitor are kept."""
 
 
 class Generate:

@@ -1,10 +1,9 @@
-"""Drawing with PyTorch and with onnxruntime, in turns: python benchmarks/draw_onnx.py [--model M] [--threads 2].
+"""Time generation with PyTorch and onnxruntime: python benchmarks/generate_onnx.py [--model M] [--threads 2].
 
-Rows: `torch`, the model as it is trained; `folded`, batch norm folded and kernels worked out once, as `generate` draws;
-`onnxruntime`, the exported graph. Each draws the same stories from the same sentence vectors and noise, and ends with
-uint8 frames in numpy. Calls take turns, so that a machine whose load changes is unfair to none; the ratio is the median
-of the ratios within a turn. `start` is a process of its own that imports, loads the file and draws one story. Run it on
-an idle machine.
+Methods: `torch`, the model as trained; `fused`, with fused batch norm and transformed kernels, as `generate` uses it;
+`onnxruntime`, the exported graph. All generate uint8 frames from the same sentence vectors and noise.
+The methods alternate; the ratio is the median over rounds. `start` times a process that imports, loads the file and
+generates one story. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -42,39 +41,40 @@ START = {
 STORY = "large red rubber cube at (-1.8, 1.5)"
 
 
-def drawers(model: StoryGAN, graph: Path, stories: int, threads: int) -> dict[str, Callable[[], np.ndarray]]:
-    """Row -> a call that draws `stories` stories as uint8 frames."""
+def generators(model: StoryGAN, graph: Path, stories: int, threads: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Return functions by method that generate `stories` stories as uint8 frames."""
     inputs = random_inputs(model, stories)
     S, eps_0, eps, g_0 = (torch.from_numpy(inputs[name]) for name in INPUTS)
-    noise, folded = Noise(eps_0, eps, g_0), fuse_batch_norm(model)
+    noise, fused = Noise(eps_0, eps, g_0), fuse_batch_norm(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return {
         "torch": lambda: model.sample(S, noise),
-        "folded": lambda: folded.sample(S, noise),
+        "fused": lambda: fused.sample(S, noise),
         "onnxruntime": lambda: session.run(["frames"], inputs)[0],
     }
 
 
-def take_turns(calls: dict[str, Callable[[], np.ndarray]], turns: int) -> dict[str, dict[str, float]]:
-    """Row -> median milliseconds, and the median over turns of the time relative to `folded`."""
-    first = {row: call().astype(int) for row, call in calls.items()}  # also warms up
-    assert all(np.abs(first[row] - first["folded"]).max() <= 1 for row in calls), "they draw different pictures"
-    seconds: dict[str, list[float]] = {row: [] for row in calls}
-    for turn in range(turns):
-        for row in sorted(calls, reverse=bool(turn % 2)):
+def time_rounds(calls: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[str, dict[str, float]]:
+    """Return median milliseconds by method, and the median ratio to `fused` over rounds."""
+    first = {method: call().astype(int) for method, call in calls.items()}  # also warms up
+    assert all(np.abs(first[method] - first["fused"]).max() <= 1 for method in calls), "the frames differ"
+    seconds: dict[str, list[float]] = {method: [] for method in calls}
+    for n in range(rounds):
+        for method in sorted(calls, reverse=bool(n % 2)):
             start = time.perf_counter()
-            calls[row]()
-            seconds[row].append(time.perf_counter() - start)
-    ratios = {row: [a / b for a, b in zip(seconds[row], seconds["folded"], strict=True)] for row in calls}
+            calls[method]()
+            seconds[method].append(time.perf_counter() - start)
+    ratios = {method: [a / b for a, b in zip(seconds[method], seconds["fused"], strict=True)] for method in calls}
     return {
-        row: {"ms": 1e3 * statistics.median(seconds[row]), "of_folded": statistics.median(ratios[row])} for row in calls
+        method: {"ms": 1e3 * statistics.median(seconds[method]), "of_fused": statistics.median(ratios[method])}
+        for method in calls
     }
 
 
 def start(code: str) -> dict[str, float]:
-    """Seconds (median of 5) and peak resident MB of a Python process that runs the code."""
+    """Return milliseconds (median of 5) and peak resident MB of a Python process that runs the code."""
     code += "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     seconds, peak = [], 0
     for _ in range(5):
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="clevr-sv", help="a shipped model or a model folder")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -100,8 +100,8 @@ def main() -> None:
         export_onnx(model, graph)
         found: dict[str, dict[str, dict[str, float]]] = {}
         for stories in (64, 1):
-            found[f"draw_{stories}"] = take_turns(
-                drawers(model, graph, stories, arguments.threads), arguments.turns * (64 if stories == 1 else 1)
+            found[f"generate_{stories}"] = time_rounds(
+                generators(model, graph, stories, arguments.threads), arguments.rounds * (64 if stories == 1 else 1)
             )
         values = {
             "threads": arguments.threads,
@@ -109,15 +109,15 @@ def main() -> None:
             "graph": str(graph),
             "story": [STORY] * model.config.T,
         }
-        found["start"] = {row: start(code.format(**values)) for row, code in START.items()}
+        found["start"] = {method: start(code.format(**values)) for method, code in START.items()}
     if arguments.json:
         print(json.dumps({"threads": arguments.threads, **found}))
         return
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{arguments.threads} threads, torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {memory} MB")
-    for name, rows in found.items():
-        for row, values_of_row in rows.items():
-            print(f"{name:9} {row:12}" + "".join(f"{key:>11} {value:9.2f}" for key, value in values_of_row.items()))
+    for name, methods in found.items():
+        for method, numbers in methods.items():
+            print(f"{name:9} {method:12}" + "".join(f"{key:>11} {value:9.2f}" for key, value in numbers.items()))
 
 
 if __name__ == "__main__":

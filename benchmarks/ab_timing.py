@@ -1,4 +1,4 @@
-"""Two trees of this package in turns, each in a process of its own: what `speed.py --against COMMIT` runs."""
+"""A/B timing of two commits, each in its own process; `speed.py --against COMMIT` runs it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from storygan.data.sample import write_sample
 
-TURNS = {"train_iteration": 12, "draw_64": 12, "draw_1": 24}
-WARM_UP = 2  # turns that do not count
+ROUNDS = {"train_iteration": 12, "generate_64": 12, "generate_1": 24}
+DISCARDED = 2  # rounds at the start
 CODE = """
 import json, sys, time, torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -53,24 +53,24 @@ else:
     config = TrainConfig(data=data, stages={"adversarial": stage})
     experiment = Experiment.build(config, dataset, Processes(config))
     trainer, S = StageTrainer(experiment, 0, initial_weights(config)), experiment.S
-drawing = fuse_batch_norm(trainer.model)
-def draw(n):
-    if keeps:
+fused = fuse_batch_norm(trainer.model)
+def generate(n):
+    if timing:
         tune_malloc()
-    noise = getattr(Noise, "sample", None) or Noise.draw
-    sample = getattr(drawing, "sample", None) or drawing.draw
+    noise = Noise.sample if hasattr(Noise, "sample") else Noise.draw
+    sample = fused.sample if hasattr(fused, "sample") else fused.draw
     return sample(S[:1].expand(n, -1, -1), noise(n, config.model, torch.Generator().manual_seed(0)))
 def iterate():
     return {name: value.item() for name, value in iteration(trainer).items()}
-calls = {"train_iteration": iterate, "draw_1": lambda: draw(1), "draw_64": lambda: draw(64)}
-gflop, losses, keeps = {}, {}, False
+calls = {"train_iteration": iterate, "generate_1": lambda: generate(1), "generate_64": lambda: generate(64)}
+gflop, losses, timing = {}, {}, False
 for name, call in calls.items():
     with FlopCounterMode(display=False) as counter:
-        told = call()
+        result = call()
     gflop[name] = counter.get_total_flops() / 1e9
-    losses = losses or told
+    losses = losses or result
 print(json.dumps({"gflop": gflop, "losses": losses}), flush=True)
-keeps = True  # training has had its turns when drawing begins
+timing = True
 for line in sys.stdin:
     start = time.perf_counter()
     calls[line.strip()]()
@@ -79,7 +79,7 @@ for line in sys.stdin:
 
 
 class Tree:
-    """A process that runs a tree's code when it is asked to."""
+    """A process that runs calls of a commit's code on request."""
 
     def __init__(self, source: Path, data: Path) -> None:
         self.process = subprocess.Popen(
@@ -91,12 +91,12 @@ class Tree:
         )
 
     def line(self) -> str:
-        """What it says next."""
+        """Read the next line of its output."""
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
     def seconds(self, call: str) -> float:
-        """How long a call takes."""
+        """Run a call and return its seconds."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{call}\n")
         self.process.stdin.flush()
@@ -104,7 +104,7 @@ class Tree:
 
 
 def against(commit: str, peak_gflops: float) -> dict[str, object]:
-    """Training iterations and drawings of COMMIT's tree and of this one in turns, on the same batches and noise."""
+    """Time training and generation of COMMIT and of this tree alternately, on the same batches and noise."""
     root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -115,8 +115,8 @@ def against(commit: str, peak_gflops: float) -> dict[str, object]:
             trees += [Tree(source / "src", folder / "sample") for source in (folder / "tree", root)]
             first = [tree.line() for tree in trees]
             if not all(first):
-                raise SystemExit(f"no training loop of this form in {commit} (b1e8816 has the first)")
-            pairs = {name: turns(trees, name, n) for name, n in TURNS.items()}
+                raise SystemExit(f"{commit} has no training loop that this script knows (b1e8816 is the first)")
+            pairs = {name: time_rounds(trees, name, n) for name, n in ROUNDS.items()}
         finally:
             for tree in trees:
                 tree.process.kill()
@@ -126,25 +126,25 @@ def against(commit: str, peak_gflops: float) -> dict[str, object]:
         "commits": [commit, git(root, "describe", "--always", "--dirty")],
         "threads": os.cpu_count(),
         "peak_gflops": peak_gflops,
-        "rows": {name: row(pairs[name], before["gflop"][name], after["gflop"][name], peak_gflops) for name in TURNS},
+        "rows": {name: row(pairs[name], before["gflop"][name], after["gflop"][name], peak_gflops) for name in ROUNDS},
         "losses of the first iteration": {
             name: [before["losses"].get(name), after["losses"].get(name)] for name in before["losses"] | after["losses"]
         },
     }
 
 
-def turns(trees: list[Tree], call: str, n: int) -> list[list[float]]:
-    """[before, after] seconds of n turns; every other turn the later tree begins."""
+def time_rounds(trees: list[Tree], call: str, n: int) -> list[list[float]]:
+    """Return [before, after] seconds of n rounds; the order alternates."""
     pairs = []
-    for turn in range(n):
-        order = (0, 1) if turn % 2 else (1, 0)
+    for k in range(n):
+        order = (0, 1) if k % 2 else (1, 0)
         seconds = {which: trees[which].seconds(call) for which in order}
         pairs.append([seconds[0], seconds[1]])
-    return pairs[WARM_UP:]
+    return pairs[DISCARDED:]
 
 
 def row(pairs: list[list[float]], gflop_before: float, gflop_after: float, peak: float) -> dict[str, float]:
-    """Medians; the ratio is that of pairs, with its quartiles."""
+    """Return medians, and the median ratio of pairs with its quartiles."""
     low, ratio, high = statistics.quantiles([before / after for before, after in pairs], n=4)
     return {
         "before_s": statistics.median(before for before, _ in pairs),
@@ -160,5 +160,5 @@ def row(pairs: list[list[float]], gflop_before: float, gflop_after: float, peak:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """What git says."""
+    """Return the output of a git command."""
     return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()

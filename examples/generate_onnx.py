@@ -1,9 +1,9 @@
-"""Draw a CLEVR-SV story with onnxruntime and numpy alone (and Pillow, to save it): no PyTorch, no storygan.
+"""Generate a CLEVR-SV story with onnxruntime, numpy and Pillow, without PyTorch and storygan.
 
     storygan export clevr-sv --onnx --out clevr-sv.onnx
-    python examples/draw_onnx.py clevr-sv.onnx story.png "small blue metal cylinder at (-1.5, -0.7)" ...
+    python examples/generate_onnx.py clevr-sv.onnx story.png "small blue metal cylinder at (-1.5, -0.7)" ...
 
-One sentence a frame. Noise is numpy's here, so the pictures are not those of `storygan generate` with the same seed.
+One sentence per frame. The noise is numpy's, so the frames differ from those of `storygan generate` with the same seed.
 """
 
 import json
@@ -39,4 +39,4 @@ samples, rng = 4, np.random.default_rng(seed=7)
 inputs = {i.name: rng.standard_normal((samples, *i.shape[1:]), dtype=np.float32) for i in session.get_inputs()}
 inputs["S"][:] = [vector(sentence) for sentence in story]  # the same story, other noise
 (frames,) = session.run(["frames"], inputs)  # uint8 (samples, T, 64, 64, 3)
-Image.fromarray(np.vstack([np.hstack(drawing) for drawing in frames])).save(picture)
+Image.fromarray(np.vstack([np.hstack(sample) for sample in frames])).save(picture)

@@ -1,4 +1,4 @@
-"""Draw the curves of runs, each named by its folder: python scripts/draw_curves.py OUT.svg RUN... ."""
+"""Plot training curves of runs, named by their folders: python scripts/plot_curves.py OUT.svg RUN..."""
 
 import sys
 from pathlib import Path
