@@ -129,7 +129,7 @@ class Group:
             assert time.monotonic() < end, self.output()
             time.sleep(0.01)
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = 120) -> int:
         """Return the exit code when all processes of the group have ended; fail after `seconds`."""
         end = time.monotonic() + seconds
         while self.process.poll() is None or self.members():

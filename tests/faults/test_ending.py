@@ -188,6 +188,6 @@ def test_a_signal_while_a_model_is_exported(tmp_path: Path) -> None:
     group = Group(["-m", "storygan", *arguments], tmp_path / "log")
     group.until(lambda: list((tmp_path / "folder").iterdir()))
     os.kill(group.process.pid, signal.SIGTERM)
-    assert group.end(60) == 143, group.output()
+    assert group.end() == 143, group.output()
     assert group.output()[-1] == "storygan: stopped by SIGTERM"
     assert list((tmp_path / "folder").iterdir()) == []
