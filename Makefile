@@ -57,9 +57,9 @@ story: $(BASE) ## generate a story with the shipped model into story.png
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
-slow: $(DEV) ## run the slow tests (training, Blender, a fresh clone, the README's long commands)
+slow: $(DEV) ## run the slow tests in two processes (training, Blender, a fresh clone, the README's long commands)
 	@$(PIP) -e '.[dev,fuzz]'
-	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --timeout 1200 $(PYTEST_ARGS)
 
 lint: $(DEV) ## ruff: rules and format; import-linter: the import direction
 	@$(BIN)/ruff check .

@@ -5,7 +5,8 @@ of the package and of the Python parsers that it uses guides the mutation of the
 crash, hang, or raise anything else than a one-line error are written to the folder of findings; exit code 1.
 
 Prints a Markdown table: contents tried, of these accepted; branches covered by the examples and at the end; contents
-kept because they took a new branch. `--replay` runs only the examples, without atheris.
+kept because they took a new branch. `--replay` runs only the examples, without atheris. `--runs` and `--seed`
+repeat a fuzzing.
 
 Needs `pip install -e '.[dev,fuzz]'`.
 """
@@ -47,6 +48,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("readers", nargs="*", help="parts of their names; none: all")
     parser.add_argument("--seconds", type=int, default=60, help="of fuzzing each reader")
+    parser.add_argument("--runs", type=int, default=-1, help="contents at most, examples included; -1: no limit")
+    parser.add_argument("--seed", type=int, default=0, help="of the mutations; 0: another each time")
     parser.add_argument("--replay", action="store_true", help="run only the examples")
     parser.add_argument("--findings", type=Path, default=ROOT / "build" / "fuzz", help="folder")
     args = parser.parse_args()
@@ -75,7 +78,7 @@ def fuzz(name: str, args: argparse.Namespace) -> tuple[list[str], list[str]]:
     for old in folder.iterdir():
         old.unlink()
     start = time.monotonic()
-    process = multiprocessing.get_context("fork").Process(target=child, args=(name, folder, args.seconds, args.replay))
+    process = multiprocessing.get_context("fork").Process(target=child, args=(name, folder, args))
     process.start()
     process.join(None if args.replay else args.seconds + 300)
     process.kill()
@@ -126,7 +129,7 @@ class Checker:
         (self.folder / "counts").write_text(f"{self.tried} {self.accepted}")
 
 
-def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
+def child(name: str, folder: Path, args: argparse.Namespace) -> None:
     """Fuzz one reader in this process, with limited memory."""
     with (folder / "log").open("wb") as log:
         os.dup2(log.fileno(), 1)
@@ -138,7 +141,7 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
     with tempfile.TemporaryDirectory(dir=shared) as scratch, tempfile.TemporaryDirectory(dir=shared) as corpus:
         checker = Checker(name, folder, Path(scratch))
         examples = itertools.chain(checker.reader.prepare(Path(scratch)), checker.reader.refused.values())
-        if replay:
+        if args.replay:
             for content in examples:
                 checker(content)
             return
@@ -146,7 +149,8 @@ def child(name: str, folder: Path, seconds: int, replay: bool) -> None:
         small = [content for content in examples if len(content) <= MAX_BYTES]
         for n, content in enumerate([first, *small[:: len(small) // MAX_EXAMPLES + 1]]):
             (Path(corpus) / f"{n:05d}").write_bytes(content)
-        options = [f"-max_total_time={seconds}", "-rss_limit_mb=0", "-max_len=40000000", f"-timeout={4 * MAX_SECONDS}"]
+        options = [f"-max_total_time={args.seconds}", f"-runs={args.runs}", f"-seed={args.seed}"]
+        options += ["-rss_limit_mb=0", "-max_len=40000000", f"-timeout={4 * MAX_SECONDS}"]
         import atheris
 
         atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", corpus], checker)

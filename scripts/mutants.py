@@ -1,7 +1,7 @@
 """Mutation testing: python scripts/mutants.py [NAME ...]
 
 A mutant is a wrong change of src/storygan. Its tests run on a temporary copy of src. They must pass without the change,
-and one of them must fail with it: then the mutant is killed.
+and one of them must fail with it: then the mutant is killed. The copies share the bytecode of what they do not change.
 
 Prints a table. Exit code 1 where a mutant survives or is broken. Broken: the text that it replaces does not occur
 exactly once, or pytest ends otherwise than with a failed test. An import error or an undefined name is no kill.
@@ -18,6 +18,8 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -25,7 +27,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PARALLEL = 2
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["torch", "lightning_fabric", "pyarrow.parquet", "torch.utils.tensorboard"])
+SERVER.set_forkserver_preload(
+    ["torch", "lightning_fabric", "pyarrow.parquet", "torch.utils.tensorboard", "pytest", "hypothesis", "PIL.Image"]
+)
 """Its processes have imported the libraries, which takes longer than most tests."""
 FAILED = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
 NOT_RUNNABLE = re.compile(
@@ -287,20 +291,23 @@ def mutate(src: Path, mutant: Mutant) -> None:
     if (found := text.count(mutant.old)) != 1 or mutant.old == mutant.new:
         raise ValueError(f"the old text occurs {found} times in {mutant.file}")
     path.write_text(text.replace(mutant.old, mutant.new))
+    for bytecode in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        bytecode.unlink()
 
 
 def copy_src(folder: str) -> Path:
-    """Return a copy of src."""
+    """Return a copy of src without its bytecode."""
     return Path(shutil.copytree(ROOT / "src", Path(folder) / "src", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 def run_tests(src: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     """Run tests on the package in src; return pytest's exit code and output."""
-    log = src / "log.txt"
-    process = SERVER.Process(target=_pytest, args=(ROOT, src, tests, log))
-    process.start()
-    process.join()
-    return process.exitcode or 0, log.read_text()
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        process = SERVER.Process(target=_pytest, args=(ROOT, src, tests, log))
+        process.start()
+        process.join()
+        return process.exitcode or 0, log.read_text()
 
 
 def _pytest(root: Path, src: Path, tests: tuple[str, ...], log: Path) -> None:
@@ -316,7 +323,7 @@ def _pytest(root: Path, src: Path, tests: tuple[str, ...], log: Path) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "storygan"]:
         del sys.modules[name]  # loaded by another user of the fork server
     preloaded = "ignore::pytest.PytestAssertRewriteWarning"  # plugins that the libraries import
-    sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", preloaded, *tests]))
+    sys.exit(pytest.main(["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "-W", preloaded, *tests]))
 
 
 def verdict(code: int, output: str) -> Result:
@@ -330,11 +337,11 @@ def verdict(code: int, output: str) -> Result:
     return Result("killed", failed[1])
 
 
-def try_mutant(mutant: Mutant) -> Result:
-    """Apply a mutant and run its tests."""
+def try_mutant(mutant: Mutant, unchanged: Path) -> Result:
+    """Apply a mutant to a copy of `unchanged`, and run its tests."""
     start = time.monotonic()
     with TemporaryDirectory() as folder:
-        src = copy_src(folder)
+        src = Path(shutil.copytree(unchanged, Path(folder) / "src"))
         try:
             mutate(src, mutant)
         except ValueError as error:
@@ -343,17 +350,23 @@ def try_mutant(mutant: Mutant) -> Result:
     return result._replace(seconds=time.monotonic() - start)
 
 
+def by_file(tests: list[str]) -> list[tuple[str, ...]]:
+    """Group sorted tests by their file."""
+    return [tuple(group) for _, group in groupby(tests, key=lambda test: test.partition("::")[0])]
+
+
 def main(mutants: list[Mutant]) -> int:
     """Run the tests without a change, then every mutant, and print a line for each."""
-    start = time.monotonic()
-    with TemporaryDirectory() as folder:
-        code, output = run_tests(copy_src(folder), tuple(sorted({test for mutant in mutants for test in mutant.tests})))
-    if code != 0:
-        print(output, "mutants: the tests do not pass without a change", sep="\n")
-        return 1
+    start, tests = time.monotonic(), sorted({test for mutant in mutants for test in mutant.tests})
     width, verdicts = max(len(mutant.name) for mutant in mutants), []
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for mutant, result in zip(mutants, pool.map(try_mutant, mutants), strict=True):
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(PARALLEL) as pool:
+        src = copy_src(folder)
+        for code, output in pool.map(partial(run_tests, src), by_file(tests)):
+            if code != 0:
+                print(output, "mutants: the tests do not pass without a change", sep="\n")
+                return 1
+        print(f"the tests pass without a change, in {time.monotonic() - start:.0f} s", flush=True)
+        for mutant, result in zip(mutants, pool.map(partial(try_mutant, unchanged=src), mutants), strict=True):
             verdicts.append(result.verdict)
             print(f"{mutant.name:{width}}  {result.verdict:8}  {result.seconds:5.1f} s  {result.by}", flush=True)
     killed = verdicts.count("killed")

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -21,7 +20,6 @@ from pathlib import Path
 from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
-FRESH = multiprocessing.get_context("spawn")
 SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
 PATIENCE = 300
 """Seconds to wait for a process; before the end it dumps its traceback."""
@@ -41,7 +39,6 @@ class Command:
         memory: limit of address space in addition to that at the start, in bytes; None: no limit.
         years_back: years that its clock is behind.
         pause_at: iteration, counted over all stages, at whose end the training waits for `resume`.
-        start: SERVER, or FRESH for a new Python that imports everything.
     """
 
     def __init__(
@@ -51,12 +48,11 @@ class Command:
         memory: int | None = None,
         years_back: float = 0,
         pause_at: int = 0,
-        start: ForkServerContext | SpawnContext = SERVER,
     ) -> None:
         self.log = log
-        self._paused, self._resumed = start.Event(), start.Event()
+        self._paused, self._resumed = SERVER.Event(), SERVER.Event()
         pause = (pause_at, self._paused, self._resumed)
-        self.process: BaseProcess = start.Process(target=_main, args=(arguments, log, memory, years_back, pause))
+        self.process: BaseProcess = SERVER.Process(target=_main, args=(arguments, log, memory, years_back, pause))
         self.process.start()
 
     def wait_until_paused(self) -> None:
@@ -129,7 +125,7 @@ class Group:
             assert time.monotonic() < end, self.output()
             time.sleep(0.01)
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = 120) -> int:
         """Return the exit code when all processes of the group have ended; fail after `seconds`."""
         end = time.monotonic() + seconds
         while self.process.poll() is None or self.members():

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.faults.conftest import assert_same_run
-from tests.faults.processes import FRESH, Command, Group, run, until
+from tests.faults.processes import Command, Group, run, until
 from tests.run_folders import no_torn_file, steps_logged
 from tests.tiny_run import ENDS, new_run, one_stage
 
 from storygan.data.dataset import open_split
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
 
-KILLS = int(os.environ.get("STORYGAN_KILLS", "50"))
+KILLS = int(os.environ.get("STORYGAN_KILLS", "30"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
@@ -96,7 +96,7 @@ def test_sigkill_at_random_moments_of_training(data: Path, whole: Path, tmp_path
         arguments = ["train", "--resume", str(folder)] if started else new_run(data, folder)
         lock = folder / ".lock"
         lock.unlink(missing_ok=True)  # of the process before, which has ended
-        command = Command(arguments, tmp_path / "log", start=FRESH)
+        command = Command(arguments, tmp_path / "log")
         until(lock.exists, command)
         return command, time.monotonic()
 
@@ -188,6 +188,6 @@ def test_a_signal_while_a_model_is_exported(tmp_path: Path) -> None:
     group = Group(["-m", "storygan", *arguments], tmp_path / "log")
     group.until(lambda: list((tmp_path / "folder").iterdir()))
     os.kill(group.process.pid, signal.SIGTERM)
-    assert group.end(60) == 143, group.output()
+    assert group.end() == 143, group.output()
     assert group.output()[-1] == "storygan: stopped by SIGTERM"
     assert list((tmp_path / "folder").iterdir()) == []

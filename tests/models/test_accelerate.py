@@ -371,11 +371,12 @@ from storygan.models.accelerate import fuse_batch_norm, tune_malloc
 from storygan.models.noise import Noise
 from storygan.models.storygan import StoryGAN
 
+torch.set_num_threads(1)  # what several leave free depends on how they take turns
 print(tune_malloc() if sys.argv[1] == "tuned" else None)
 model = fuse_batch_norm(StoryGAN(ModelConfig(noise_dim=5)))
-S, noise = torch.zeros(32, 4, 128), Noise.sample(32, model.config, torch.Generator())
+S, noise = torch.zeros(16, 4, 128), Noise.sample(16, model.config, torch.Generator())
 counts = []
-for _ in range(8):
+for _ in range(16):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     model.sample(S, noise)
     counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,23 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix == ".parquet"}
+
+
+def done(out: Path, per_shard: int) -> int:
+    """Return the number of stories on disk: those in shards, and strips for other shards."""
+    shards = contents(out)
+    strips = [strip for strip in (out / ".partial").rglob("[0-9]*.png") if strip.parent.name not in shards]
+    return per_shard * len(shards) + len(strips)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(FileNotFoundError):  # `out`, or strips that went into a shard meanwhile
+            if condition():
+                return
+        time.sleep(0.02)
+    raise AssertionError("timeout")
 
 
 @pytest.mark.usefixtures("fake")
@@ -107,15 +126,13 @@ def test_killed_run_is_resumed(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "FAKE_WORKER_SECONDS": "0.2"}
     run = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(contents(out)) >= 1 and list((out / ".partial").rglob("*.png")) != [], out)
+    wait_for(lambda: contents(out) and done(out, per_shard=4) > 4)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    time.sleep(0.3)  # the workers read the end of their input
-    strips = [strip for strip in (out / ".partial").rglob("[0-9]*.png") if strip.parent.name not in contents(out)]
-    done = 4 * len(contents(out)) + len(strips)
-    assert 4 < done < 60
+    before = done(out, per_shard=4)
+    assert 4 < before < 60
     summary = render_clevr(out, train=60, size=16, workers=2)
-    assert (summary.rendered, summary.existing) == (60 - done, done)
+    assert (summary.rendered, summary.existing) == (60 - before, before)
     render_clevr(tmp_path / "whole", train=60, size=16, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
     assert render_clevr(out, train=60, size=16).rendered == 0
@@ -137,13 +154,6 @@ def test_damaged_strip_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.M
         render_clevr(tmp_path, train=2, size=16)
     strip.unlink()
     assert render_clevr(tmp_path, train=2, size=16).rendered == 1
-
-
-def wait_for(condition, out: Path, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not (out.exists() and condition()):
-        assert time.monotonic() < end, "timeout"
-        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("fake")
@@ -238,13 +248,13 @@ def test_killed_blender_run_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     program = f"from storygan.data.clevr import render; render.render_clevr({str(out)!r}, train=12, workers=2)"
     run = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(list((out / ".partial").rglob("[0-9]*.png"))) >= 2, out, 200)
+    wait_for(lambda: done(out, per_shard=12) >= 2, 200)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    time.sleep(3)
-    done = len(list((out / ".partial").rglob("[0-9]*.png")))
+    before = done(out, per_shard=12)
+    assert 2 <= before < 12
     summary = render_clevr(out, train=12, workers=2)
-    assert (summary.rendered, summary.existing) == (12 - done, done)
+    assert (summary.rendered, summary.existing) == (12 - before, before)
     render_clevr(tmp_path / "whole", train=12, workers=2)
     assert contents(out) == contents(tmp_path / "whole")
 
