@@ -141,6 +141,6 @@ def test_a_stage_reproduces_the_losses_of_its_phase_in_version_0_1(
         missing = set(expected) - set(terms)
         assert missing <= {"G/mse"}, f"iteration {k}"  # version 0.1 logged it without a weight too
         for term, value in terms.items():
-            assert value.item() == pytest.approx(expected[term], rel=rounding * 1e-3, abs=rounding * 1e-4), (
+            assert value.item() == pytest.approx(expected[term], rel=rel, abs=absolute), (
                 f"{term}, iteration {k}"
             )
