@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -16,6 +15,8 @@ import yaml
 
 from storygan.errors import StoryganError, reason
 
+LOCK = ".lock"
+"""Lock file in a folder."""
 MAX_TEXT = 16 * 2**20
 """Bytes of a text file; ours have some hundred or thousand."""
 MAX_HEADER = 10_000_000
@@ -25,20 +26,21 @@ MAX_YAML, MAX_DEPTH = 1_000_000, 20
 
 
 @contextmanager
-def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a temporary file for writing; it is synced and renamed to `path` when the block ends, or else removed.
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file for writing; it is synced and renamed to `path` when the block ends, or else removed.
+
+    Its name, `.NAME.RANDOM.tmp`, is unique: of several processes that write `path`, the last one wins.
+    `remove_temporaries` removes what killed processes left.
 
     Args:
         path: an existing file stays until the rename.
-        temporary: temporary name, in the same folder. What a killed process left there is replaced.
 
     Raises:
         StoryganError: the file cannot be written.
     """
-    temporary = temporary or path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         try:
-            temporary.unlink(missing_ok=True)
             with temporary.open("xb") as file:  # never through a link
                 yield file
                 file.flush()
@@ -46,10 +48,17 @@ def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def remove_temporaries(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files of `atomic_open` in a folder. The caller holds the folder's lock."""
+    for left in folder.glob(f".{name}.????????.tmp"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
@@ -149,26 +158,82 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
+def locked(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[None]:
+    """Create a folder and hold its lock. A folder in which nothing was written is removed again.
+
+    Args:
+        folder: nothing in it may be a link: whoever made the folder would choose where we write.
+        name: of the lock file, within the folder.
+        wait: wait for another process that holds the lock.
+
+    Raises:
+        StoryganError: another process holds the lock, the folder holds a link, or it cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / name
+    created = [parent for parent in path.parents if not parent.exists()]
+    lock = FileLock(path)
+    try:
+        require_no_links(folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise StoryganError(f"{folder} is in use by another process: wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if not wait and [found.name for found in path.parent.iterdir()] == [path.name]:
+                path.unlink()
+                path.parent.rmdir()
+                for empty in created[1:]:
+                    empty.rmdir()
+        lock.release()
+
+
+def require_no_links(folder: Path) -> None:
+    """Raise StoryganError where a folder, or a folder in it, holds a symbolic link, through which we would write."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent) / name for name in (*folders, *files)):
+            if path.is_symlink():
+                raise StoryganError(f"{path} is a link: replace it by what it points to")
+
+
+@contextmanager
 def atomic_folder(out: str | Path) -> Iterator[Path]:
     """Create a temporary folder; it is renamed to `out` when the block ends, or else removed with its new parents.
 
+    The folder, `.OUT.partial`, is locked. What a killed process left there is removed.
+
     Raises:
-        StoryganError: `out` exists and is not an empty folder, or cannot be written.
+        StoryganError: `out` exists and is not an empty folder, cannot be written, or another process writes it.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoryganError(f"{out} already exists: name a new folder")
     partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    created = [parent for parent in partial.parents if not parent.exists()]
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        partial.replace(out)
-    except OSError as error:
-        raise StoryganError(f"{out} was not written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for parent in created:
-            with suppress(OSError):  # not empty
-                parent.rmdir()
+    if partial.is_symlink():
+        raise StoryganError(f"{partial} is a link: remove it")
+    with locked(partial):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StoryganError(f"{out} already exists: name a new folder")
+        try:
+            _clear(partial)
+            yield partial
+            partial.replace(out)
+        except BaseException as error:
+            _clear(partial)
+            if isinstance(error, OSError):
+                raise StoryganError(f"{out} was not written: {error}") from error
+            raise
+        (out / LOCK).unlink()  # after the renaming: without it, the folder would be free to another process
+
+
+def _clear(folder: Path) -> None:
+    """Remove all from a folder but its lock."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink()

@@ -137,7 +137,7 @@ def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> No
         command.send(signal.SIGKILL)
         assert command.end() == -signal.SIGKILL
         assert np.array_equal(open_split(folder, "train").frames, wanted.frames)
-        assert not list((folder / ".cache").glob(".*.partial"))
+        assert not list((folder / ".cache").glob("*.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_workers_that_render_stories_end(tmp_path: Path, name: str, number: sign
     assert group.end() == code, group.output()
     if code > 0:
         assert group.output() == [f"storygan: stopped by {number.name}"]
-        assert {path.suffix for path in out.iterdir()} == {".json", ".parquet"}
+        assert {path.suffix for path in out.glob("[!.]*")} == {".json", ".parquet"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

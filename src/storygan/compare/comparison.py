@@ -24,11 +24,11 @@ from storygan.errors import UsageError
 from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
-from storygan.files import atomic_write, parse_json, read_text
+from storygan.files import atomic_write, locked, parse_json, read_text
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
-from storygan.training.run_folder import METRICS, locked
+from storygan.training.run_folder import METRICS
 
 NAME = "compare"
 """OUT/compare.json, .md, .html, .svg."""

@@ -10,7 +10,6 @@ b"huggingface".
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -153,7 +152,7 @@ def write_shard(
         columns[name] = [[{"bytes": image, "path": None} for image in images] for images in columns[name]]
     table = pa.table(columns, schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_open(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as file:
+    with atomic_open(path) as file:
         pq.write_table(table, file, row_group_size=STORIES_PER_ROW_GROUP, compression="zstd", write_page_checksum=True)
 
 

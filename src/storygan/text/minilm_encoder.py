@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from filelock import FileLock
 from tqdm import tqdm
 
 from storygan.errors import StoryganError, UsageError, out_of_memory, reason
-from storygan.files import atomic_open, read_file
+from storygan.files import atomic_open, locked, read_file
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -105,7 +104,7 @@ def _embed(unique: tuple[str, ...], digest: str, cache: Path | None) -> np.ndarr
         return _compute(unique, digest)
     key = hashlib.sha256("\0".join((digest, *unique)).encode()).hexdigest()[:16]
     path = cache / f"embeddings-{key}.npy"
-    with FileLock(cache / "embeddings.lock"):  # of several processes that start at once, one computes
+    with locked(cache, "embeddings.lock", wait=True):  # of several processes that start at once, one computes
         with suppress(OSError, ValueError, EOFError, MemoryError):  # missing, cut short, or not ours
             content = read_file(path, len(unique) * EMBEDDING_DIM * 2 + MAX_HEADER)
             embeddings = np.load(io.BytesIO(content), allow_pickle=False)

@@ -19,6 +19,7 @@ from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene
+from storygan.data.render_config import locked_job
 from storygan.data.schema import read_metadata, read_stories
 from storygan.errors import StoryganError, UsageError
 from storygan.text.clevr import ClevrObject, format_sentence, presence_labels
@@ -76,9 +77,12 @@ def test_process_is_replaced_after_some_stories(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("fake")
 def test_two_processes_do_not_render_the_same_shards(tmp_path: Path) -> None:
     (tmp_path / ".partial").mkdir()
-    with FileLock(tmp_path / ".partial/1-of-2.lock"), pytest.raises(StoryganError, match=r"another process .* 1/2"):
+    with FileLock(tmp_path / ".partial/1-of-2.lock"), pytest.raises(StoryganError, match="in use by another process"):
         render_clevr(tmp_path, train=2, size=16, shard=(1, 2))
-    assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).rendered == 2
+    with locked_job(tmp_path, 2, 3), pytest.raises(StoryganError, match="in use by another process"):
+        render_clevr(tmp_path, train=2, size=16, shard=(1, 2))
+    with locked_job(tmp_path, 2, 2):
+        assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).rendered == 2
 
 
 @pytest.mark.usefixtures("fake")
