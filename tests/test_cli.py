@@ -4,6 +4,8 @@ import ast
 import io
 import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -335,3 +337,32 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert np.abs(one - two).max() <= 1, "threads change rounding only"
     assert main(["edit", "attribution", *STORY, "--threads=-1", "--out", str(tmp_path / "x.png")]) == 2
     assert "--threads -1" in capsys.readouterr().err
+
+
+def broken(args: object) -> None:
+    raise TypeError("no such thing\nat all")
+
+
+def test_an_unexpected_error_is_one_line_with_the_way_to_its_details(
+    capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(commands.COMMANDS, "export", (commands.export_options, broken, "export"))
+    error = fails(capsys, 1, "export", "x")
+    assert error == (
+        "storygan: unexpected error, TypeError: no such thing: storygan --debug COMMAND shows the details\n"
+    )
+    assert main(["--debug", "export", "x"]) == 1
+    assert "in broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("streams", "code"), [("2>/dev/full", 0), (">/dev/full", 1), (">&- 2>&-", 0)])
+def test_streams_that_cannot_be_written(model: str, tmp_path: Path, streams: str, code: int) -> None:
+    out = tmp_path / "bad\udcff.png"
+    command = shlex.join([sys.executable, "-m", "storygan", "generate", *STORY, "--model", model, "--out", str(out)])
+    done = subprocess.run(f"{command} {streams}", shell=True, capture_output=True, text=True)
+    assert (done.returncode, out.exists()) == (code, True)
+    assert done.stdout + done.stderr in (
+        f"1 x 4 frames in {tmp_path}/bad\\udcff.png\n",
+        "storygan: [Errno 28] No space left on device\n",
+        "",
+    )

@@ -44,6 +44,7 @@ from storygan.data.toon.nuisance import COLUMNS, story_nuisance
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
 from storygan.files import atomic_write
+from storygan.signals import SIGNALS
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
@@ -205,8 +206,8 @@ def _exit_with_parent() -> None:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block SIGTERM and SIGINT in the block, and for good in processes started in it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    """Block `SIGNALS` in the block, and for good in processes started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
