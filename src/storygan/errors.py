@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 MAX_SHOWN = 2000
 """Characters of an error message."""
 NO_MEMORY = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to allocate")
@@ -70,6 +73,18 @@ def require_seed(seed: int) -> None:
     """Raise UsageError unless 0 <= seed <= `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
         raise UsageError(f"seed {seed}: use 0 to {MAX_SEED}")
+
+
+def machine_failed(error: BaseException) -> bool:
+    """Return whether the machine failed to read a file (permission, memory, descriptors, threads): it may be intact."""
+    number = error.errno if isinstance(error, OSError) else None
+    texts = map(os.strerror, (errno.EACCES, errno.EAGAIN, errno.EMFILE))  # libraries drop the number
+    return number not in (None, errno.EINVAL) or out_of_memory(error) or any(text in str(error) for text in texts)
+
+
+def advice(error: BaseException, action: str) -> str:
+    """Return `: ACTION`, what to do about a damaged file, or "" if the machine failed."""
+    return "" if machine_failed(error) else f": {action}"
 
 
 def out_of_memory(error: BaseException) -> bool:

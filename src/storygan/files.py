@@ -80,21 +80,26 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def read_file(path: Path, limit: int) -> bytes:
-    """Read a file of at most `limit` bytes.
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
 
     Raises:
         OSError: it does not exist, or cannot be read.
-        ValueError: it is not a regular file (pipes and devices may never end), or larger than `limit`.
+        ValueError: it is not a regular file: pipes and devices may never end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # would wait for the writer of a pipe
-    with open(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError(f"{path} is not a regular file")
-        if state.st_size > limit:
-            raise ValueError(f"{path} has {state.st_size:,} bytes: the limit is {limit:,}")
-        return file.read()
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError(f"{path} is not a regular file")
+    return file
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes. Raise as `open_regular`, and ValueError if it is larger."""
+    with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > limit:
+            raise ValueError(f"{path} has {size:,} bytes: the limit is {limit:,}")
+        return file.read(size)  # it may grow meanwhile
 
 
 def read_safetensors(path: Path, limit: int) -> bytes:

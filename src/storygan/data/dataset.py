@@ -23,7 +23,7 @@ from tqdm import tqdm
 from storygan.data.images import decode_frame, decode_mask
 from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, read_metadata, read_rows, read_shard, shard_paths
 from storygan.errors import StoryganError, UsageError, reason
-from storygan.files import atomic_open, locked, remove_temporaries, user_cache
+from storygan.files import atomic_open, locked, open_regular, remove_temporaries, user_cache
 
 MAX_VERIFIED = 100_000
 """Stories whose checksum is verified on opening, evenly spaced (4.9 GB at 4 frames of 64x64); of fewer, all."""
@@ -286,7 +286,7 @@ def _fingerprint(paths: list[Path]) -> str:
     """Return 16 hex digits from the shards' names and content."""
     digest = hashlib.sha256(b"storygan uint8 frames 1\n")
     for path in paths:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storygan.data.clevr.constants import ASPECT
-from storygan.errors import StoryganError, reason
+from storygan.errors import StoryganError, machine_failed, reason
 from storygan.files import atomic_open, parse_json
 from storygan.text.clevr import LABELS as CLEVR_LABELS
 
@@ -229,8 +229,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def _unreadable(path: Path, problem: str, error: BaseException) -> StoryganError:
-    """Return the error to raise; it advises deletion only where the content is at fault."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+    if machine_failed(error):
         return StoryganError(f"{path} cannot be read: {getattr(error, 'strerror', None) or reason(error)}")
     return StoryganError(f"{path} {problem} ({reason(error)}): delete it and create it again")
 

@@ -137,7 +137,7 @@ def test_damaged_strip_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.M
         render_clevr(tmp_path, train=2, size=16)
     strip.unlink()
     os.mkfifo(strip)
-    with pytest.raises(StoryganError, match="is not a file"):
+    with pytest.raises(StoryganError, match="is not a regular file"):
         render_clevr(tmp_path, train=2, size=16)
     strip.unlink()
     assert render_clevr(tmp_path, train=2, size=16).rendered == 1

@@ -38,7 +38,7 @@ from storygan.data.render_config import (
     save_render_config,
 )
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
-from storygan.errors import StoryganError, UsageError, reason
+from storygan.errors import StoryganError, UsageError, advice, reason
 from storygan.files import atomic_write
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 
@@ -252,7 +252,8 @@ def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
             with open_image(strip, ("PNG",), config.T * config.size**2) as image:
                 frames = np.asarray(image).reshape(config.T, config.size, config.size, 3)
         except IMAGE_ERRORS as error:
-            raise StoryganError(f"{strip} cannot be read ({reason(error)}): delete it and render again") from error
+            action = advice(error, "delete it and render again")
+            raise StoryganError(f"{strip} cannot be read ({reason(error)}){action}") from error
         story = story_without_frames(config.seed, number, config.T, config.size)
         stories.append(replace(story, frames=[_png(frame) for frame in frames]))
     write_shard(out / shard.name, stories, LABELS, COLUMNS, ASPECT)
