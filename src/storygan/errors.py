@@ -8,6 +8,7 @@ import os
 MAX_SHOWN = 2000
 """Characters of an error message."""
 NO_MEMORY = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to allocate")
+MAX_THREADS = 1024
 MAX_SEED = 2**63 - 1
 """The largest seed that every random number generator accepts."""
 
@@ -66,13 +67,22 @@ def reason(error: BaseException) -> str:
 def require_whole(name: str, value: int, low: int, high: int) -> None:
     """Raise UsageError unless `low <= value <= high`."""
     if not low <= value <= high:
-        raise UsageError(f"{name} is {value}: it must be at {f'least {low}' if value < low else f'most {high:,}'}")
+        bound = f"least {low}" if value < low else f"most {high:,}"
+        raise UsageError(f"{name} is {printable(str(value), 24)}: it must be at {bound}")
 
 
 def require_seed(seed: int) -> None:
     """Raise UsageError unless 0 <= seed <= `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
         raise UsageError(f"seed {seed}: use 0 to {MAX_SEED}")
+
+
+def require_threads(threads: int, option: str = "threads") -> None:
+    """Raise UsageError unless a number of threads or processes is 0, one for each core, to `MAX_THREADS`."""
+    if not 0 <= threads <= MAX_THREADS:
+        raise UsageError(
+            f"{option} is {printable(str(threads), 24)}: give 1 to {MAX_THREADS:,}, or 0 for one for each core"
+        )
 
 
 def machine_failed(error: BaseException) -> bool:

@@ -21,8 +21,8 @@ MAX_TEXT = 16 * 2**20
 """Bytes of a text file; ours have some hundred or thousand."""
 MAX_HEADER = 10_000_000
 """Bytes of the header of a safetensors file, enough for 100,000 tensors; it takes up to 30 times as much memory."""
-MAX_YAML, MAX_DEPTH = 1_000_000, 20
-"""Characters of a configuration and depth of its nesting; ours have 2,000 and 5."""
+MAX_YAML, MAX_DEPTH = 100_000, 20
+"""Characters of a configuration, which take 2 s, and depth of its nesting; ours have 2,000 and 5."""
 
 
 @contextmanager
@@ -68,8 +68,11 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 
 def user_cache() -> Path:
-    """Return `$XDG_CACHE_HOME/storygan`, or `~/.cache/storygan` without that variable."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
+    """Return `$XDG_CACHE_HOME/storygan`, or `~/.cache/storygan`. Raise StoryganError if the user has no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
+    except RuntimeError as error:
+        raise StoryganError("the user has no home folder: set XDG_CACHE_HOME to a folder") from error
 
 
 def is_file(path: Path) -> bool:
@@ -144,7 +147,9 @@ def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
             if depth > MAX_DEPTH:
                 raise yaml.YAMLError("it is nested too deeply")
         return load(text)
-    except ValueError as error:  # an integer of thousands of digits
+    except (yaml.YAMLError, MemoryError):
+        raise
+    except Exception as error:  # PyYAML raises many kinds for values that do not fit their tag, as in !!int ""
         raise yaml.YAMLError(reason(error)) from error
 
 

@@ -293,13 +293,13 @@ def _fingerprint(paths: list[Path]) -> str:
 
 def _cache_folder(folder: Path) -> Path:
     """Return FOLDER/.cache where it is writable, else a folder in the user's cache."""
-    user = user_cache()
     own = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    for cache in (folder / ".cache", user / own):
+    for parent, name in ((lambda: folder, ".cache"), (user_cache, own)):
+        cache = parent() / name
         if cache.is_symlink():
             continue  # its target may belong to something else
         with contextlib.suppress(OSError):
             cache.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=cache).close()
             return cache
-    raise StoryganError(f"neither {folder / '.cache'} nor {user} is writable: set XDG_CACHE_HOME to a folder")
+    raise StoryganError(f"neither {folder / '.cache'} nor {user_cache()} is writable: set XDG_CACHE_HOME to a folder")

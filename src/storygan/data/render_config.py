@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from storygan.data.schema import SPLITS
-from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed
+from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed, require_threads
 from storygan.files import atomic_write, locked, parse_json, read_text
 
 FILE = "render.json"
@@ -74,8 +74,7 @@ def require_valid(
         raise UsageError(f"{config.T} frames: use {T[0]} to {T[1]}")
     if not size[0] <= config.size <= size[1]:
         raise UsageError(f"size {config.size}: use {size[0]} to {size[1]} pixels a side")
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers: use 1 or more")
+    require_threads(workers or 0, "--workers")
 
 
 def read_render_config(out: Path, kind: type[Config]) -> Config:

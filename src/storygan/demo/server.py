@@ -128,5 +128,5 @@ def free_port(host: str, port: int) -> int:
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             return int(probe.getsockname()[1])
-    except OSError as error:
-        raise UsageError(f"cannot serve at {host}, port {port}: {error.strerror or error}") from error
+    except (OSError, ValueError, TypeError) as error:  # the last two: a name that no host can have
+        raise UsageError(f"cannot serve at {host}, port {port}: {getattr(error, 'strerror', 0) or error}") from error

@@ -299,21 +299,22 @@ def resolve_model(name: str | Path, **hub_options: Any) -> Path:
     """Return the folder of a shipped model, of a path, or of a hub id, which is downloaded.
 
     Raises:
-        StoryganError: there is no such model.
+        UsageError: there is no such model.
     """
     if str(name) in shipped_models():
         return SHIPPED / str(name)
     if Path(name).is_dir():
         return Path(name)
     shipped = ", ".join(shipped_models())
-    if str(name).count("/") != 1 or Path(name).is_absolute():
-        raise StoryganError(f"no model {str(name)!r}: name a shipped one ({shipped}), a model folder or a hub id")
+    parent = str(Path(name).parent)  # of a hub id: the user
+    if str(name).count("/") != 1 or parent in (".", "..", "~", "runs") or Path(parent).is_dir():
+        raise UsageError(f"no model {str(name)!r}: name a shipped one ({shipped}), a model folder or a hub id")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(str(name), **{"allow_patterns": HUB_FILES, **hub_options}))
     except Exception as error:
-        raise StoryganError(f"no folder {str(name)!r}, and the hub does not have it: {reason(error)}") from error
+        raise UsageError(f"no folder {str(name)!r}, and the hub does not have it: {reason(error)}") from error
 
 
 def read_model_config(path: Path) -> tuple[ModelConfig, float | None]:

@@ -1,5 +1,6 @@
 """The CLEVR-SV renderer, with a stand-in for Blender, and with Blender (slow) where it is installed."""
 
+import contextlib
 import io
 import os
 import signal
@@ -278,3 +279,13 @@ def test_rendered_objects_match_the_camera_geometry() -> None:
     red = last[..., 0] - last[..., 1] > 20
     ideal = np.asarray(Image.fromarray(((scene.mask() >= 0) * 255).astype(np.uint8)).resize((128, 128))) > 127
     assert (red & ideal).sum() > 0.85 * max(red.sum(), ideal.sum())
+
+
+def test_a_python_of_the_current_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / ".render-venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(blender.VARIABLE, raising=False)
+    with contextlib.suppress(StoryganError):  # there is none, or another one
+        assert blender.render_python() != python
