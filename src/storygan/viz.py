@@ -215,10 +215,8 @@ def check_out(out: Path, scale: int = SCALE) -> None:
         raise UsageError(f"cannot write {out}: it is a {'folder' if out.suffix else 'file'}; give another name")
 
 
-def check_size(
-    out: Path, rows: int, columns: int, side: int, scale: int = SCALE, aspect_ratio: float = 1.0
-) -> None:
-    """Raise UsageError if rows and columns of frames with `side` pixels are too large for `out`, even without captions."""
+def check_size(out: Path, rows: int, columns: int, side: int, scale: int = SCALE, aspect_ratio: float = 1.0) -> None:
+    """Raise UsageError if rows and columns of frames with `side` pixels are too large for `out`, without captions."""
     suffix, gap = out.suffix.lower(), GAP * scale
     width, height = round(columns * (side * scale * aspect_ratio + gap)), rows * (side * scale + gap)
     if suffix and (width * height > MAX_PIXELS or max(width, height) > MAX_SIDE.get(suffix, MAX_PIXELS)):

@@ -142,6 +142,9 @@ def demo_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--host", type=str, default="127.0.0.1", help="address to serve on; 0.0.0.0 opens it to other machines"
     )
+    parser.add_argument(
+        "--domain", type=str, nargs="+", default=[], help="names of the page, as of a proxy in front of it"
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to serve on; 0: any free one")
     threads_option(parser)
     device_options(parser)
@@ -151,4 +154,4 @@ def demo(args: Namespace) -> None:
     """Run `storygan demo`."""
     from storygan.demo.server import serve
 
-    serve(args.model, args.host, args.port, args.device, args.precision)
+    serve(args.model, args.host, args.port, args.device, args.precision, args.domain)
