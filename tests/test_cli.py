@@ -391,7 +391,7 @@ GOOD_TRAIN = ["train", "--data.path", "x", "--stages.a.G.loss.mse", "1"]
         (["train", "--config", "pipe"], "pipe is not a regular file"),
         (["train", "integer.yaml"], "Problems parsing config"),
         (["train", "stamp.yaml"], "Problems parsing config"),
-        (["train", "keys.yaml"], "the limit is 100,000"),
+        (["train", "keys.yaml"], "the limit is 400,000"),
         (["train", "mapping.yaml"], "--stages: C 5: give names with values"),
         ([*GOOD_TRAIN, "--timeout", LARGE], "it must be at most 1,000,000,000"),
         ([*GOOD_TRAIN, "--stages.a.iterations", LARGE], "it must be at most 1,000,000,000"),
