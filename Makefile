@@ -11,6 +11,10 @@ DEV := $(VENV)/.installed-dev
 PINS := pyproject.toml constraints.txt
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
+# -c does not reach what an isolated build installs; the second variable does from pip 25.3 on.
+$(BASE) $(DEV) slow fuzz: export PIP_CONSTRAINT := constraints.txt
+$(BASE) $(DEV) slow fuzz: export PIP_BUILD_CONSTRAINT := constraints.txt
+
 PYTEST_ARGS ?=
 
 .PHONY: help

@@ -4,6 +4,8 @@ import ast
 import io
 import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from tests.tiny_run import TINY
 
 from storygan.cli import commands, main
 from storygan.config import ModelConfig
+from storygan.data.dataset import open_split
+from storygan.errors import StoryganError
+from storygan.files import user_cache
 from storygan.models.storygan import StoryGAN
 from storygan.text.clevr_encoder import ClevrEncoder
 
@@ -145,9 +150,9 @@ TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
         (["train-classifier", "--data", "x", "--out", "y", "--seed", HUGE], "seed 9"),
         (["data", "render-toon", "x", "--train", "1", "--seed", HUGE], "seed 9"),
         (["data", "render-clevr", "x", "--train", "1", "--seed", HUGE], "seed 9"),
-        (["data", "render-clevr", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
+        (["data", "render-clevr", "x", "--train", "1", "--workers=-1"], "--workers is -1: give 1 to 1,024"),
         (["data", "import", "clevr-sv", "y", "x", "--train-below=-3"], "train_below is -3: it must be at least 0"),
-        (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "-1 workers: use 1 or more"),
+        (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "--workers is -1: give 1 to 1,024"),
         (["train-classifier", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0: it must be at least 1"),
         ([*TINY_TRAIN, "--stages.adversarial.G.lr=-1"], "stages.adversarial.G.lr is -1.0: it must be 0 or more"),
         ([*TINY_TRAIN, "--checkpoint_every", "0"], "checkpoint_every is 0: it must be at least 1"),
@@ -335,3 +340,96 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert np.abs(one - two).max() <= 1, "threads change rounding only"
     assert main(["edit", "attribution", *STORY, "--threads=-1", "--out", str(tmp_path / "x.png")]) == 2
     assert "--threads -1" in capsys.readouterr().err
+
+
+def broken(args: object) -> None:
+    raise TypeError("no such thing\nat all")
+
+
+def test_an_unexpected_error_is_one_line_with_the_way_to_its_details(
+    capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(commands.COMMANDS, "export", (commands.export_options, broken, "export"))
+    error = fails(capsys, 1, "export", "x")
+    assert error == (
+        "storygan: unexpected error, TypeError: no such thing: storygan --debug COMMAND shows the details\n"
+    )
+    assert main(["--debug", "export", "x"]) == 1
+    assert "in broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("streams", "code"), [("2>/dev/full", 0), (">/dev/full", 1), (">&- 2>&-", 0)])
+def test_streams_that_cannot_be_written(model: str, tmp_path: Path, streams: str, code: int) -> None:
+    out = tmp_path / "bad\udcff.png"
+    command = shlex.join([sys.executable, "-m", "storygan", "generate", *STORY, "--model", model, "--out", str(out)])
+    done = subprocess.run(f"{command} {streams}", shell=True, capture_output=True, text=True)
+    assert (done.returncode, out.exists()) == (code, True)
+    assert done.stdout + done.stderr in (
+        f"1 x 4 frames in {tmp_path}/bad\\udcff.png\n",
+        "storygan: [Errno 28] No space left on device\n",
+        "",
+    )
+
+
+LARGE = "1" + "0" * 400
+GOOD_TRAIN = ["train", "--data.path", "x", "--stages.a.G.loss.mse", "1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", *STORY, "--model", "nothing"], "no model 'nothing'"),
+        (["generate", *STORY, "--model", "runs/secret"], "no model 'runs/secret'"),
+        (["generate", *STORY, "--model", "folder/secret"], "no model 'folder/secret'"),
+        (["generate", *STORY, "--out", "folder.png"], "cannot write folder.png: it is a folder"),
+        (["generate", *STORY, "--out", "file"], "cannot write file: it is a file"),
+        (["generate", *STORY, "--samples", "2000"], "the picture has"),
+        (["generate", *STORY, "--samples", "400", "--out", "x.jpg"], "the picture has"),
+        (["edit", "resample", *STORY, "--new-seed", "1", "--samples", "1000"], "the picture has"),
+        (["generate", *STORY[:3], "large red rubber cube at (3.0000000001, 0)"], "x = 3.0000000001 is outside"),
+        (["generate", *STORY, "--threads", LARGE], "--threads is 100000000000000000000...: give 1 to 1,024"),
+        (["train", "--config", "pipe"], "pipe is not a regular file"),
+        (["train", "integer.yaml"], "Problems parsing config"),
+        (["train", "stamp.yaml"], "Problems parsing config"),
+        (["train", "keys.yaml"], "the limit is 400,000"),
+        (["train", "mapping.yaml"], "--stages: C 5: give names with values"),
+        ([*GOOD_TRAIN, "--timeout", LARGE], "it must be at most 1,000,000,000"),
+        ([*GOOD_TRAIN, "--stages.a.iterations", LARGE], "it must be at most 1,000,000,000"),
+        ([*GOOD_TRAIN, "--stages.a.G.loss.L_KL", LARGE], "int too large to convert to float"),
+        ([*GOOD_TRAIN, "--stages", "5"], "--stages 5: give names with values"),
+        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", LARGE], "int too large to convert to float"),
+        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", "1e300"], "--minutes 1e+300: give 0 to 10,000,000"),
+        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", ".nan"], "--minutes nan: give 0 to 10,000,000"),
+        (["demo", "--host", "ü" * 70], "cannot serve at"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(
+    capsys: Errors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("storygan.models.storygan.StoryGAN.sample", None)  # nothing is generated
+    for name in ("folder", "folder.png"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "integer.yaml").write_text('stages: !!int ""\n')
+    (tmp_path / "stamp.yaml").write_text("stages: !!timestamp x\n")
+    (tmp_path / "mapping.yaml").write_text("stages: {a: {C: 5}}\n")
+    (tmp_path / "keys.yaml").write_text("".join(f"k{n}: 1\n" for n in range(90_000)))
+    assert message in fails(capsys, 2, *arguments)
+
+
+def test_a_closed_standard_input_holds_no_story(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "no story" in fails(capsys, 2, "generate")
+
+
+def test_a_user_without_a_home_reads_a_data_set(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", fail)
+    assert len(open_split(tiny_dataset, "train")) == 8
+    with pytest.raises(StoryganError, match="set XDG_CACHE_HOME"):
+        user_cache()

@@ -77,7 +77,7 @@ def test_the_papers_configuration_has_no_extensions() -> None:
         ({"validation": {"stories": 0}}, "validation.stories is 0: it must be at least 1"),
         ({"model": {"variant": "dcgan"}}, "unknown variant 'dcgan': choose one of storygan, imagegan, svc, svfn"),
         ({"model": {"noise": "pink"}}, "unknown noise 'pink': choose one of normal, circle"),
-        ({"model": {"T": -1}}, "model.T is -1: it must be a whole number from 0 to 10,000"),
+        ({"model": {"T": -1}}, "model.T is -1: it must be a whole number from 0 to 2,000"),
         ({"model": {"noise_dim": 0}}, "model.noise_dim is 0: it must be a whole number from 1"),
         ({"discriminator": {"norm": "layer"}}, "unknown norm 'layer': choose one of batch, none"),
         ({"colour": 3}, "unexpected keyword argument 'colour'"),

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from storygan.errors import StoryganError
-from storygan.files import MAX_HEADER, atomic_open, atomic_write, read_file, read_safetensors
+from storygan.files import (
+    MAX_HEADER,
+    atomic_open,
+    atomic_write,
+    locked,
+    read_file,
+    read_safetensors,
+    remove_temporaries,
+)
 
 
 def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
@@ -50,3 +58,28 @@ def test_files_beyond_a_limit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "w").write_bytes((MAX_HEADER + 1).to_bytes(8, "little"))
     with pytest.raises(ValueError, match=r"the header of .*w has 10,000,001 bytes"):
         read_safetensors(tmp_path / "w", 100)
+
+
+def test_of_two_writers_of_a_file_the_last_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with atomic_open(path) as first:
+        first.write(b"fir")
+        atomic_write(path, b"second")
+        first.write(b"st")
+    assert path.read_bytes() == b"first"
+    assert [found.name for found in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".x.0a1b2c3d.tmp").touch()
+    (tmp_path / ".y.tmp").touch()
+    remove_temporaries(tmp_path)
+    assert [found.name for found in tmp_path.iterdir()] == [".y.tmp"]
+
+
+def test_a_folder_with_a_link_is_not_locked(tmp_path: Path) -> None:
+    """Whoever made the folder would choose where we write."""
+    (tmp_path / "run" / "stages").mkdir(parents=True)
+    (tmp_path / "run" / "stages" / "1-only").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoryganError, match=r"stages/1-only is a link"), locked(tmp_path / "run"):
+        pass

@@ -159,3 +159,18 @@ def test_a_fresh_clone_generates_a_story_with_the_base_install(tmp_path: Path) -
     assert "safetensors" in installed
     assert "pyarrow" not in installed
     shutil.rmtree(clone)  # a gigabyte
+
+
+def test_what_builds_the_package_is_pinned_too(tmp_path: Path) -> None:
+    """The Makefile's pip, here a script that prints its environment, gets the pins for isolated builds."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\necho $PIP_CONSTRAINT $PIP_BUILD_CONSTRAINT\n")
+    for path in (python, tmp_path / ".venv" / "bin" / "pip"):
+        path.touch()
+        path.chmod(0o755)
+    for target in (".venv/.installed-base", ".venv/.installed-dev"):
+        done = subprocess.run(["make", target], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "constraints.txt constraints.txt" in done.stdout.splitlines()

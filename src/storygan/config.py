@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, get_args
 
-from storygan.errors import UsageError, require_seed
+from storygan.errors import UsageError, printable, require_seed, require_threads
 
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -21,8 +21,10 @@ ImageSize = Literal[64, 128]
 LRSchedule = Literal["constant", "cosine", "halving"]
 GANLoss = Literal["saturating", "non-saturating", "relativistic"]
 
-MAX_DIM = 10_000
-"""Largest T and noise_dim; a layer of that size has 650 MB."""
+MAX_DIM = 2_000
+"""Largest T and noise_dim; a layer of that size has 130 MB."""
+MAX_WHOLE = 10**9
+"""Largest whole number, such as iterations; only the seed may be larger."""
 
 
 @dataclass
@@ -301,9 +303,12 @@ class TrainConfig:
         for name in _AT_LEAST_1:
             if values[name] < 1:
                 raise UsageError(f"{name} is {values[name]}: it must be at least 1")
-        for name in ("threads", "validation.every"):
-            if values[name] < 0:
-                raise UsageError(f"{name} is {values[name]}: it must be 0 or more")
+        if values["validation.every"] < 0:
+            raise UsageError(f"validation.every is {values['validation.every']}: it must be 0 or more")
+        for name, value in values.items():
+            if isinstance(value, int) and abs(value) > MAX_WHOLE and name != "seed":
+                raise UsageError(f"{name} is {printable(str(value), 24)}: it must be at most {MAX_WHOLE:,}")
+        require_threads(self.threads)
         for name, stage in self.stages.items():
             _require_stage(f"stages.{name}", stage)
 

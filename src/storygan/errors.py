@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 MAX_SHOWN = 2000
 """Characters of an error message."""
 NO_MEMORY = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to allocate")
+MAX_THREADS = 1024
 MAX_SEED = 2**63 - 1
 """The largest seed that every random number generator accepts."""
 
@@ -63,13 +67,34 @@ def reason(error: BaseException) -> str:
 def require_whole(name: str, value: int, low: int, high: int) -> None:
     """Raise UsageError unless `low <= value <= high`."""
     if not low <= value <= high:
-        raise UsageError(f"{name} is {value}: it must be at {f'least {low}' if value < low else f'most {high:,}'}")
+        bound = f"least {low}" if value < low else f"most {high:,}"
+        raise UsageError(f"{name} is {printable(str(value), 24)}: it must be at {bound}")
 
 
 def require_seed(seed: int) -> None:
     """Raise UsageError unless 0 <= seed <= `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
         raise UsageError(f"seed {seed}: use 0 to {MAX_SEED}")
+
+
+def require_threads(threads: int, option: str = "threads") -> None:
+    """Raise UsageError unless a number of threads or processes is 0, one for each core, to `MAX_THREADS`."""
+    if not 0 <= threads <= MAX_THREADS:
+        raise UsageError(
+            f"{option} is {printable(str(threads), 24)}: give 1 to {MAX_THREADS:,}, or 0 for one for each core"
+        )
+
+
+def machine_failed(error: BaseException) -> bool:
+    """Return whether the machine failed to read a file (permission, memory, descriptors, threads): it may be intact."""
+    number = error.errno if isinstance(error, OSError) else None
+    texts = map(os.strerror, (errno.EACCES, errno.EAGAIN, errno.EMFILE))  # libraries drop the number
+    return number not in (None, errno.EINVAL) or out_of_memory(error) or any(text in str(error) for text in texts)
+
+
+def advice(error: BaseException, action: str) -> str:
+    """Return `: ACTION`, what to do about a damaged file, or "" if the machine failed."""
+    return "" if machine_failed(error) else f": {action}"
 
 
 def out_of_memory(error: BaseException) -> bool:

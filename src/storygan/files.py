@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -16,29 +15,32 @@ import yaml
 
 from storygan.errors import StoryganError, reason
 
+LOCK = ".lock"
+"""Lock file in a folder."""
 MAX_TEXT = 16 * 2**20
 """Bytes of a text file; ours have some hundred or thousand."""
 MAX_HEADER = 10_000_000
 """Bytes of the header of a safetensors file, enough for 100,000 tensors; it takes up to 30 times as much memory."""
-MAX_YAML, MAX_DEPTH = 1_000_000, 20
-"""Characters of a configuration and depth of its nesting; ours have 2,000 and 5."""
+MAX_YAML, MAX_DEPTH = 100_000, 20
+"""Characters of a configuration, which take 2 s, and depth of its nesting; ours have 2,000 and 5."""
 
 
 @contextmanager
-def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a temporary file for writing; it is synced and renamed to `path` when the block ends, or else removed.
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file for writing; it is synced and renamed to `path` when the block ends, or else removed.
+
+    Its name, `.NAME.RANDOM.tmp`, is unique: of several processes that write `path`, the last one wins.
+    `remove_temporaries` removes what killed processes left.
 
     Args:
         path: an existing file stays until the rename.
-        temporary: temporary name, in the same folder. What a killed process left there is replaced.
 
     Raises:
         StoryganError: the file cannot be written.
     """
-    temporary = temporary or path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         try:
-            temporary.unlink(missing_ok=True)
             with temporary.open("xb") as file:  # never through a link
                 yield file
                 file.flush()
@@ -46,10 +48,17 @@ def atomic_open(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def remove_temporaries(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files of `atomic_open` in a folder. The caller holds the folder's lock."""
+    for left in folder.glob(f".{name}.????????.tmp"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
@@ -59,8 +68,11 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 
 def user_cache() -> Path:
-    """Return `$XDG_CACHE_HOME/storygan`, or `~/.cache/storygan` without that variable."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
+    """Return `$XDG_CACHE_HOME/storygan`, or `~/.cache/storygan`. Raise StoryganError if the user has no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storygan"
+    except RuntimeError as error:
+        raise StoryganError("the user has no home folder: set XDG_CACHE_HOME to a folder") from error
 
 
 def is_file(path: Path) -> bool:
@@ -71,21 +83,26 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def read_file(path: Path, limit: int) -> bytes:
-    """Read a file of at most `limit` bytes.
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
 
     Raises:
         OSError: it does not exist, or cannot be read.
-        ValueError: it is not a regular file (pipes and devices may never end), or larger than `limit`.
+        ValueError: it is not a regular file: pipes and devices may never end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # would wait for the writer of a pipe
-    with open(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError(f"{path} is not a regular file")
-        if state.st_size > limit:
-            raise ValueError(f"{path} has {state.st_size:,} bytes: the limit is {limit:,}")
-        return file.read()
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError(f"{path} is not a regular file")
+    return file
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes. Raise as `open_regular`, and ValueError if it is larger."""
+    with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > limit:
+            raise ValueError(f"{path} has {size:,} bytes: the limit is {limit:,}")
+        return file.read(size)  # it may grow meanwhile
 
 
 def read_safetensors(path: Path, limit: int) -> bytes:
@@ -130,7 +147,9 @@ def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
             if depth > MAX_DEPTH:
                 raise yaml.YAMLError("it is nested too deeply")
         return load(text)
-    except ValueError as error:  # an integer of thousands of digits
+    except (yaml.YAMLError, MemoryError):
+        raise
+    except Exception as error:  # PyYAML raises many kinds for values that do not fit their tag, as in !!int ""
         raise yaml.YAMLError(reason(error)) from error
 
 
@@ -149,26 +168,82 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
+def locked(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[None]:
+    """Create a folder and hold its lock. A folder in which nothing was written is removed again.
+
+    Args:
+        folder: nothing in it may be a link: whoever made the folder would choose where we write.
+        name: of the lock file, within the folder.
+        wait: wait for another process that holds the lock.
+
+    Raises:
+        StoryganError: another process holds the lock, the folder holds a link, or it cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / name
+    created = [parent for parent in path.parents if not parent.exists()]
+    lock = FileLock(path)
+    try:
+        require_no_links(folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise StoryganError(f"{folder} is in use by another process: wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if not wait and [found.name for found in path.parent.iterdir()] == [path.name]:
+                path.unlink()
+                path.parent.rmdir()
+                for empty in created[1:]:
+                    empty.rmdir()
+        lock.release()
+
+
+def require_no_links(folder: Path) -> None:
+    """Raise StoryganError where a folder, or a folder in it, holds a symbolic link, through which we would write."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent) / name for name in (*folders, *files)):
+            if path.is_symlink():
+                raise StoryganError(f"{path} is a link: replace it by what it points to")
+
+
+@contextmanager
 def atomic_folder(out: str | Path) -> Iterator[Path]:
     """Create a temporary folder; it is renamed to `out` when the block ends, or else removed with its new parents.
 
+    The folder, `.OUT.partial`, is locked. What a killed process left there is removed.
+
     Raises:
-        StoryganError: `out` exists and is not an empty folder, or cannot be written.
+        StoryganError: `out` exists and is not an empty folder, cannot be written, or another process writes it.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoryganError(f"{out} already exists: name a new folder")
     partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    created = [parent for parent in partial.parents if not parent.exists()]
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        partial.replace(out)
-    except OSError as error:
-        raise StoryganError(f"{out} was not written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for parent in created:
-            with suppress(OSError):  # not empty
-                parent.rmdir()
+    if partial.is_symlink():
+        raise StoryganError(f"{partial} is a link: remove it")
+    with locked(partial):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StoryganError(f"{out} already exists: name a new folder")
+        try:
+            _clear(partial)
+            yield partial
+            partial.replace(out)
+        except BaseException as error:
+            _clear(partial)
+            if isinstance(error, OSError):
+                raise StoryganError(f"{out} was not written: {error}") from error
+            raise
+        (out / LOCK).unlink()  # after the renaming: without it, the folder would be free to another process
+
+
+def _clear(folder: Path) -> None:
+    """Remove all from a folder but its lock."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink()

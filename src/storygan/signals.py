@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: a command ends by an exception, training finishes its iteration first."""
+"""Signals that end a process: a command ends by an exception, training finishes its iteration first."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Ctrl-C, a stopped container or job, a closed terminal, a preempted job."""
 
 
 class SignalExit(KeyboardInterrupt):
@@ -27,7 +28,7 @@ class SignalExit(KeyboardInterrupt):
 
 
 class GracefulShutdown:
-    """Record the first SIGINT or SIGTERM of a `with` block in `signal`; a second one ends the process at once.
+    """Record the first of `SIGNALS` in a `with` block in `signal`; a second one ends the process at once.
 
     Ignored signals stay ignored. Python handles signals in the main thread only; in other threads nothing happens.
 
@@ -62,7 +63,8 @@ class GracefulShutdown:
     def respond(self, number: int) -> None:
         """Print that a signal arrived."""
         if number == signal.SIGINT and self.verbose:  # not print(): the signal may interrupt one
-            os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
+            with suppress(OSError):
+                os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
 
 
 class _ExitOnSignal(GracefulShutdown):
@@ -72,6 +74,6 @@ class _ExitOnSignal(GracefulShutdown):
 
 @contextmanager
 def exit_on_signal() -> Iterator[None]:
-    """Raise SignalExit on the first SIGINT or SIGTERM of the block; a second one ends the process at once."""
+    """Raise SignalExit on the first of `SIGNALS` in the block; a second one ends the process at once."""
     with _ExitOnSignal():
         yield

@@ -23,6 +23,8 @@ SCALE = 3
 MAX_SCALE = 64
 MAX_PIXELS = 2**27
 """Largest picture or animation, in pixels. A pixel takes about ten bytes of memory."""
+MAX_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+"""Largest width or height of a picture in these formats, in pixels."""
 GAP = 2
 """White frame pixels around each frame."""
 FONT_SIZE, MIN_FONT_SIZE = 5, 12
@@ -131,7 +133,7 @@ def _pages(moments: Sequence[Sequence[Row]], scale: int, aspect_ratio: float, ca
     width, height = left + full_width + gap, tops[-1]
     if width * height * len(moments) > MAX_PIXELS:
         size = f"{width:,} x {height:,}" + (f" x {len(moments)}" if len(moments) > 1 else "")
-        raise UsageError(f"the picture has {size} pixels: lower --scale or --samples, or give --out a folder")
+        raise _too_large(size)
     pages = []
     for rows, row_texts in zip(moments, texts, strict=True):
         page = Image.new("RGB", (width, height), "white")
@@ -209,6 +211,20 @@ def check_out(out: Path, scale: int = SCALE) -> None:
         raise UsageError(f"{out}: give a name that ends in .png, .jpg, .webp or .gif, or a folder without an ending")
     if not out.parent.is_dir():
         raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
+    if out.exists() and out.is_dir() == bool(out.suffix):
+        raise UsageError(f"cannot write {out}: it is a {'folder' if out.suffix else 'file'}; give another name")
+
+
+def check_size(out: Path, rows: int, columns: int, side: int, scale: int = SCALE, aspect_ratio: float = 1.0) -> None:
+    """Raise UsageError if rows and columns of frames with `side` pixels are too large for `out`, without captions."""
+    suffix, gap = out.suffix.lower(), GAP * scale
+    width, height = round(columns * (side * scale * aspect_ratio + gap)), rows * (side * scale + gap)
+    if suffix and (width * height > MAX_PIXELS or max(width, height) > MAX_SIDE.get(suffix, MAX_PIXELS)):
+        raise _too_large(f"{width:,} x {height:,}")
+
+
+def _too_large(size: str) -> UsageError:
+    return UsageError(f"the picture has {size} pixels: lower --scale or --samples, or give --out a folder")
 
 
 def save_story(

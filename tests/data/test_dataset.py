@@ -292,8 +292,9 @@ def test_interrupted_build_leaves_no_map(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(KeyboardInterrupt):
             open_split(tmp_path, "train")
     assert not caches(tmp_path)
-    (tmp_path / ".cache" / ".train.partial").write_bytes(b"left by a killed process")
+    (tmp_path / ".cache" / ".train-0123.npy.0a1b2c3d.tmp").write_bytes(b"left by a killed process")
     assert np.array_equal(open_split(tmp_path, "train").frames[1, 0], pixels(200))
+    assert not list((tmp_path / ".cache").glob("*.tmp"))
 
 
 def test_processes_that_start_together_build_one_map(tmp_path: Path) -> None:

@@ -51,5 +51,5 @@ def test_pipe_and_link_loop_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "loop.png").symlink_to("loop.png")
     for name in ("pipe.png", "loop.png"):
-        with pytest.raises(ValueError, match=f"{name} is not a file"):
+        with pytest.raises(ValueError, match=r"is not a regular file|Too many levels of symbolic links"):
             frame_from_file(tmp_path / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,9 @@ from storygan.demo.floor_plan import draw_plan
 from storygan.demo.security import HEADERS, MALFORMED, Guard, Message, Send, record_error
 from storygan.demo.server import Models
 from storygan.demo.story_input import sentences_of
+from storygan.errors import UsageError
 
-POST = {"type": "http", "method": "POST", "path": "/x\n\ud800", "headers": []}
+POST = {"type": "http", "method": "POST", "path": "/x\n\ud800", "headers": [(b"host", b"localhost:7860")]}
 START = {"type": "http.response.start", "status": 500}
 
 
@@ -119,3 +121,48 @@ def test_a_500_that_gradio_answers_itself(fail: Callable[[], None]) -> None:
         await send(dict(START))
 
     assert answer(app)[0]["status"] == (400 if fail in CLIENT_ERRORS else 500)
+
+
+OWN = {b"host": b"127.0.0.1:7860"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (0, OWN),
+        (0, {b"host": b"LOCALHOST"}),
+        (0, {b"host": b"[::1]:7860"}),
+        (0, {**OWN, b"origin": b"http://127.0.0.1:7860"}),
+        (0, {**OWN, b"origin": b"https://stories.example"}),
+        (0, {b"host": b"stories.example", b"x-forwarded-host": b"stories.example"}),
+        (421, {}),
+        (421, {b"host": b""}),
+        (421, {b"host": b"rebinding.example:7860"}),
+        (421, {b"host": b"10.0.0.1:7860"}),
+        (421, {b"host": b"[::1"}),
+        (421, {**OWN, b"x-forwarded-host": b"elsewhere.example"}),
+        (403, {**OWN, b"origin": b"https://elsewhere.example"}),
+        (403, {**OWN, b"origin": b"http://127.0.0.1:8000"}),
+        (403, {**OWN, b"origin": b"null"}),
+        (403, {**OWN, b"origin": b"http://[::1"}),
+        (415, {**OWN, b"content-type": b"Multipart/form-data; boundary=b"}),
+        (411, {**OWN, b"transfer-encoding": b"chunked"}),
+        (413, {**OWN, b"content-length": b"100001"}),
+    ],
+)
+def test_what_is_refused(status: int, headers: dict[bytes, bytes]) -> None:
+    guard = Guard(lambda *_: None, domains=["stories.example"])  # type: ignore[arg-type,return-value]
+    assert guard.refused("POST", headers) == status
+
+
+def test_a_page_for_other_machines_is_reached_by_any_address_and_no_foreign_name() -> None:
+    guard = Guard(lambda *_: None, host="0.0.0.0")  # type: ignore[arg-type,return-value]
+    assert guard.refused("GET", {b"host": b"10.0.0.1:7860"}) == 0
+    assert guard.refused("GET", {b"host": socket.gethostname().encode()}) == 0
+    assert guard.refused("GET", {b"host": b"rebinding.example"}) == 421
+
+
+def test_a_name_that_is_no_name_is_a_client_error() -> None:
+    for name in (["clevr-sv"], None, {}, 5):
+        with pytest.raises(UsageError):
+            Models()[name]  # type: ignore[index]

@@ -34,7 +34,7 @@ def test_paths_of_models_are_not_shown(model: StoryGAN, tmp_path: Path) -> None:
 
 
 def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--model", "nothing", "--port", "0"]) == 1
+    assert main(["demo", "--model", "nothing", "--port", "0"]) == 2
     assert capsys.readouterr().err.startswith("storygan: no model 'nothing'")
 
 

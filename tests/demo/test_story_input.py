@@ -55,17 +55,17 @@ def test_a_model_of_plain_english_takes_any_sentence(model: StoryGAN) -> None:
     assert grammar_of(model) is parse_sentence
 
 
-def test_text_of_file_with_any_line_breaks_and_byte_order_mark() -> None:
+def test_text_of_file_with_any_line_breaks() -> None:
     text = "\n".join(STORY)
-    for data in (text.encode(), text.encode("utf-8-sig"), (text.replace("\n", "\r\n\r\n") + "\r\n").encode()):
-        assert text_of_file(data) == text
-    assert text_of_file(b"") == ""
+    for content in (text, text.replace("\n", "\r\n\r\n") + "\r\n"):
+        assert text_of_file(content) == text
+    assert text_of_file("") == ""
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"MZ\0\0", "Ein Bär.".encode("latin-1"), b"x" * 10_000])
 def test_a_file_that_is_not_a_story(data: bytes) -> None:
-    with pytest.raises(UsageError, match=r"plain text|10000 characters; the maximum is 3600"):
-        text_of_file(data)
+    with pytest.raises(UsageError, match=r"plain text|more than 3600 characters"):
+        text_of_file(data.decode("utf-8", "replace"))  # as the browser decodes it
 
 
 @given(st.text(max_size=2000))

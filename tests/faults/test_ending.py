@@ -12,32 +12,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.faults.conftest import assert_same_run
-from tests.faults.processes import Command, Group, run, until
+from tests.faults.processes import PATIENCE, Command, Group, run, until
 from tests.run_folders import no_torn_file, steps_logged
 from tests.tiny_run import ENDS, new_run, one_stage
 
 from storygan.data.dataset import open_split
+from storygan.signals import SIGNALS
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
 
 KILLS = int(os.environ.get("STORYGAN_KILLS", "30"))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_run_with_a_checkpoint(
-    data: Path, whole: Path, tmp_path: Path, number: signal.Signals, code: int
+    data: Path, whole: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     folder = tmp_path / "run"
     command = Command(new_run(data, folder, checkpoint_every=100), tmp_path / "log", pause_at=4)
     command.wait_until_paused()
     command.send(number)
     command.resume()
-    assert command.end() == code, command.output()
+    assert command.end() == 128 + number, command.output()
     *_, saved = checkpoint_paths(folder / "checkpoints")
     assert command.output()[-1] == (f"storygan: stopped by {number.name}, saved {saved}: go on with --resume {folder}")
     assert len([line for line in command.output() if line.startswith("storygan:")]) == 1
     assert step_of(saved) == steps_logged(folder)[-1] == 4
     assert run(["train", "--resume", str(folder), "--checkpoint_every=2"], tmp_path / "log")[0] == 0
     assert_same_run(folder, whole)
+
+
+def test_a_run_whose_messages_cannot_be_written_goes_on(data: Path, whole: Path, tmp_path: Path) -> None:
+    command = Command(new_run(data, tmp_path / "run"), Path("/dev/full"))
+    assert command.process.join(PATIENCE) is None
+    assert command.process.exitcode == 1  # only the last line, on stdout, is an error
+    assert_same_run(tmp_path / "run", whole)
 
 
 def test_a_second_ctrl_c_ends_at_once(data: Path, tmp_path: Path) -> None:
@@ -137,7 +145,7 @@ def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> No
         command.send(signal.SIGKILL)
         assert command.end() == -signal.SIGKILL
         assert np.array_equal(open_split(folder, "train").frames, wanted.frames)
-        assert not list((folder / ".cache").glob(".*.partial"))
+        assert not list((folder / ".cache").glob("*.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_workers_that_render_stories_end(tmp_path: Path, name: str, number: sign
     assert group.end() == code, group.output()
     if code > 0:
         assert group.output() == [f"storygan: stopped by {number.name}"]
-        assert {path.suffix for path in out.iterdir()} == {".json", ".parquet"}
+        assert {path.suffix for path in out.glob("[!.]*")} == {".json", ".parquet"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

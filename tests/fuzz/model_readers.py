@@ -81,9 +81,23 @@ model_file(
     weights_of_another_T=json.dumps({**CONFIG, "T": 9999}).encode(),
     true=json.dumps({**CONFIG, "T": True}).encode(),
 )
+
+
+def changed_weights(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    """Return `model.safetensors` with the first tensor of that name's ending changed."""
+    state = {name: tensor.numpy() for name, tensor in small_model().state_dict().items()}
+    name = next(name for name in state if name.endswith(ending))
+    return save_tensors({**state, name: change(state[name])})
+
+
 model_file(
     "model.safetensors",
     lambda: c.tensors({name: tensor.numpy() for name, tensor in small_model().state_dict().items()}),
+    not_a_number=changed_weights("weight", lambda values: values * np.float16(np.nan)),
+    infinite=changed_weights("weight", lambda values: np.full_like(values, np.inf)),
+    negative_variance=changed_weights("running_var", lambda values: -1 - values),
+    whole_numbers=changed_weights("weight", lambda values: values.astype(np.int8)),
+    truth_values=changed_weights("weight", lambda values: values.astype(bool)),
 )
 model_file(
     "sentence_encoder.json",
@@ -173,6 +187,15 @@ def train_parser() -> Parser:
     a_number=b"2:\n",
     nul_in_a_path=b'data: "\\0"\n',
     digits=b"data: " + b"1" * 5000 + b"\n",
+    hexadecimal_digits=b"seed: 0x" + b"f" * 5000 + b"\n",
+    no_integer=b'seed: !!int ""\n',
+    no_float=b'seed: !!float ""\n',
+    no_time=b"run: !!timestamp x\n",
+    no_truth=b"run: !!bool x\n",
+    a_large_number=b"timeout: 1" + b"0" * 400 + b"\n",
+    a_large_weight=b"stages: {a: {G: {loss: {mse: 1" + b"0" * 400 + b"}}}}\n",
+    keys=b"".join(b"k%d: 1\n" % n for n in range(90_000)),
+    value_of_a_network=b"stages: {a: {C: 5}}\n",
     data_is_null=b"run: r\ndata: null\n",
     loss_is_a_list=b"run: r\nstages: {a: {G: {loss: [x]}}}\n",
     no_text=b"\xff\xfe\x00",
@@ -200,6 +223,8 @@ in_file(
     bomb=f"{c.YAML_BOMB}x: {{run: *a39}}\n".encode(),
     a_number=b"2:\n",
     no_name=b"\n?",
+    hexadecimal_digits=b"a: {seed: 0x" + b"f" * 5000 + b"}\n",
+    no_integer=b'a: {seed: !!int ""}\n',
 )
 
 

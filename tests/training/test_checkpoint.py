@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from storygan.training.checkpoint import load_state
+from storygan.training import checkpoint as checkpoint_module
+from storygan.training.checkpoint import load_state, newest_checkpoint, save_checkpoint
 
 
 def trained() -> tuple[nn.Module, torch.optim.Adam]:
@@ -79,3 +82,17 @@ def test_a_state_that_does_not_fit_is_refused(change: Callable[[dict[str, Any]],
     _, adam = trained()
     with pytest.raises(ValueError, match=r"^G_adam"):
         load_state(adam, change(adam.state_dict()), "G_adam")
+
+
+def test_a_checkpoint_that_the_machine_fails_to_read_is_not_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before would undo iterations."""
+    save_checkpoint(tmp_path, 1, {"step": 1}, keep=2)
+
+    def fail(path: Path) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(checkpoint_module, "open_regular", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        newest_checkpoint(tmp_path)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from storygan.errors import StoryganError
-from storygan.training.run_folder import LOCK, locked, read_metrics
+from storygan.files import LOCK, locked
+from storygan.training.run_folder import read_metrics
 
 
 def test_logged_metrics_are_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from storygan.cli.evaluate import (
 )
 from storygan.cli.generate import demo, demo_options, export, export_options, generate, generate_options
 from storygan.cli.parser import Parser, subcommand, use_threads
+from storygan.cli.streams import tolerant_streams
 from storygan.cli.train import compare, compare_options, train, train_options
-from storygan.errors import AlreadyReported, StoryganError, out_of_memory
+from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, out_of_memory, printable, reason
 from storygan.files import is_file
 from storygan.signals import SignalExit, exit_on_signal
 
@@ -64,41 +66,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0, 1 (failed), 2 (bad usage), 130 (Ctrl-C) or 143 (SIGTERM).
+        The exit code: 0, 1 (failed), 2 (bad usage), or 128 plus the number of a signal.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads are slow if cores are shared
-    arguments = named_config(resume_folder(list(sys.argv[1:] if argv is None else argv)))
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = arguments[:1] == ["--debug"]
+    with tolerant_streams():
+        try:
+            with exit_on_signal():
+                run(arguments[debug:])
+                if sys.stdout:
+                    sys.stdout.flush()
+        except SignalExit as error:
+            message, code = f"stopped by {error.name}", error.exit_code
+        except Exception as error:
+            message, code = describe(error)
+            if debug:
+                traceback.print_exc()
+        else:
+            return 0
+        if message:
+            print(f"storygan: {printable(message, MAX_SHOWN)}", file=sys.stderr)
+        return code
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the arguments and run their command. Exits with 2 where they are wrong."""
     parser = Parser(prog="storygan", description="Story visualization with StoryGAN.", version=__version__)
+    parser.add_argument("--debug", action="store_true", help="before a command: show the traceback of an error")
     commands = parser.add_subcommands(dest="command")
     for name, (add_options, _, description) in COMMANDS.items():
         add_options(subcommand(commands, name, description))
-    args = parser.parse_args(arguments)
-    try:
-        with exit_on_signal():
-            use_threads(innermost(args).get("threads", 0))
-            COMMANDS[args.command][1](args[args.command])
-    except StoryganError as error:
-        if not isinstance(error, AlreadyReported):
-            print(f"storygan: {error}", file=sys.stderr)
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
-            raise
-        print(f"storygan: this needs {error.name}: pip install 'storygan[{extra}]'", file=sys.stderr)
-        return 1
-    except (OSError, MemoryError, RuntimeError) as error:
-        if out_of_memory(error):
-            print("storygan: out of memory: lower the batch size or the number of samples", file=sys.stderr)
-        elif isinstance(error, OSError):
-            print(f"storygan: {error}", file=sys.stderr)
-        else:
-            raise
-        return 1
-    except SignalExit as error:
-        print(f"storygan: stopped by {error.name}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    args = parser.parse_args(named_config(resume_folder(arguments)))
+    use_threads(innermost(args).get("threads", 0))
+    COMMANDS[args.command][1](args[args.command])
+
+
+def describe(error: Exception) -> tuple[str, int]:
+    """Return the line to print about an error, "" for none, and the exit code."""
+    if isinstance(error, StoryganError):
+        return "" if isinstance(error, AlreadyReported) else str(error), error.exit_code
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").split(".")[0])):
+        return f"this needs {error.name}: pip install 'storygan[{extra}]'", 1
+    if isinstance(error, OSError | MemoryError | RuntimeError) and out_of_memory(error):
+        return "out of memory: lower the batch size or the number of samples", 1
+    if isinstance(error, OSError):
+        return str(error), 1
+    return f"unexpected error, {type(error).__name__}: {reason(error)}: storygan --debug COMMAND shows the details", 1
 
 
 def innermost(args: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.parser import device_options, named_path, threads_option
-from storygan.errors import UsageError
+from storygan.errors import UsageError, require_whole
 from storygan.files import MAX_TEXT
 
 SHIPPED_MODEL = "clevr-sv"
@@ -48,6 +48,27 @@ def display_options(options: Namespace, aspect_ratio: float) -> dict[str, Any]:
     return {"scale": options.scale, "aspect_ratio": aspect_ratio, "captions": not options.no_captions}
 
 
+def check_picture(options: Namespace, out: Path, model: Any, story: Sequence[str], samples: int, rows: int) -> None:
+    """Raise UsageError, before frames are generated, if a story or its picture is not possible.
+
+    Args:
+        options: of `story_options`.
+        out: file or folder to write.
+        model: to generate with.
+        story: T sentences.
+        samples: to generate.
+        rows: of the picture, for each sample.
+    """
+    from storygan import viz
+    from storygan.models.storygan import MAX_SAMPLES
+
+    model.require_story(story)
+    require_whole("samples", samples, 1, MAX_SAMPLES)
+    display = display_options(options, model.aspect_ratio)
+    side = model.config.image_size
+    viz.check_size(out, samples * rows, len(story), side, display["scale"], display["aspect_ratio"])
+
+
 def generate(args: Namespace) -> None:
     """Run `storygan generate`."""
     story = read_story(args.sentences, args.file)
@@ -60,6 +81,7 @@ def generate(args: Namespace) -> None:
     viz.check_out(out, args.scale)
     tune_malloc()
     model = load_for_inference(args.model, args.device, args.precision)
+    check_picture(args, out, model, story, args.samples, 1)
     frames = model.generate(story, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
     print(f"{args.samples} x {len(story)} frames in {out}")
@@ -78,7 +100,7 @@ def read_story(sentences: Sequence[str], file: str | None) -> list[str]:
         return list(sentences)
     try:
         with Path(file).open(encoding="utf-8-sig") if file else nullcontext(sys.stdin) as source:
-            text = "" if source.isatty() else source.read(MAX_TEXT)  # not `read_text`: --file <(...) is a pipe
+            text = source.read(MAX_TEXT) if source and not source.isatty() else ""  # --file <(...) is a pipe
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the story in {file or 'standard input'}: {error}") from error
     story = [line.strip() for line in text.splitlines() if line.strip()]
@@ -120,6 +142,9 @@ def demo_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--host", type=str, default="127.0.0.1", help="address to serve on; 0.0.0.0 opens it to other machines"
     )
+    parser.add_argument(
+        "--domain", type=str, nargs="+", default=[], help="names of the page, as of a proxy in front of it"
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to serve on; 0: any free one")
     threads_option(parser)
     device_options(parser)
@@ -129,4 +154,4 @@ def demo(args: Namespace) -> None:
     """Run `storygan demo`."""
     from storygan.demo.server import serve
 
-    serve(args.model, args.host, args.port, args.device, args.precision)
+    serve(args.model, args.host, args.port, args.device, args.precision, args.domain)

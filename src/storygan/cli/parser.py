@@ -6,26 +6,35 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
+from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, get_loader, set_loader
 
-from storygan.errors import UsageError, printable, reason
-from storygan.files import parse_yaml
+from storygan.errors import printable, reason, require_threads
+from storygan.files import MAX_YAML, parse_yaml, read_text
 
 _load_yaml = get_loader("yaml")
 
 
 def plain_yaml(text: str) -> Any:
     """Parse YAML with jsonargparse's rules for numbers. Raises yaml.YAMLError as `parse_yaml`."""
-    try:
-        return parse_yaml(text, _load_yaml)
-    except TypeError as error:  # jsonargparse appends a colon to a single key, and fails if it is not text
-        raise yaml.YAMLError("a key in it is not text") from error
+    return parse_yaml(text, _load_yaml)
 
 
 set_loader("yaml", plain_yaml, (yaml.YAMLError,))
+
+
+class ConfigFile(ActionConfigFile):
+    """A configuration file, which must be a regular file of a bounded size."""
+
+    @staticmethod
+    def apply_config(parser: ArgumentParser, cfg: Any, dest: str, value: str) -> None:
+        """Read the file and merge its values. Raise ValueError or OSError if it cannot be read."""
+        if os.path.exists(value):
+            read_text(Path(value), 4 * MAX_YAML)
+        ActionConfigFile.apply_config(parser, cfg, dest, value)
 
 
 class Parser(ArgumentParser):
@@ -35,7 +44,7 @@ class Parser(ArgumentParser):
         """Parse, and report errors of files and numbers, which jsonargparse lets pass."""
         try:
             return super().parse_args(*args, **options)
-        except (ValueError, OSError) as error:
+        except (ValueError, ArithmeticError, OSError) as error:
             self.error(reason(error))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -52,7 +61,19 @@ EXPECTED = re.compile(
     r"Expected a (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])\. Got value: (.*?)(?: - Expected a <class|$)"
 )
 UNKNOWN = re.compile(r"Option '(.*?)' is not accepted|Group '(.*?)' does not accept option '(.*?)'")
-TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "dict": "names with values"}
+NO_MAPPING = re.compile(
+    r"Not a valid subclass of \w+\. Got value: (.*?) Subclass types|Unable to load config ['\"](.*?)['\"]"
+    r"|(?:Expected a dot import path|Not a valid subclass).* Given value: (.*)"
+)
+OPTIONAL = re.compile(r"Does not validate against any of the Union.*? Errors: - (.*?) - Expected a <class 'NoneType'>")
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": "names with values",
+    "list": "a list",
+    "tuple": "a list of two numbers",
+}
 
 
 def plain_message(parser: ArgumentParser, message: str) -> tuple[str, ArgumentParser]:
@@ -65,6 +86,8 @@ def plain_message(parser: ArgumentParser, message: str) -> tuple[str, ArgumentPa
         return f"give {', '.join(option for option, _ in missing)}", missing[0][1]
     if found := re.match(r'expected "([^"]*)" to be one of \{(.*)\}', message):
         return f"give one of {', '.join(re.split(', ?', found[2]))}", find_option(parser, found[1])[1]
+    if found := re.match(r"Subcommand '(.*?)' does not accept option '(.*?)'", message):
+        return f"there is no {found[2]}", find_option(parser, found[1])[1]
     if not (keys := re.findall(KEY, message)):
         return message, parser
     option, parser = find_option(parser, keys[0])
@@ -72,6 +95,10 @@ def plain_message(parser: ArgumentParser, message: str) -> tuple[str, ArgumentPa
     if found := EXPECTED.search(message):
         expected = TYPES.get(found[1], found[1]) if found[1] else f"one of {found[2].replace(chr(39), '')}"
         return f"{name} {found[3]}: give {expected}", parser
+    if found := NO_MAPPING.search(message):
+        return f"{name} {next(filter(None, found.groups()))}: give {TYPES['dict']}", parser
+    if found := OPTIONAL.search(message):
+        return f"{name}: {found[1]}", parser
     if found := UNKNOWN.search(message):
         return f"{name}: there is no {'.'.join(filter(None, found.groups()))}", parser
     return f"{name}: {re.split(KEY, message)[-1]}", parser
@@ -131,10 +158,9 @@ def use_threads(threads: int) -> None:
     """Set the number of CPU threads; 0: PyTorch's default, one for each core or OMP_NUM_THREADS.
 
     Raises:
-        UsageError: The number is negative.
+        UsageError: the number is out of range.
     """
-    if threads < 0:
-        raise UsageError(f"--threads {threads}: give a positive number, or 0 for one for each core")
+    require_threads(threads, "--threads")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
         if "torch" in sys.modules:

@@ -9,14 +9,14 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from storygan.cli.parser import classifier_option, named_path, plain_message, plain_yaml
+from storygan.cli.parser import ConfigFile, classifier_option, named_path, plain_message, plain_yaml
 from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
 from storygan.files import is_file, read_text
 
 
 def train_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--config", action="config", help="a YAML file of the fields below; or `train FILE`")
+    parser.add_argument("--config", action=ConfigFile, help="a YAML file of the fields below; or `train FILE`")
     parser.add_argument("--resume", action="store_true", help="resume a run bit-exactly: --resume RUN_FOLDER")
     parser.add_argument(
         "--from-stage",
@@ -79,7 +79,7 @@ def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument("--split", type=str, default="test", help="split to evaluate on")
     parser.add_argument("--stories", type=int, default=8, help="stories on the page")
     classifier_option(parser)
-    parser.add_argument("--config", action="config", help="a YAML file of the fields below, shared by all runs")
+    parser.add_argument("--config", action=ConfigFile, help="a YAML file of the fields below, shared by all runs")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 
 

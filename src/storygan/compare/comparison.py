@@ -18,18 +18,19 @@ import torch
 from storygan.compare.page import draw_curves, make_page, read_curves
 from storygan.compare.result import Comparison, Training, differences
 from storygan.compare.round_robin import Run, train_round_robin
-from storygan.config import TrainConfig, leaves
+from storygan.config import MAX_WHOLE, TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.errors import UsageError
+from storygan.errors import UsageError, require_whole
 from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
-from storygan.files import atomic_write, parse_json, read_text
+from storygan.files import atomic_write, locked, parse_json, read_text
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training.loop import check_fit
-from storygan.training.run_folder import METRICS, locked
+from storygan.training.run_folder import METRICS
 
+MAX_MINUTES = 10_000_000
 NAME = "compare"
 """OUT/compare.json, .md, .html, .svg."""
 NOTES = (
@@ -76,8 +77,9 @@ def compare(
         UsageError: arguments, configurations and data do not fit together; the folder holds another comparison.
         StoryganError: a file cannot be read, or training fails.
     """
-    if minutes < 0 or stories < 1:
-        raise UsageError(f"--minutes {minutes:g}, --stories {stories}: give minutes of 0 or more, and 1 story or more")
+    if not 0 <= minutes <= MAX_MINUTES:  # NaN too
+        raise UsageError(f"--minutes {minutes:g}: give 0 to {MAX_MINUTES:,}")
+    require_whole("--stories", stories, 1, MAX_WHOLE)
     if not configs:
         raise UsageError("nothing to compare: name at least one run")
     for name in configs:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import yaml
 
 from storygan.config import TrainConfig, leaves
-from storygan.errors import Interrupted, StoryganError, UsageError
+from storygan.errors import Interrupted, StoryganError, UsageError, advice
 from storygan.files import atomic_write, parse_json, parse_yaml, read_text
 from storygan.training.checkpoint import checkpoint_paths, step_of
 from storygan.training.loop import train
@@ -165,7 +165,8 @@ def read_rounds(path: Path) -> list[Round]:
 
 
 def _invalid(path: Path, what: str, error: Exception) -> StoryganError:
-    return StoryganError(f"{path} is no {what} ({' '.join(str(error).split())}): remove {path.parent} to restart")
+    action = advice(error, f"remove {path.parent} to restart")
+    return StoryganError(f"{path} is no {what} ({' '.join(str(error).split())}){action}")
 
 
 def train_round_robin(runs: Sequence[Run], minutes: float) -> None:

@@ -18,13 +18,12 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from tqdm import tqdm
 
 from storygan.data.images import decode_frame, decode_mask
 from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, read_metadata, read_rows, read_shard, shard_paths
 from storygan.errors import StoryganError, UsageError, reason
-from storygan.files import atomic_open, user_cache
+from storygan.files import atomic_open, locked, open_regular, remove_temporaries, user_cache
 
 MAX_VERIFIED = 100_000
 """Stories whose checksum is verified on opening, evenly spaced (4.9 GB at 4 frames of 64x64); of fewer, all."""
@@ -130,12 +129,13 @@ def open_split(folder: str | Path, split: str) -> StoryDataset:
     cache = _cache_folder(Path(folder))
     file = cache / f"{split}-{fingerprint}.npy"
     shape = (len(fields["sentences"]), len(fields["sentences"][0]))
-    with FileLock(cache / f"{split}.lock"):  # of several processes that start together, one builds the map
+    with locked(cache, f"{split}.lock", wait=True):  # of several processes that start together, one builds the map
         try:
             frames = open_frame_map(file, shape)
         except ValueError as error:
             if file.exists():
                 print(f"{file} is rebuilt: {error}", file=sys.stderr)
+            remove_temporaries(cache, f"{split}-*")
             build_frame_map(paths, split, shape, file)
             for stale in set(cache.glob(f"{split}-*.npy")) - {file}:
                 with contextlib.suppress(OSError):
@@ -159,7 +159,7 @@ def build_frame_map(paths: list[Path], split: str, shape: tuple[int, int], file:
     size: int | None = None
     checksums = []
     stories: Iterable[Story] = chain.from_iterable(map(read_shard, paths))  # a renderer may be adding other shards
-    with atomic_open(file, file.with_name(f".{split}.partial")) as out:
+    with atomic_open(file) as out:
         for story in tqdm(stories, total=n, desc=f"frames of {split}", disable=None):
             frames = _decode(story.story_id, story.frames)
             if size is None:
@@ -286,20 +286,20 @@ def _fingerprint(paths: list[Path]) -> str:
     """Return 16 hex digits from the shards' names and content."""
     digest = hashlib.sha256(b"storygan uint8 frames 1\n")
     for path in paths:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:16]
 
 
 def _cache_folder(folder: Path) -> Path:
     """Return FOLDER/.cache where it is writable, else a folder in the user's cache."""
-    user = user_cache()
     own = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    for cache in (folder / ".cache", user / own):
+    for parent, name in ((lambda: folder, ".cache"), (user_cache, own)):
+        cache = parent() / name
         if cache.is_symlink():
             continue  # its target may belong to something else
         with contextlib.suppress(OSError):
             cache.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=cache).close()
             return cache
-    raise StoryganError(f"neither {folder / '.cache'} nor {user} is writable: set XDG_CACHE_HOME to a folder")
+    raise StoryganError(f"neither {folder / '.cache'} nor {user_cache()} is writable: set XDG_CACHE_HOME to a folder")

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from storygan.errors import reason
-from storygan.files import is_file
+from storygan.files import open_regular
 
 SIZE = 64  # pixels a side of an imported frame
 FORMATS = ("PNG", "WEBP")  # of a frame in a data set
@@ -42,11 +42,9 @@ def open_image(source: Path | io.BytesIO, formats: tuple[str, ...], max_pixels: 
 
     Pillow's warnings (of odd metadata) are silenced. Raises one of IMAGE_ERRORS where there is no such image.
     """
-    if isinstance(source, Path) and not is_file(source):
-        raise FileNotFoundError(f"{source.name} is not a file")  # opening a pipe would block
-    with warnings.catch_warnings():
+    with open_regular(source) if isinstance(source, Path) else source as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(source, formats=formats) as image:
+        with Image.open(file, formats=formats) as image:
             if not 1 <= image.width * image.height <= max_pixels:
                 raise ValueError(f"it has {image.width} x {image.height} pixels: from 1 to {max_pixels:,} are read")
             yield image

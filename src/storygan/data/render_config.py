@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from storygan.data.schema import SPLITS
-from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed
-from storygan.files import atomic_write, parse_json, read_text
+from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed, require_threads
+from storygan.files import atomic_write, locked, parse_json, read_text
 
 FILE = "render.json"
+PARTIAL = ".partial"
+"""Folder of locks and unfinished work within a data set folder; the last job removes it."""
 MAX_VALUE = 10_000_000_000  # of any field but the seed
 _SIZE_CATEGORIES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", 1e7: "1M<n<10M"}
 """Limits of the hub's size categories."""
@@ -70,8 +74,7 @@ def require_valid(
         raise UsageError(f"{config.T} frames: use {T[0]} to {T[1]}")
     if not size[0] <= config.size <= size[1]:
         raise UsageError(f"size {config.size}: use {size[0]} to {size[1]} pixels a side")
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers: use 1 or more")
+    require_threads(workers or 0, "--workers")
 
 
 def read_render_config(out: Path, kind: type[Config]) -> Config:
@@ -95,16 +98,31 @@ def save_render_config(out: Path, config: RenderConfig) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file: name a folder")
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / FILE).exists():
-        saved = asdict(read_render_config(out, type(config)))
-        for name, value in asdict(config).items():
-            if saved[name] != value:
-                raise StoryganError(f"{out} was started with {name} {saved[name]}, not {value}: use another folder")
-    elif any(out.glob("*.parquet")):
-        raise StoryganError(f"{out} holds Parquet files that this command did not write: use another folder")
-    else:
-        atomic_write(out / FILE, json.dumps(asdict(config), indent=1))
+    with locked(out, f"{PARTIAL}/{FILE}.lock", wait=True):  # two that start together have one configuration
+        if (out / FILE).exists():
+            saved = asdict(read_render_config(out, type(config)))
+            for name, value in asdict(config).items():
+                if saved[name] != value:
+                    raise StoryganError(f"{out} was started with {name} {saved[name]}, not {value}: use another folder")
+        elif any(out.glob("*.parquet")):
+            raise StoryganError(f"{out} holds Parquet files that this command did not write: use another folder")
+        else:
+            atomic_write(out / FILE, json.dumps(asdict(config), indent=1))
+
+
+@contextmanager
+def locked_job(out: Path, i: int = 1, n: int = 1) -> Iterator[None]:
+    """Hold the lock of job i of n in a folder. Jobs of another n must not run: they render the same stories.
+
+    Raises:
+        StoryganError: another process runs this job, or one of another n.
+    """
+    with locked(out, f"{PARTIAL}/{i}-of-{n}.lock"), ExitStack() as others:
+        for path in (out / PARTIAL).glob("*-of-*.lock"):
+            if not path.stem.endswith(f"-of-{n}"):
+                others.enter_context(locked(out, f"{PARTIAL}/{path.name}"))
+        others.close()
+        yield
 
 
 def card_fields(out: Path, config: RenderConfig) -> dict[str, Any]:

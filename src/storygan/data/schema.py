@@ -10,7 +10,6 @@ b"huggingface".
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storygan.data.clevr.constants import ASPECT
-from storygan.errors import StoryganError, reason
+from storygan.errors import StoryganError, machine_failed, reason
 from storygan.files import atomic_open, parse_json
 from storygan.text.clevr import LABELS as CLEVR_LABELS
 
@@ -153,7 +152,7 @@ def write_shard(
         columns[name] = [[{"bytes": image, "path": None} for image in images] for images in columns[name]]
     table = pa.table(columns, schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_open(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as file:
+    with atomic_open(path) as file:
         pq.write_table(table, file, row_group_size=STORIES_PER_ROW_GROUP, compression="zstd", write_page_checksum=True)
 
 
@@ -230,8 +229,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def _unreadable(path: Path, problem: str, error: BaseException) -> StoryganError:
-    """Return the error to raise; it advises deletion only where the content is at fault."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+    if machine_failed(error):
         return StoryganError(f"{path} cannot be read: {getattr(error, 'strerror', None) or reason(error)}")
     return StoryganError(f"{path} {problem} ({reason(error)}): delete it and create it again")
 

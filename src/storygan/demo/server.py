@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from storygan.demo.security import Guard
+from storygan.demo.security import LOOPBACK, Guard
 from storygan.errors import UsageError
 from storygan.models.devices import Precision
 from storygan.models.storygan import StoryGAN, load_for_inference, shipped_models
@@ -20,8 +21,10 @@ from storygan.models.storygan import StoryGAN, load_for_inference, shipped_model
 class Models(dict[str, StoryGAN]):
     """Models by display name. A visitor may send any name: UsageError if there is no such model."""
 
-    def __missing__(self, name: object) -> StoryGAN:
-        raise UsageError("Choose a model.")
+    def __getitem__(self, name: object) -> StoryGAN:
+        if not isinstance(name, str) or name not in self:
+            raise UsageError("Choose a model.")
+        return super().__getitem__(name)
 
 
 def load_models(names: Sequence[str], device: str = "cpu", precision: Precision = "fp32") -> Models:
@@ -61,16 +64,34 @@ MAX_VISITORS = 100
 """Visitors whose samples are kept; the least recent are forgotten first."""
 
 
-def serve(names: Sequence[str], host: str, port: int, device: str = "cpu", precision: Precision = "fp32") -> None:
+def serve(
+    names: Sequence[str],
+    host: str,
+    port: int,
+    device: str = "cpu",
+    precision: Precision = "fp32",
+    domains: Sequence[str] = (),
+) -> None:
     """Serve the page and print its address, until the process is interrupted or terminated."""
-    with running(names, host, port, device, precision) as address:
+    if host not in LOOPBACK:
+        print(
+            f"storygan: other machines can open the page at {host}, without a login or encryption: "
+            "on an open network, put a proxy that has both in front, and name it with --domain",
+            file=sys.stderr,
+        )
+    with running(names, host, port, device, precision, domains) as address:
         print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
         threading.Event().wait()
 
 
 @contextmanager
 def running(
-    names: Sequence[str], host: str, port: int, device: str = "cpu", precision: Precision = "fp32"
+    names: Sequence[str],
+    host: str,
+    port: int,
+    device: str = "cpu",
+    precision: Precision = "fp32",
+    domains: Sequence[str] = (),
 ) -> Iterator[str]:
     """Run the server and yield its address. Its temporary files are deleted at the end.
 
@@ -80,6 +101,7 @@ def running(
         port: 0: a free port.
         device: of the models, as for `load_for_inference`.
         precision: of the models, likewise.
+        domains: see `Guard`.
 
     Raises:
         StoryganError: A model does not load.
@@ -89,12 +111,18 @@ def running(
     models = load_models(names, device, precision)
     with TemporaryDirectory(prefix="storygan-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
+        import uvicorn.config
         from starlette.middleware import Middleware
 
+        from storygan.demo.connections import BoundedProtocol, RateLimit
         from storygan.demo.page import STYLE, THEME, build_page
 
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{BoundedProtocol.__module__}:{BoundedProtocol.__name__}"
+        for name in ("asyncio", "uvicorn.error", "storygan.demo.security"):
+            logging.getLogger(name).addFilter(RateLimit())
         page = build_page(models)
         page.queue(max_size=MAX_VISITORS, api_open=False)  # api_open: the API would bypass the queue
+        page.limit_queue()
         try:
             try:
                 page.launch(
@@ -106,8 +134,7 @@ def running(
                     ssr_mode=False,
                     footer_links=[],
                     run_history=False,
-                    max_file_size="1mb",
-                    app_kwargs={"middleware": [Middleware(Guard)]},
+                    app_kwargs={"middleware": [Middleware(Guard, host=host, domains=domains)]},
                     state_session_capacity=MAX_VISITORS,
                     theme=THEME,
                     css_paths=STYLE,
@@ -128,5 +155,5 @@ def free_port(host: str, port: int) -> int:
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             return int(probe.getsockname()[1])
-    except OSError as error:
-        raise UsageError(f"cannot serve at {host}, port {port}: {error.strerror or error}") from error
+    except (OSError, ValueError, TypeError) as error:  # the last two: a name that no host can have
+        raise UsageError(f"cannot serve at {host}, port {port}: {getattr(error, 'strerror', 0) or error}") from error

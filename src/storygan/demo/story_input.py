@@ -40,16 +40,16 @@ def sentences_of(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def text_of_file(data: bytes) -> str:
-    """Return the story in an uploaded file, one sentence a line. Raises UsageError if it is not a text, or too long."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UsageError("This file is not a story: upload plain text with one sentence on each line.")
+def text_of_file(text: str) -> str:
+    """Return the story in a file's text, one sentence a line.
+
+    Raises:
+        UsageError: it has bytes that are no text, which the browser has replaced by U+FFFD, or is too long.
+    """
+    if "\0" in text or "\ufffd" in text[:MAX_TEXT]:
+        raise UsageError("This file is not a story: choose plain text with one sentence on each line.")
     if len(text) > MAX_TEXT:
-        raise UsageError(f"This file has {len(text)} characters; the maximum is {MAX_TEXT}.")
+        raise UsageError(f"This file has more than {MAX_TEXT} characters.")
     return "\n".join(sentences_of(text))
 
 

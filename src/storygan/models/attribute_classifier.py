@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from storygan.errors import StoryganError, reason
-from storygan.files import atomic_write, parse_json, read_safetensors, read_text
+from storygan.files import atomic_write, parse_json, read_text
+from storygan.models.weights import load_weights
 from storygan.text.clevr import ATTRIBUTES
 
 SIZE = 64
@@ -35,8 +36,6 @@ PRESENT_THRESHOLD = 0.5
 """Probability from which an object counts as present."""
 SETTINGS, WEIGHTS = "classifier.json", "classifier.safetensors"
 MAX_LABELS = 10_000
-MAX_WEIGHTS = 2**28
-"""Bytes of `classifier.safetensors`; ours has 400 kB."""
 SHIPPED = Path(__file__).parents[1] / "weights" / "classifier-clevr-sv"
 
 
@@ -152,7 +151,7 @@ class AttributeClassifier(nn.Module):
         folder = Path(folder)
         try:
             settings = read_settings(folder / SETTINGS)
-            state = load(read_safetensors(folder / WEIGHTS, MAX_WEIGHTS))
+            state = load_weights(folder / WEIGHTS)
             classifier = cls(**settings)
             classifier.load_state_dict(state, strict=False)
             if missing := {name for name, tensor in classifier.state_dict().items() if tensor.dim()} - set(state):

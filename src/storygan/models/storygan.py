@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from storygan.config import ModelConfig
 from storygan.errors import StoryganError, UsageError, reason, require_whole
-from storygan.files import atomic_write, parse_json, read_safetensors, read_text
+from storygan.files import atomic_write, parse_json, read_text
 from storygan.models.accelerate import accelerate, fuse_batch_norm
 from storygan.models.baselines import CONTEXTS
 from storygan.models.devices import DTYPES, Precision, find_device, resolve_precision
@@ -26,6 +26,7 @@ from storygan.models.initialization import initialize_weights
 from storygan.models.model_card import make_card
 from storygan.models.noise import Noise, seeded
 from storygan.models.story_encoder import D, StoryEncoder
+from storygan.models.weights import load_weights
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 HUB_FILES = [CONFIG, WEIGHTS, "sentence_encoder.*", CARD]
 """Files that are fetched from a hub."""
-MAX_WEIGHTS = 2**31
-"""Bytes of `model.safetensors`; ours has 5 MB, in fp32 10 MB."""
 MAX_SAMPLES = 10_000
 """Samples per story; those of 4 frames take 500 MB."""
 BATCH_FRAMES = 256
@@ -253,7 +252,7 @@ class StoryGAN(nn.Module):
         )
         try:
             config, aspect_ratio = read_model_config(folder / CONFIG)
-            state = load(read_safetensors(folder / WEIGHTS, MAX_WEIGHTS))
+            state = load_weights(folder / WEIGHTS)
             encoder = load_sentence_encoder(folder)
             with torch.device("meta"):  # shapes without memory, as the config may be anyone's
                 require_state(cls(config).state_dict(), state)
@@ -300,21 +299,22 @@ def resolve_model(name: str | Path, **hub_options: Any) -> Path:
     """Return the folder of a shipped model, of a path, or of a hub id, which is downloaded.
 
     Raises:
-        StoryganError: there is no such model.
+        UsageError: there is no such model.
     """
     if str(name) in shipped_models():
         return SHIPPED / str(name)
     if Path(name).is_dir():
         return Path(name)
     shipped = ", ".join(shipped_models())
-    if str(name).count("/") != 1 or Path(name).is_absolute():
-        raise StoryganError(f"no model {str(name)!r}: name a shipped one ({shipped}), a model folder or a hub id")
+    parent = str(Path(name).parent)  # of a hub id: the user
+    if str(name).count("/") != 1 or parent in (".", "..", "~", "runs") or Path(parent).is_dir():
+        raise UsageError(f"no model {str(name)!r}: name a shipped one ({shipped}), a model folder or a hub id")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(str(name), **{"allow_patterns": HUB_FILES, **hub_options}))
     except Exception as error:
-        raise StoryganError(f"no folder {str(name)!r}, and the hub does not have it: {reason(error)}") from error
+        raise UsageError(f"no folder {str(name)!r}, and the hub does not have it: {reason(error)}") from error
 
 
 def read_model_config(path: Path) -> tuple[ModelConfig, float | None]:

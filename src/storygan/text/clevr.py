@@ -116,7 +116,7 @@ def _coordinate(axis: str, text: str) -> float:
 
 def _require_on_floor(axis: str, value: float) -> None:
     if not -LIMIT <= value <= LIMIT:  # NaN fails here too
-        raise UsageError(f"{axis} = {value:g} is outside the floor: x and y must be in [-3, 3]")
+        raise UsageError(f"{axis} = {value} is outside the floor: x and y must be in [-3, 3]")
 
 
 def _words(text: str) -> list[str]:

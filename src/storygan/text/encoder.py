@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from storygan.errors import StoryganError, reason
+from storygan.errors import StoryganError, advice, reason
 from storygan.files import atomic_write, parse_json, read_safetensors, read_text
 
 DIM = 128
@@ -129,7 +129,7 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
         ) from error
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise StoryganError(
-            f"the sentence encoder in {folder} cannot be read ({reason(error)}): fetch the model again"
+            f"the sentence encoder in {folder} cannot be read ({reason(error)}){advice(error, 'fetch the model again')}"
         ) from error
 
 

@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from filelock import FileLock
 from tqdm import tqdm
 
-from storygan.errors import StoryganError, UsageError, out_of_memory, reason
-from storygan.files import atomic_open, read_file
+from storygan.errors import StoryganError, UsageError, advice, out_of_memory, reason
+from storygan.files import atomic_open, locked, open_regular, read_file
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -69,7 +68,7 @@ def minilm_folder() -> Path:
 @cache
 def weights_digest(folder: Path) -> str:
     """Return 16 hex digits of the weights' SHA-256."""
-    with (folder / "model.safetensors").open("rb") as file:
+    with open_regular(folder / "model.safetensors") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
@@ -105,7 +104,7 @@ def _embed(unique: tuple[str, ...], digest: str, cache: Path | None) -> np.ndarr
         return _compute(unique, digest)
     key = hashlib.sha256("\0".join((digest, *unique)).encode()).hexdigest()[:16]
     path = cache / f"embeddings-{key}.npy"
-    with FileLock(cache / "embeddings.lock"):  # of several processes that start at once, one computes
+    with locked(cache, "embeddings.lock", wait=True):  # of several processes that start at once, one computes
         with suppress(OSError, ValueError, EOFError, MemoryError):  # missing, cut short, or not ours
             content = read_file(path, len(unique) * EMBEDDING_DIM * 2 + MAX_HEADER)
             embeddings = np.load(io.BytesIO(content), allow_pickle=False)
@@ -151,7 +150,9 @@ def _transformer(folder: Path) -> Any:
     except Exception as error:  # a broken file makes three libraries raise many kinds
         if out_of_memory(error):
             raise
-        raise StoryganError(f"all-MiniLM-L6-v2 in {folder} cannot be read ({reason(error)}): fetch it again") from error
+        raise StoryganError(
+            f"all-MiniLM-L6-v2 in {folder} cannot be read ({reason(error)}){advice(error, 'fetch it again')}"
+        ) from error
     if not np.allclose(values, KNOWN_VALUES, atol=1e-3):
         raise StoryganError(f"the files in {folder} give other vectors than all-MiniLM-L6-v2: fetch it again")
     return model

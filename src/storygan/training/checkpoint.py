@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from storygan.errors import StoryganError, reason
-from storygan.files import atomic_open
+from storygan.errors import StoryganError, machine_failed, reason
+from storygan.files import atomic_open, open_regular
 
 MAX_STEPS = 10**9
 """Iterations of a run."""
@@ -75,12 +75,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         StoryganError: it cannot be read, or is damaged.
-        MemoryError: it does not fit into memory.
+        OSError, MemoryError: the machine failed to read it.
     """
     try:
-        if not path.is_file():
-            raise ValueError("it is not a regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
                 stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
@@ -95,9 +93,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         if not 0 <= state["k"] <= state["step"] <= MAX_STEPS or not 0 <= state["seconds"] < math.inf:
             raise ValueError("its iteration or time is out of range")
         return state
-    except (MemoryError, PermissionError):
-        raise
     except Exception as error:  # zipfile and torch raise many kinds on a damaged or foreign file
+        if machine_failed(error):
+            raise  # it may be intact: the one before would undo iterations
         raise StoryganError(f"the checkpoint {path} cannot be read: {reason(error)}") from error
 
 

@@ -47,7 +47,7 @@ def train(
         UsageError: the configuration does not fit the data, or the run folder does not fit `resume`.
         StoryganError: a loss or weight is not finite, memory or disk is full, or another process uses the run folder;
             the last good checkpoint stays.
-        Interrupted: on SIGTERM or Ctrl-C; the finished iterations are saved.
+        Interrupted: on one of `signals.SIGNALS`; the finished iterations are saved.
     """
     torch.set_flush_denormal(True)  # before worker threads exist: they inherit it
     config = replace(config, precision=resolve_precision(config.precision, find_device(config.device)))

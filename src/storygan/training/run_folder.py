@@ -16,7 +16,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 import yaml
-from filelock import FileLock, Timeout
 from torch.utils.tensorboard import SummaryWriter
 
 from storygan import viz
@@ -24,7 +23,7 @@ from storygan.config import TrainConfig
 from storygan.cores import cores
 from storygan.data.dataset import StoryDataset
 from storygan.errors import Interrupted, StoryganError, UsageError, reason
-from storygan.files import atomic_write, cannot_write, parse_json, read_file
+from storygan.files import atomic_write, cannot_write, locked, parse_json, read_file, remove_temporaries
 from storygan.models.model_card import make_card
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
 from storygan.training.stage_folder import (
@@ -38,38 +37,13 @@ from storygan.training.stage_folder import (
 from storygan.training.trainer import StageTrainer
 from storygan.training.validation import LOWER_IS_BETTER
 
-CONFIG, METRICS, LOCK = "config.yaml", "metrics.jsonl", ".lock"
+CONFIG, METRICS = "config.yaml", "metrics.jsonl"
 MODEL, BEST = "model", "best"
 """Model folders within the run folder: the newest, and the best by the validation metric."""
 MAX_METRICS_BYTES = 256 * 2**20
 """Half a million lines."""
 MAX_METRIC = 3.5e38
 """Largest float32."""
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Create a folder and hold its lock. A folder in which nothing was written is removed again.
-
-    Raises:
-        StoryganError: another process holds the lock, or the folder cannot be written to.
-    """
-    lock = FileLock(folder / LOCK)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StoryganError(f"{folder} is in use by another process: wait for it, or stop it") from None
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            if [path.name for path in folder.iterdir()] == [LOCK]:
-                (folder / LOCK).unlink()
-                folder.rmdir()
-        lock.release()
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:
@@ -185,8 +159,8 @@ class RunFolder:
             copy_stage(Path(self._from_stage[1]), stage_folder(self.path, self.config, self.first_stage - 1))
         atomic_write(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
         self._truncate_metrics(self.step)
-        for left in self.checkpoints.glob("*.tmp"):
-            left.unlink()  # from a process that was killed while saving
+        for folder in (self.path, self.checkpoints, self.path / "samples", self.path / MODEL, self.path / BEST):
+            remove_temporaries(folder)
         try:
             self._metrics = self._logs.enter_context((self.path / METRICS).open("a"))
             self._tensorboard = self._logs.enter_context(SummaryWriter(str(self.path), purge_step=self.step + 1))

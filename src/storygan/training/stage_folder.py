@@ -7,14 +7,15 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from storygan.config import TrainConfig
 from storygan.errors import StoryganError, UsageError, reason
-from storygan.files import atomic_write, read_safetensors
+from storygan.files import atomic_write
 from storygan.models.attribute_classifier import AttributeClassifier
-from storygan.models.storygan import MAX_WEIGHTS, StoryGAN
+from storygan.models.storygan import StoryGAN
+from storygan.models.weights import load_weights
 
 STAGES = "stages"
 DISCRIMINATORS, AUX_CLASSIFIER = "discriminators.safetensors", "aux_classifier"
@@ -45,9 +46,8 @@ def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], befo
     """
     partial = _partial(folder)
     model.save_pretrained(partial)
-    for name in (DISCRIMINATORS, AUX_CLASSIFIER):
-        if before is not None and (before / name).exists():
-            (shutil.copytree if (before / name).is_dir() else shutil.copyfile)(before / name, partial / name)
+    if before is not None:
+        _copy_files(before, partial, DISCRIMINATORS, f"{AUX_CLASSIFIER}/*")
     discriminators = {
         f"{network}.{name}": tensor.contiguous()
         for network in ("D_I", "D_S")
@@ -65,9 +65,17 @@ def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], befo
 def copy_stage(source: Path, folder: Path) -> None:
     """Copy a stage's folder, atomically."""
     partial = _partial(folder)
-    shutil.copytree(source, partial)
+    _copy_files(source, partial, "*", f"{AUX_CLASSIFIER}/*")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def _copy_files(source: Path, target: Path, *patterns: str) -> None:
+    """Copy the regular files of a folder that match one of the patterns: a pipe or a device may never end."""
+    for path in [path for pattern in patterns for path in source.glob(pattern) if path.is_file()]:
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
 
 
 def _partial(folder: Path) -> Path:
@@ -82,7 +90,7 @@ def load_stage(folder: Path) -> InitialWeights:
     start = InitialWeights({"G": StoryGAN.from_pretrained(folder).state_dict()})
     if (folder / DISCRIMINATORS).exists():
         try:
-            tensors = load(read_safetensors(folder / DISCRIMINATORS, MAX_WEIGHTS))
+            tensors = load_weights(folder / DISCRIMINATORS)
         except Exception as error:  # the readers raise many kinds on damaged or foreign files
             raise StoryganError(f"{folder / DISCRIMINATORS} cannot be read: {reason(error)}") from error
         for name, tensor in tensors.items():

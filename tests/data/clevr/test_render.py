@@ -1,5 +1,6 @@
 """The CLEVR-SV renderer, with a stand-in for Blender, and with Blender (slow) where it is installed."""
 
+import contextlib
 import io
 import os
 import signal
@@ -21,6 +22,7 @@ from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene
+from storygan.data.render_config import locked_job
 from storygan.data.schema import read_metadata, read_stories
 from storygan.errors import StoryganError, UsageError
 from storygan.text.clevr import ClevrObject, format_sentence, presence_labels
@@ -95,9 +97,12 @@ def test_process_is_replaced_after_some_stories(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("fake")
 def test_two_processes_do_not_render_the_same_shards(tmp_path: Path) -> None:
     (tmp_path / ".partial").mkdir()
-    with FileLock(tmp_path / ".partial/1-of-2.lock"), pytest.raises(StoryganError, match=r"another process .* 1/2"):
+    with FileLock(tmp_path / ".partial/1-of-2.lock"), pytest.raises(StoryganError, match="in use by another process"):
         render_clevr(tmp_path, train=2, size=16, shard=(1, 2))
-    assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).rendered == 2
+    with locked_job(tmp_path, 2, 3), pytest.raises(StoryganError, match="in use by another process"):
+        render_clevr(tmp_path, train=2, size=16, shard=(1, 2))
+    with locked_job(tmp_path, 2, 2):
+        assert render_clevr(tmp_path, train=2, size=16, shard=(1, 2)).rendered == 2
 
 
 @pytest.mark.usefixtures("fake")
@@ -150,7 +155,7 @@ def test_damaged_strip_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.M
         render_clevr(tmp_path, train=2, size=16)
     strip.unlink()
     os.mkfifo(strip)
-    with pytest.raises(StoryganError, match="is not a file"):
+    with pytest.raises(StoryganError, match="is not a regular file"):
         render_clevr(tmp_path, train=2, size=16)
     strip.unlink()
     assert render_clevr(tmp_path, train=2, size=16).rendered == 1
@@ -284,3 +289,13 @@ def test_rendered_objects_match_the_camera_geometry() -> None:
     red = last[..., 0] - last[..., 1] > 20
     ideal = np.asarray(Image.fromarray(((scene.mask() >= 0) * 255).astype(np.uint8)).resize((128, 128))) > 127
     assert (red & ideal).sum() > 0.85 * max(red.sum(), ideal.sum())
+
+
+def test_a_python_of_the_current_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / ".render-venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(blender.VARIABLE, raising=False)
+    with contextlib.suppress(StoryganError):  # there is none, or another one
+        assert blender.render_python() != python

@@ -24,7 +24,7 @@ STORIES_PER_PROCESS = 400
 
 
 def render_python() -> Path:
-    """Return a Python with bpy: $STORYGAN_RENDER_PYTHON, .render-venv here or in the checkout, or this one.
+    """Return a Python with bpy: $STORYGAN_RENDER_PYTHON, .render-venv in the checkout, or this one.
 
     Raises:
         StoryganError: there is none.
@@ -34,10 +34,9 @@ def render_python() -> Path:
         if Path(named).is_file():
             return Path(named)
         raise StoryganError(f"{VARIABLE} names {named}, which does not exist: set it to a Python that has bpy")
-    for folder in (Path.cwd(), Path(__file__).parents[4]):
-        python = folder / ".render-venv" / "bin" / "python"
-        if python.is_file():
-            return python
+    python = Path(__file__).parents[4] / ".render-venv" / "bin" / "python"  # not that of the current folder
+    if python.is_file():
+        return python
     if importlib.util.find_spec("bpy"):
         return Path(sys.executable)
     raise StoryganError(f"no Blender to render with: run `make render-env`, or set {VARIABLE} to a Python that has bpy")

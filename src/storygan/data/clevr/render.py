@@ -12,13 +12,12 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm import tqdm
 
@@ -29,15 +28,17 @@ from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
 from storygan.data.images import IMAGE_ERRORS, encode_png, open_image
 from storygan.data.render_config import (
+    PARTIAL,
     RenderConfig,
     Summary,
     card_fields,
+    locked_job,
     read_render_config,
     require_valid,
     save_render_config,
 )
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
-from storygan.errors import StoryganError, UsageError, reason
+from storygan.errors import StoryganError, UsageError, advice, reason
 from storygan.files import atomic_write
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 
@@ -114,22 +115,8 @@ def render_clevr(
     render_python()
     out = Path(out)
     save_render_config(out, config)
-    with _locked(out, shard):
+    with locked_job(out, *shard):
         return _render_missing(out, config, workers or cores(), shard)
-
-
-@contextmanager
-def _locked(out: Path, shard: tuple[int, int]) -> Iterator[None]:
-    """Hold the lock of a job. Raises StoryganError where another process holds it."""
-    lock = out / ".partial" / f"{shard[0]}-of-{shard[1]}.lock"
-    lock.parent.mkdir(exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            yield
-    except Timeout as error:
-        raise StoryganError(
-            f"another process renders shard {shard[0]}/{shard[1]} of {out}: wait for it, or end it"
-        ) from error
 
 
 def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int, int]) -> Summary:
@@ -139,7 +126,7 @@ def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int
     tasks = [(shard, number) for shard in missing for number in shard.numbers]
     todo = [(shard, number) for shard, number in tasks if not _strip_path(out, shard, number).exists()]
     for shard in missing:
-        (out / ".partial" / shard.name).mkdir(parents=True, exist_ok=True)
+        (out / PARTIAL / shard.name).mkdir(parents=True, exist_ok=True)
         _write_if_complete(out, shard, config)  # a run may be killed between a shard's last story and its file
     total, initial = (count * config.T for count in (len(tasks), len(tasks) - len(todo)))
     with tqdm(total=total, initial=initial, unit=" frames", desc=out.name, disable=None) as bar:
@@ -182,7 +169,7 @@ def _finish(out: Path, config: ClevrConfig) -> None:
             raise StoryganError(f"{out / shard.name} holds other stories than configured: delete it and render again")
     if missing:
         raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
-    shutil.rmtree(out / ".partial", ignore_errors=True)
+    shutil.rmtree(out / PARTIAL, ignore_errors=True)
     write_card(out, config)
 
 
@@ -255,7 +242,7 @@ def _join(threads: list[threading.Thread]) -> None:
 
 def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
     """Write a shard and delete its strips, if all of its stories are rendered."""
-    folder = out / ".partial" / shard.name
+    folder = out / PARTIAL / shard.name
     if len(list(folder.glob("*.png"))) < len(shard.numbers):
         return
     stories = []
@@ -265,7 +252,8 @@ def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
             with open_image(strip, ("PNG",), config.T * config.size**2) as image:
                 frames = np.asarray(image).reshape(config.T, config.size, config.size, 3)
         except IMAGE_ERRORS as error:
-            raise StoryganError(f"{strip} cannot be read ({reason(error)}): delete it and render again") from error
+            action = advice(error, "delete it and render again")
+            raise StoryganError(f"{strip} cannot be read ({reason(error)}){action}") from error
         story = story_without_frames(config.seed, number, config.T, config.size)
         stories.append(replace(story, frames=[_png(frame) for frame in frames]))
     write_shard(out / shard.name, stories, LABELS, COLUMNS, ASPECT)
@@ -280,7 +268,7 @@ def story_without_frames(seed: int, number: int, T: int, size: int) -> Story:
 
 
 def _strip_path(out: Path, shard: Shard, number: int) -> Path:
-    return out / ".partial" / shard.name / f"{number:08d}.png"
+    return out / PARTIAL / shard.name / f"{number:08d}.png"
 
 
 def _png(pixels: np.ndarray) -> bytes:

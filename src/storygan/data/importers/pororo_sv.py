@@ -27,7 +27,6 @@ from storygan.data.images import MAX_IMPORT_PIXELS, frame_from_image, open_image
 from storygan.data.importers.common import FrameTable, ImportSummary, T, import_frame_table, read_labels, read_table
 from storygan.data.restricted_pickle import load_npy
 from storygan.errors import StoryganError
-from storygan.files import is_file
 
 CHARACTERS = ("Pororo", "Loopy", "Crong", "Eddy", "Poby", "Petty", "Tongtong", "Rody", "Harry")
 IDS = ("train_seen_unseen_ids.npy", "train_test_ids.npy")
@@ -76,8 +75,6 @@ def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> Import
 
 def first_square(path: Path) -> bytes:
     """Read the first square of a vertical strip (W x k*W). Raises ValueError where it is wider than high."""
-    if not is_file(path):
-        raise FileNotFoundError(path)
     with open_image(path, ("PNG",), MAX_IMPORT_PIXELS) as strip:
         if strip.height < strip.width:
             raise ValueError(f"{path.name} is {strip.width}x{strip.height}, not a vertical strip of square frames")

@@ -10,6 +10,7 @@ import copy
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -26,7 +27,15 @@ from tqdm import tqdm
 
 from storygan.cores import cores
 from storygan.data.images import encode_png
-from storygan.data.render_config import RenderConfig, Summary, card_fields, require_valid, save_render_config
+from storygan.data.render_config import (
+    PARTIAL,
+    RenderConfig,
+    Summary,
+    card_fields,
+    locked_job,
+    require_valid,
+    save_render_config,
+)
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon import templates
 from storygan.data.toon.art import draw_story
@@ -35,6 +44,7 @@ from storygan.data.toon.nuisance import COLUMNS, story_nuisance
 from storygan.data.toon.sprites import CREDIT
 from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
 from storygan.files import atomic_write
+from storygan.signals import SIGNALS
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
@@ -99,21 +109,23 @@ def render_toon(
 
     Raises:
         UsageError: an argument is out of range.
-        StoryganError: `out` has another configuration.
+        StoryganError: `out` has another configuration, or another process renders it.
     """
     config = ToonConfig(train, validation, test, seed, T, size)
     require_valid(config, MAX_STORIES, FRAMES, SIZES, workers)
     out = Path(out)
     save_render_config(out, config)
-    started = time.monotonic()
-    shards = list(config.shards())
-    missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
-    total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
-    render = partial(_render_shard, out, config)
-    with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, disable=None) as bar:
-        for stories in _map(render, missing, min(workers or cores(), len(missing))):
-            bar.update(stories * T)
-    write_card(out, config)
+    with locked_job(out):
+        started = time.monotonic()
+        shards = list(config.shards())
+        missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
+        total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
+        render = partial(_render_shard, out, config)
+        with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, disable=None) as bar:
+            for stories in _map(render, missing, min(workers or cores(), len(missing))):
+                bar.update(stories * T)
+        write_card(out, config)
+        shutil.rmtree(out / PARTIAL)
     return Summary(todo, total - todo, time.monotonic() - started)
 
 
@@ -194,8 +206,8 @@ def _exit_with_parent() -> None:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block SIGTERM and SIGINT in the block, and for good in processes started in it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    """Block `SIGNALS` in the block, and for good in processes started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio_client.utils import is_file_obj_with_meta, traverse
 
 from storygan.demo.security import record_error
+from storygan.errors import UsageError
 
 STYLE = Path(__file__).with_name("page.css")
 THEME = gr.themes.Soft(
@@ -44,8 +46,35 @@ THEME = gr.themes.Soft(
 )
 
 
+MAX_WAITING = 10
+"""Events in the queue from one address."""
+
+
 class Page(gr.Blocks):
-    """Gradio's page, which reports errors to the Guard: the answer does not say whether the request caused them."""
+    """Gradio's page, with bounds on the queue and on values, which reports errors to the Guard.
+
+    The answer does not say whether the request caused an error.
+    """
+
+    def limit_queue(self) -> None:
+        """Refuse an event where `MAX_WAITING` events of the same address are in the queue."""
+        queue, push = self._queue, self._queue.push
+
+        def address(request: Any) -> str:
+            return request.client.host if request and request.client else ""
+
+        async def push_if_few(body: Any, request: Any, username: Any) -> Any:
+            waiting = [event.request for each in queue.event_queue_per_concurrency_id.values() for event in each.queue]
+            if sum(address(other) == address(request) for other in waiting) >= MAX_WAITING:
+                return False, "You have too many requests in the queue. Wait for some of them.", "queue_full"
+            return await push(body, request, username)
+
+        queue.push = push_if_few  # type: ignore[method-assign]
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Convert the values of an event. Raise UsageError if one is a file: Gradio would fetch its address."""
+        traverse(inputs, _refuse_file, is_file_obj_with_meta)
+        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run an event."""
@@ -54,6 +83,10 @@ class Page(gr.Blocks):
         except Exception as error:
             record_error(error)
             raise
+
+
+def _refuse_file(_: object) -> None:
+    raise UsageError("A file is no value on this page.")
 
 
 # Without the queue; of several events the newest counts.

@@ -88,7 +88,7 @@ class Edit:
         if samples is None:
             return [gr.skip()] * len(self.updated)
         sentences = samples.select(selected).sentences
-        frames = list(range(1, len(sentences) + 1))
+        frames, keep = list(range(1, len(sentences) + 1)), keep or []
         t, kept = which if which in frames else 1, [frame for frame in frames if frame in keep]
         return [
             gr.Radio(frames) if t == which else gr.Radio(frames, value=t),
@@ -134,7 +134,7 @@ class Edit:
     def resample(self, samples: Samples | None, selected: Any, keep: Any) -> tuple[Any, Any, str]:
         """Resample the frames that are not kept."""
         seed = secrets.randbelow(MAX_SEED)
-        return self.edit(samples, selected, lambda model, old: editing.resample(model, old, keep, seed))
+        return self.edit(samples, selected, lambda model, old: editing.resample(model, old, keep or [], seed))
 
     def extend(self, samples: Samples | None, selected: Any, sentence: str) -> tuple[Any, Any, str]:
         """Add a sentence and its frame."""

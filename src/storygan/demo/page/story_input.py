@@ -15,6 +15,16 @@ from storygan.demo.story_input import MAX_SEED, MAX_TEXT, check_story, grammar_o
 from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
 
+# Reads a file in the browser, in place of the text; no file is uploaded.
+OPEN = f"""(model, text) => new Promise((resolve) => {{
+    const input = document.createElement('input');
+    input.type = 'file';
+    input.accept = '.txt';
+    input.oncancel = () => resolve([model, text]);
+    input.onchange = async () => resolve([model, await input.files[0].slice(0, {4 * MAX_TEXT + 4}).text()]);
+    input.click();
+}})"""
+
 
 class StoryInput:
     """The text box, the buttons that fill it, and its errors."""
@@ -26,9 +36,7 @@ class StoryInput:
         with gr.Row(equal_height=True, elem_id="examples"):
             self.examples = [gr.Button(title, size="md", min_width=110) for title in EXAMPLES[kind_of(first)]]
             self.random = gr.Button("Random story", size="md", min_width=110)
-            self.file = gr.UploadButton(
-                "⬆ Open a story file", type="binary", file_types=[".txt"], size="md", min_width=110, elem_id="open"
-            )
+            self.file = gr.Button("⬆ Open a story file", size="md", min_width=110, elem_id="open")
         self.text = gr.Textbox(
             start,
             label=label(first),
@@ -44,7 +52,7 @@ class StoryInput:
         for number, button in enumerate(self.examples):
             button.click(lambda name, number=number: self.example(name, number), model, self.text, **IMMEDIATE)
         self.random.click(self.random_story, model, self.text, **IMMEDIATE)
-        self.file.upload(self.open_file, [model, self.file], [self.text, self.check], **IMMEDIATE)
+        self.file.click(self.open_file, [model, self.text], [self.text, self.check], js=OPEN, **IMMEDIATE)
         gr.on([self.text.change, model.change], self.check_text, [model, self.text], [self.check, plan], **IMMEDIATE)
         model.change(self.change_model, model, [floor, self.heading, self.text, *self.examples], **IMMEDIATE)
 
@@ -57,10 +65,10 @@ class StoryInput:
         """Return a random story for the model."""
         return random_story(kind_of(self.models[name]), self.models[name].config.T, secrets.randbelow(MAX_SEED))
 
-    def open_file(self, name: str, data: bytes | None) -> tuple[Any, str]:
+    def open_file(self, name: str, content: str | None) -> tuple[Any, str]:
         """Return the text of a story file and its check, or keep the text and return the error."""
         try:
-            text = text_of_file(data or b"")
+            text = text_of_file(content or "")
         except UsageError as error:
             return gr.skip(), problem_html(str(error))
         return text, self.check_text(name, text)[0]
