@@ -40,7 +40,7 @@ def tolerant_streams() -> Iterator[None]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with redirect_stderr(TolerantStream(sys.stderr or io.StringIO())):  # type: ignore[type-var]
+        with redirect_stderr(TolerantStream(sys.stderr or io.StringIO())):
             yield
     finally:
         for stream in filter(None, (sys.stdout, sys.stderr)):
