@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from storygan.errors import UsageError
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect Gradio's event loops, which it does not close, while their warnings are ignored."""
+    yield
+    gc.collect()
 
 
 def test_a_value_that_is_a_file_is_refused_before_it_is_fetched() -> None:
