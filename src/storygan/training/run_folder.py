@@ -28,6 +28,7 @@ from storygan.models.model_card import make_card
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
 from storygan.training.stage_folder import (
     InitialWeights,
+    aux_classifier,
     copy_stage,
     initial_weights,
     load_stage,
@@ -184,9 +185,13 @@ class RunFolder:
         return [folder for folder in (self.path / MODEL, self.previous_folder(self.first_stage)) if folder]
 
     def initial_weights(self, number: int) -> InitialWeights:
-        """Load the networks that a stage starts from: those of the previous stage, or of the configuration."""
+        """Load the networks that a stage starts from: those of the previous stage, or of the configuration.
+
+        An auxiliary classifier that no stage trained is that of the configuration.
+        """
         folder = self.previous_folder(number)
         start = load_stage(folder) if folder else initial_weights(self.config)
+        start.classifier = start.classifier or aux_classifier(self.config)
         if self.checkpoint and number == self.first_stage:
             start.states.clear()  # they are in the checkpoint
         return start

@@ -101,15 +101,18 @@ def load_stage(folder: Path) -> InitialWeights:
     return start
 
 
+def aux_classifier(config: TrainConfig) -> AttributeClassifier | None:
+    """Load the auxiliary classifier that a configuration names; None: it names none."""
+    return AttributeClassifier.load(config.aux_classifier) if config.aux_classifier else None
+
+
 def initial_weights(config: TrainConfig) -> InitialWeights:
     """Load the networks that the first stage starts from: `init_from` and `aux_classifier`, where they are set.
 
     Raises:
         UsageError: the model's configuration differs from the run's in more than T.
     """
-    start = InitialWeights(
-        classifier=AttributeClassifier.load(config.aux_classifier) if config.aux_classifier else None
-    )
+    start = InitialWeights(classifier=aux_classifier(config))
     if not config.init_from:
         return start
     model, mine = StoryGAN.from_pretrained(config.init_from), vars(config.model)
