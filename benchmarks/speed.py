@@ -125,7 +125,7 @@ def measure(variants: dict[str, Worker], rows: dict[str, dict[str, Any]], repeat
         turns, timers = repeats * (4 if row.get("generate") == 1 else 1), {v: w.ask for v, w in variants.items()}
         table[name] = timing.compare(timing.alternate(timers, turns))
         table[name] |= {"GFLOP": max(fact["GFLOP"] for fact in facts.values()), "facts": facts}
-    return table
+    return table or sys.exit("speed.py: no row was measured")
 
 
 def steps(arguments: argparse.Namespace) -> None:
