@@ -13,12 +13,12 @@ import argparse
 import os
 import shutil
 import statistics
-import time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
 
 import torch
 from playwright.sync_api import Page, sync_playwright
+from timing import alternate, clock
 
 from storygan.demo.history import generate_samples
 from storygan.demo.server import load_models, running
@@ -92,12 +92,9 @@ def measure(page: Page, name: str, story: list[str], samples: int, clicks: int) 
             last.append(timing["last"])
         page.wait_for_timeout(500)  # until files are written
     (model,) = load_models([name]).values()
-    model_ms = []
-    for seed in range(clicks + 1):
-        start = time.perf_counter()
-        list(generate_samples(name, model, story, samples, seed))
-        model_ms.append(1000 * (time.perf_counter() - start))
-    return f"| {samples} | {statistics.median(model_ms[1:]):.0f} | {spread(first)} | {spread(last)} |"
+    generate = clock(lambda: list(generate_samples(name, model, story, samples, seed)))
+    model_ms = alternate({"model": generate}, clicks)["model"]
+    return f"| {samples} | {statistics.median(model_ms):.0f} | {spread(first)} | {spread(last)} |"
 
 
 def spread(times: list[float]) -> str:

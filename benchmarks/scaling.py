@@ -1,8 +1,6 @@
 """Measure bytes, memory and time by number of stories, frame size, T and processes.
 
-    python benchmarks/scaling.py                     everything; some minutes on two idle cores
-    python benchmarks/scaling.py --only stories
-    python benchmarks/scaling.py --small             small sizes, which show bytes but no meaningful times
+    python benchmarks/scaling.py [--only stories] [--small]
 
 Each row is measured in its own process, on repeated stories of the shipped sample. Other frame sizes are resized PNG
 frames. Training has no rows by frame size, because the model generates 64x64.
@@ -17,7 +15,9 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from itertools import cycle, islice
 from pathlib import Path
@@ -25,19 +25,9 @@ from typing import Any
 
 import torch
 from PIL import Image
+from timing import Row, alternate, clock, memory
 
-from storygan.config import (
-    DataConfig,
-    GeneratorConfig,
-    GeneratorLoss,
-    ImageDiscriminatorConfig,
-    ImageDiscriminatorLoss,
-    ModelConfig,
-    StageConfig,
-    StoryDiscriminatorConfig,
-    StoryDiscriminatorLoss,
-    TrainConfig,
-)
+from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_shard, shard_name, write_shard
@@ -47,20 +37,11 @@ from storygan.training.loop import iteration
 from storygan.training.stage_folder import initial_weights
 from storygan.training.trainer import Experiment, StageTrainer
 
-MB = 2**20
-Row = dict[str, Any]
-
-
-def resident() -> int:
-    """Return the resident bytes of this process without mapped files."""
-    fields = Path("/proc/self/statm").read_text().split()
-    return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
-
-
-def peak() -> int:
-    """Return the peak resident bytes of this process, with mapped files."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+PAPER = {
+    "D_I": {"loss": {"L_image": 1.0}},
+    "D_S": {"loss": {"L_story": 1.0}},
+    "G": {"loss": {"L_image": 1.0, "L_story": 1.0, "L_KL": 1.0}},
+}
 
 
 def resized(frame: bytes, size: int) -> bytes:
@@ -94,10 +75,10 @@ def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
     maker.start()  # in its own process, so that its memory is not counted
     maker.join()
     data = folder / "data"
-    before, start = resident(), time.perf_counter()
+    before, start = memory()["RssAnon"], time.perf_counter()
     dataset = open_split(data, "train")
     opened = time.perf_counter()
-    texts = resident()
+    texts = memory()["RssAnon"]
     S = fit_sentence_encoder("clevr", dataset.sentences, folder).encode(
         [s for story in dataset.sentences for s in story]
     )
@@ -108,7 +89,7 @@ def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
         "pixels": size,
         "Parquet, kB a story": shard / stories / 1e3,
         "memory map, kB a story": frame_map / stories / 1e3,
-        "texts in memory, kB a story": (texts - before) / stories / 1e3,
+        "texts in memory, kB a story": (texts - before) / stories * 1e3,
         "vectors in memory, kB a story": S.nbytes / stories / 1e3,
         "map built, stories/s": stories / (opened - start),
         "sentences encoded, stories/s": stories / (encoded - opened),
@@ -117,26 +98,16 @@ def stories_row(folder: Path, stories: int, size: int = 64) -> Row:
 
 def new_trainer(data: Path, T: int, batch_size: int, processes: Processes | None = None) -> StageTrainer:
     """Build a trainer with the paper's losses."""
-    stage = StageConfig(
-        batch_size=batch_size,
-        D_I=ImageDiscriminatorConfig(loss=ImageDiscriminatorLoss(L_image=1)),
-        D_S=StoryDiscriminatorConfig(loss=StoryDiscriminatorLoss(L_story=1)),
-        G=GeneratorConfig(loss=GeneratorLoss(L_image=1, L_story=1, L_KL=1)),
-    )
-    config = TrainConfig(data=DataConfig(str(data)), model=ModelConfig(T=T), stages={"adversarial": stage})
+    stages = {"adversarial": {**PAPER, "batch_size": batch_size}}
+    config = TrainConfig.from_dict({"data": {"path": str(data)}, "model": {"T": T}, "stages": stages})
     dataset = open_split(data, "train")
     experiment = Experiment.build(config, dataset, processes or Processes(config))
     return StageTrainer(experiment, 0, initial_weights(config))
 
 
-def timed_iterations(trainer: StageTrainer, repeats: int) -> float:
+def seconds_an_iteration(trainer: StageTrainer, repeats: int) -> float:
     """Return the seconds of the fastest iteration."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        iteration(trainer)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(alternate({"iteration": clock(partial(iteration, trainer))}, repeats)["iteration"]) / 1e3
 
 
 def parameters(trainer: StageTrainer) -> dict[str, int]:
@@ -149,15 +120,15 @@ def T_row(folder: Path, T: int, batch_size: int, repeats: int) -> Row:
     torch.set_flush_denormal(True)
     data = data_set(folder, batch_size, T)
     trainer = new_trainer(data, T, batch_size)
-    before = peak()
-    seconds = timed_iterations(trainer, repeats)
+    before = memory()["VmHWM"]
+    seconds = seconds_an_iteration(trainer, repeats)
     torch.save(trainer.state_dict(), folder / "state.pt")
     sizes = {f"{name}, M parameters": number / 1e6 for name, number in parameters(trainer).items()}
     return {
         "T": T,
         **sizes,
         "checkpoint, MB": (folder / "state.pt").stat().st_size / 1e6,
-        f"peak of an iteration of {batch_size}, MB": (peak() - before) / MB,
+        f"peak of an iteration of {batch_size}, MB": memory()["VmHWM"] - before,
         "s an iteration": seconds,
     }
 
@@ -183,7 +154,7 @@ def processes_row(folder: Path, number: int, batch_size: int, repeats: int) -> R
         "processes": number,
         "stories in each": batch_size // number,
         "gradients, MB an iteration": rows[0]["sent"] / 1e6 if number > 1 else 0.0,
-        "peak of a process, MB": max(row["peak"] for row in rows) / MB,
+        "peak of a process, MB": max(row["peak"] for row in rows),
         "s an iteration": max(row["seconds"] for row in rows),
     }
 
@@ -197,9 +168,9 @@ def worker_main(rank: int, number: int, port: int, data: str, batch_size: int, r
     torch.set_num_threads(1)
     with Processes(TrainConfig()) as processes:
         trainer = new_trainer(Path(data), 4, batch_size, processes)
-        seconds = timed_iterations(trainer, repeats)
+        seconds = seconds_an_iteration(trainer, repeats)
         sent = 4 * sum(parameters(trainer).values())
-        results.put({"seconds": seconds, "peak": peak(), "sent": sent})
+        results.put({"seconds": seconds, "peak": memory()["VmHWM"], "sent": sent})
 
 
 def rows(small: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[int, ...]]]]:
@@ -213,19 +184,14 @@ def rows(small: bool) -> dict[str, list[tuple[Callable[..., Row], tuple[int, ...
     }
 
 
-def run_row(function: Callable[..., Row], arguments: tuple[int, ...], results: Any) -> None:
+def run_row(function: Callable[..., Row], arguments: tuple[int, ...]) -> Row:
     with tempfile.TemporaryDirectory() as folder:
-        results.put(function(Path(folder), *arguments))
+        return function(Path(folder), *arguments)
 
 
 def measured(function: Callable[..., Row], arguments: tuple[int, ...]) -> Row:
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    process = context.Process(target=run_row, args=(function, arguments, results))
-    process.start()
-    row = results.get(timeout=3600)
-    process.join()
-    return row
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(run_row, function, arguments).result()
 
 
 def main() -> None:

@@ -12,9 +12,7 @@ like those of a user, with a checkpoint about every `--every` seconds:
 After each kill, every file of the run must be complete and no checkpoint lost. Each finished run must equal the
 reference bit-exactly: contents of the last checkpoint, bytes of the model file and of metrics.jsonl. Memory is VmHWM
 (peak) and VmRSS of /proc, twice per second: `early` is the peak in the first half of a process, `late` at its end. The
-slope is that of VmRSS in the second half. Other load on the machine reduces the number of kills only.
-
-It exits with 1 where a run differs.
+slope is that of VmRSS in the second half. It exits with 1 where a run differs.
 """
 
 from __future__ import annotations
@@ -34,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from timing import memory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.run_folders import differences, no_torn_file, steps_logged
@@ -109,12 +108,6 @@ class Life:
         half = len(self.seconds) // 2
         seconds = np.subtract(self.seconds[half:], self.seconds[half])
         return 3600 * float(np.polyfit(seconds, self.resident[half:], 1)[0])
-
-
-def memory(pid: int) -> dict[str, float]:
-    """Read /proc/PID/status: MB by name."""
-    lines = [line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
-    return {line[0].rstrip(":"): int(line[1]) / 1e3 for line in lines if line[-1] == "kB"}
 
 
 @dataclass

@@ -1,20 +1,26 @@
-"""Regenerate the tables of docs/results and docs/model-cards: python scripts/result_tables.py.
+"""Regenerate the tables of docs/results, docs/model-cards and docs/performance.md: python scripts/result_tables.py.
 
 A table follows a line `<!-- table FILE METRIC ... -->`; FILE, in docs/results, is the output of `storygan evaluate
 --json`. Without a METRIC, the table has all metrics by their full names. With some, it is a headline table, with short
-names and a note below that states their conventions.
+names and a note below that states their conventions. After `<!-- speed FILE -->` follows the table of the output of
+`benchmarks/speed.py --json FILE`; where there is no such file, the table stays.
 """
 
 import json
 import re
+import sys
 from pathlib import Path
 
 from storygan.evaluation.baselines import METHODS
 from storygan.models.model_card import results_table
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import timing
+
 DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "Conventions: "
 TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
+SPEED = re.compile(r"(<!-- speed (\S+) -->\n\n)(?:\|.*\n)*(?:\n.* Measured on .*\n)?")
 SHORT_NAMES = {
     "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
     "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
@@ -37,9 +43,17 @@ def updated(match: re.Match[str]) -> str:
     return marker + table
 
 
+def speed(match: re.Match[str]) -> str:
+    """Return the marker line with the table of the file's present values."""
+    file = DOCS / "results" / match[2]
+    return match[1] + timing.table(json.loads(file.read_text())) if file.exists() else match[0]
+
+
 def main() -> None:
     for page in [*DOCS.glob("results/*.md"), *DOCS.glob("model-cards/*.md")]:
         page.write_text(TABLE.sub(updated, page.read_text()))
+    page = DOCS / "performance.md"
+    page.write_text(SPEED.sub(speed, page.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The benchmarks still fit the package: run once, at minimal size. Times are not checked.
 
-Not run: `generate_onnx.py`, `editing.py`, `page.py`, `sentence_encoder.py`, `speed.py --against`."""
+Not run: `editing.py`, `page.py`, `sentence_encoder.py`, `speed.py --reference`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from storygan.data.sample import write_sample
 
@@ -19,15 +21,50 @@ SECONDS = 1000
 pytestmark = pytest.mark.timeout(SECONDS + 100)
 
 
+def speed(tmp_path: Path, *arguments: str | Path) -> dict[str, Any]:
+    """Run a command of speed.py with one turn, and return its JSON."""
+    command = [sys.executable, ROOT / "benchmarks/speed.py", *arguments, "--repeats", "1", "--json", tmp_path / "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "json").read_text())
+    assert report["machine"]["torch"] == torch.__version__
+    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[2:-2]] == [f"| {name}" for name in report["rows"]]
+    return report["rows"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("row", "gflop"), [("part_update_D_I", 67.8), ("reconstruction_iteration", None)])
-def test_speed_of_a_row(row: str, gflop: float | None) -> None:
-    command = [sys.executable, ROOT / "benchmarks/speed.py", "--only", row, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
-    rows = json.loads(done.stdout.splitlines()[-1])
-    assert list(rows) == [row]
-    assert gflop is None or rows[row]["gflop"] == pytest.approx(gflop, abs=0.1)
-    assert rows[row]["median_s"] > 0
+def test_steps_in_both_precisions(tmp_path: Path) -> None:
+    (row,) = speed(tmp_path, "steps", "--only", "update D_I").values()
+    assert row["GFLOP"] == pytest.approx(78.2, abs=0.5)
+    assert row["fp32"]["median"] > row["fp32 floor"] > 0
+    assert row["bf16"]["median"] > 0
+    losses = [row["facts"][precision]["losses"]["D_I/L_image"] for precision in ("fp32", "bf16")]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git repository")
+def test_two_commits_against_each_other(tmp_path: Path) -> None:
+    """Time this tree against its last commit."""
+    (row,) = speed(tmp_path, "against", "HEAD", "--only", "reconstruction").values()
+    before, after = (fact["losses"] for fact in row["facts"].values())
+    assert before.keys() == after.keys()
+    assert row["speedup"]["median"] > 0
+
+
+@pytest.mark.slow
+def test_the_command_for_gpus_on_a_cpu(tmp_path: Path) -> None:
+    rows = speed(tmp_path, "gpu", "--device", "cpu", "--no-compile")
+    assert rows["configs/clevr-sv.yaml as a whole: minutes"]["fp32"] > 0
+    assert rows["refinement: stories/s"]["bf16"] > 0
+
+
+@pytest.mark.slow
+def test_onnx_and_processes(tmp_path: Path) -> None:
+    assert speed(tmp_path, "onnx")["generate, stories: 1"]["ONNX Runtime"]["median"] > 0
+    rows = speed(tmp_path, "processes")
+    assert rows["storygan --help"]["ms"]["median"] < rows["storygan generate"]["ms"]["median"]
 
 
 @pytest.mark.slow
@@ -54,12 +91,14 @@ def test_soak_of_a_moment() -> None:
 
 
 @pytest.mark.slow
-def test_every_convolution_once() -> None:
-    command = [sys.executable, ROOT / "benchmarks/convolutions.py", "--repeats", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
-    rows = done.stdout.splitlines()[2:]
-    taken = [row.split("|")[1].split(",")[0].strip() for row in rows if "(" not in row]
-    assert taken == ["trunk", "trunk", "conditional", "generator", "generator"]
+def test_every_convolution_once(tmp_path: Path) -> None:
+    rows = speed(tmp_path, "convolutions")
+    marks = {name: [mark["chosen"] for mark in row["fp32: Winograd"]] for name, row in rows.items()}
+    assert [all(three) for three in marks.values()] == [size <= 8 for size in (32, 16, 8, 4, 4, 4, 4, 8, 16, 32)]
+    for row in rows.values():
+        for precision, other in (("fp32", "Winograd"), ("bf16", "matrix products")):
+            pairs = zip(row[f"{precision}: native"], row[f"{precision}: {other}"], strict=True)
+            assert all(native["chosen"] != one["chosen"] for native, one in pairs)
 
 
 @pytest.mark.slow

@@ -121,6 +121,22 @@ def test_tables_of_results_are_those_of_their_files_and_the_shipped_card_has_the
     assert card.strip() == add_metadata(pages[1].read_text(), report).strip(), "python scripts/ship_model.py"
 
 
+def test_tables_of_performance_are_those_of_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, page = script("result_tables"), (ROOT / "docs/performance.md").read_text()
+    assert tables.SPEED.sub(tables.speed, page) == page, "python scripts/result_tables.py"
+    quartiles = {"median": 216.4, "low": 210.0, "high": 219.6}
+    rows = {"a step": {"fp32": quartiles, "GFLOP": 30.91}, "a layer": {"fp32": [quartiles | {"chosen": True}] * 2}}
+    machine = {"processor": "Xeon", "flags": ["avx2"], "GPU": None, "threads": 2, "torch": "2.13", "commit": "abc"}
+    report = {"rows": rows, "hidden": [], "unit": "Milliseconds", "machine": machine}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/a.json").write_text(json.dumps(report))
+    monkeypatch.setattr(tables, "DOCS", tmp_path)
+    once = tables.SPEED.sub(tables.speed, "<!-- speed a.json -->\n\n| an | old | table |\n\nText.\n")
+    assert "| a step | 216 (210 to 220) | 30.9 |\n| a layer | **216** / **216** |  |\n\nMilliseconds. " in once
+    assert once.endswith("Measured on Xeon (avx2), threads: 2, PyTorch 2.13, commit abc.\n\nText.\n")
+    assert tables.SPEED.sub(tables.speed, once) == once
+
+
 CLASSES = [kind for kind in vars(config).values() if dataclasses.is_dataclass(kind)]
 
 

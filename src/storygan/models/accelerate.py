@@ -38,8 +38,9 @@ WINOGRAD_TILES = {
     (2, 4): (2, 4),  # trunk, 256 to 512 channels; generator, 512 to 256 channels
     (2, 8): (4, 4),  # trunk, 128 to 256 channels; generator, 256 to 128 channels
 }
-"""Where Winograd is faster than oneDNN (`benchmarks/convolutions.py`), and the tiles of m x m outputs it uses there.
-Larger maps cost more copies than they save products. Inference transforms a kernel once, so that larger tiles pay."""
+"""Where Winograd is faster than oneDNN, and the tiles of m x m outputs it uses there (`benchmarks/speed.py
+convolutions`). Larger maps cost more copies than they save products. Inference transforms a kernel once, so that larger
+tiles pay."""
 MIN_BATCH, MIN_BATCH_INFERENCE = 16, 32
 """Maps in a batch from which on Winograd is faster; for `MIN_BATCH_INFERENCE`, with the tiles for inference."""
 
