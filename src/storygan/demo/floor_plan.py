@@ -11,11 +11,11 @@ from dataclasses import replace
 from html import escape
 from math import hypot
 
-from storygan.data.clevr.constants import RADII
-from storygan.data.clevr.scene import BEHIND, RIGHT
+from storygan.clevr.constants import RADII
 from storygan.demo.story_input import sentences_of
 from storygan.errors import UsageError
 from storygan.text.clevr import LIMIT, ClevrObject, format_sentence, parse_sentence
+from storygan.text.placement import BEHIND, RIGHT
 
 UNIT = 100.0
 COLOURS = {
