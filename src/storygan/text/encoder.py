@@ -55,6 +55,18 @@ class SentenceEncoder(ABC):
             UsageError: the encoder cannot read a sentence.
         """
 
+    def understand(self, story: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+        """Return the sentences that `encode` takes for the sentences of a user's story, which may be free text.
+
+        Args:
+            story: n sentences.
+            before: sentences that come before them, as an earlier call has returned them.
+
+        Raises:
+            UsageError: a sentence is not understood.
+        """
+        return list(story)
+
     def missing(self) -> str:
         """Return the command that installs what the encoder lacks here; empty: nothing."""
         return ""

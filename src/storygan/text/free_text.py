@@ -26,7 +26,7 @@ from storygan.text.clevr import (
     quote,
     split_position,
 )
-from storygan.text.placement import GAP, MARGIN, View, cell, place, view_of
+from storygan.text.placement import EVERYWHERE, GAP, MARGIN, View, cell, place, view_of
 
 DEFAULTS = {"size": "large", "colour": "gray", "material": "rubber"}
 """Of attributes that a sentence does not name; the shape has none."""
@@ -73,35 +73,21 @@ NUMBERS = {"a": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "few": 3
 PAIRS, ALL = {"two", "both", "them", "these"}, {"everything", "all"}
 HEADS = {"it", "one", "object", "thing", "objects", "things", *PAIRS, *ALL}
 """Nouns and pronouns that stand for an object described before; so do the words for shapes."""
-COPIES = {"another", "same", "again", "more"}
+COPIES = {"another", "same", "again", "more", "twin"}
 DETERMINERS = {"the", "a", "an", "that", "this"}
-MANY = {
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "several",
-    "some",
-    "many",
-    "both",
-    "few",
-}
+MANY = {*PAIRS, "three", "four", "five", "six", "seven", "eight", "nine", "ten", "several", "some", "many", "few"}
 FILLERS = """
-    a an the and at on in to with of is are has have was that this which it its there here now then next finally also 
-    too please i we you see want would like draw put place add show let us me made stands stand standing sits sit sitting
-    lies lie lying rests comes appears placed but side sides very quite just directly bit little exactly immediately
-    slightly right one object thing something coloured colored dark bright pale light deep hand as for
-    close somewhere half part area
+    a an the and at on in to with of is are has have was that this which it its there here now then next finally also
+    too please i we you see want would like draw put place add show let us me made stands stand standing sits sit
+    sitting lies lie lying rests comes appears placed but side sides very quite just directly bit little exactly
+    immediately slightly right one object thing something coloured colored dark bright pale light deep hand as for
+    close somewhere half part area round square row further
 """.split()  # noqa: SIM905
 """Words that a sentence may have and that change nothing by themselves."""
 SIDE = "left|right|back|front"
 PHRASES: list[tuple[str, str]] = [
     (r"\(.*?\)", " "),
+    (r"\b(i|we|you)(['’]d| would)? like\b", " "),
     (r"[’']s\b", " 's"),
     (r"[,;:]", " , "),
     (r"[^\w', ]|_", " "),
@@ -110,6 +96,8 @@ PHRASES: list[tuple[str, str]] = [
     (r"'(?:s|d|ll|ve)?", " "),
     (r" +", " "),
     (r"\blight blue\b", "cyan"),
+    (r"\ba (?:little|bit) (?=to|on|in|left|right|behind|further)", ""),
+    (r"\b(?:same as|version of|copy of|like)(?= (?:the|it|that)\b)", "same <like>"),
     (r"\b(left|right) hand\b", r"\1"),
     (r"\b(rear|background|top(?! of\b)|upper)\b", "back"),
     (r"\b(foreground|bottom|lower)\b", "front"),
@@ -125,7 +113,7 @@ PHRASES: list[tuple[str, str]] = [
     (rf"\b({SIDE}) (side )?(edge|end|border)\b", r"far \1"),
     (r"\b(left|right)most\b", r"far \1"),
     (rf"\b(?:extreme|very|far) ({SIDE})\b(?! of\b)", r"far_\1"),
-    (r"\b(?:in )?between|halfway between\b", "<between>"),
+    (r"\b(?:in |midway |halfway )?between\b", "<between>"),
     (r"\b(behind|beyond|past)\b(?! and\b)", "<back>"),
     (r"\bbehind\b", "back"),
     (r"\bin front of\b|\bahead of\b|\bbefore\b", "<front>"),
@@ -133,27 +121,13 @@ PHRASES: list[tuple[str, str]] = [
     (rf"\b({SIDE})(?: side)? of\b", r"<\1>"),
     (rf"\b(?:near|close) (?:to )?(?=(the )?(middle|corner|far_\w+|{SIDE})\b)", ""),
     (r"\bright (next|near|close)\b", r"\1"),
-    (r"\b(next to|near to|near|close to|beside|alongside|adjacent to|by)\b", "<near>"),
+    (r"\b(next to|near to|near|close to|touching|beside|alongside|adjacent to|by)\b", "<near>"),
     (r"\b(?<!the )(?<!far )(?<!back )(?<!front )(?<!to )(?<!and )right (?=<|in\b|at\b|on\b)", ""),
     (r"\bfar (?=(to )?(the )?<)", "three steps "),
 ]
 """Replacements, in this order: of spelling, of places, and of relations, which become <left>, <back+left>, <near>."""
 STEPS = re.compile(rf"\b({'|'.join(NUMBERS)}|\d+(?:\.\d+)?)(?: of| a)? (?:steps?|units?|paces?)(?: away)?\b")
-EVERYWHERE = [
-    (0, 0),
-    (-1, 0),
-    (1, 0),
-    (0, 1),
-    (0, -1),
-    (-1, 1),
-    (1, -1),
-    (1, 1),
-    (-1, -1),
-    (-2, 0),
-    (2, 0),
-    (0, 2),
-    (0, -2),
-]
+SPREAD = [(0, 0), (-1, 0), (1, 0), (0, 1), (0, -1), (-1, 1), (1, -1), (1, 1), (-1, -1), (-2, 0), (2, 0), (0, 2)]
 """Cells for an object without a place: the first that is free."""
 
 
@@ -274,11 +248,10 @@ class _Reader:
             word = words.pop(0)
             if word == "<between>":
                 parts.relations.append(Relation(("between",), self.two(words)))
+            elif word == "<like>":
+                self.model = self.reference(words, word)[-1]
             elif word.startswith("<"):
                 parts.relations.append(Relation(tuple(word[1:-1].split("+")), self.reference(words, word)))
-            elif word == "like" and words and words[0] in DETERMINERS:
-                parts.words.add("same")
-                self.model = self.reference(words, word)[-1]
             elif word in WORDS:
                 for value in WORDS[word]:
                     name = ATTRIBUTE_OF[value]
@@ -393,8 +366,9 @@ class _Reader:
             placed = place(thing, cell(column, row), self.before)
             name = " ".join(parts.sides) or "in the middle"
         else:
-            tries = (place(thing, cell(*at), self.before, search=0.6) for at in EVERYWHERE)
+            tries = (place(thing, cell(*at), self.before, search=0.6) for at in SPREAD)
             placed, name = next(filter(None, tries), None), "on the floor"
+            placed = placed or place(thing, cell(0, 0), self.before, search=EVERYWHERE)
         if placed is None:
             raise UsageError(f"no room {name} in {self.quoted}: the object would touch or hide another")
         return placed
@@ -443,15 +417,5 @@ def distance(one: View, other: View) -> float:
     return hypot(one[0] - other[0], one[1] - other[1])
 
 
-KNOWN = {
-    *WORDS,
-    *DIRECTIONS,
-    *(f"far_{side}" for side in DIRECTIONS),
-    *ORDINALS,
-    *PAIRS,
-    *ALL,
-    *HEADS,
-    *COPIES,
-    *FILLERS,
-}
-KNOWN |= {"middle", "corner", "like", ","}
+KNOWN = {*WORDS, *DIRECTIONS, *ORDINALS, *ALL, *HEADS, *COPIES, *FILLERS, "middle", "corner", ","}
+KNOWN |= {f"far_{side}" for side in DIRECTIONS}

@@ -25,8 +25,11 @@ STEP = 1.5
 """Scene units between the cells of the 5x5 grid."""
 REACH = 3.9
 """Of |right| + |behind|: seen by the camera, the floor is a diamond with its corners left, right, front and back."""
-SEARCH, FINENESS = 2.4, 0.2
-"""Scene units: how far from the wish a free place is searched, and the distance of two candidates."""
+SEARCH, EVERYWHERE, FINENESS = 2.4, 4.2, 0.2
+"""Scene units: how far from the wish a free place is searched, at most, and the distance of two candidates."""
+
+MAX_OTHERS = 64
+"""Objects on the floor: there is no room for more."""
 
 View = tuple[float, float]
 """A place as the camera sees it: scene units to the right of the centre and behind it."""
@@ -86,6 +89,8 @@ def place(
     Returns:
         The object, or None if there is no free place.
     """
+    if len(others) > MAX_OTHERS:
+        return None
     needed = np.minimum([*fewest_pixels(others), MIN_VISIBLE] if others else [MIN_VISIBLE], MIN_VISIBLE)
     for right, behind in _OFFSETS:
         view = wish[0] + right, wish[1] + behind
@@ -98,7 +103,7 @@ def place(
     return None
 
 
-_LINE = [k * FINENESS for k in range(-round(SEARCH / FINENESS), round(SEARCH / FINENESS) + 1)]
+_LINE = [k * FINENESS for k in range(-round(EVERYWHERE / FINENESS), round(EVERYWHERE / FINENESS) + 1)]
 _OFFSETS = sorted(
     ((right, behind) for right in _LINE for behind in _LINE),
     key=lambda offset: (round(hypot(*offset), 6), offset[1], -offset[0]),
