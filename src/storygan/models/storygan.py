@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from storygan.config import ModelConfig
-from storygan.errors import StoryganError, UsageError, reason, require_whole
+from storygan.errors import StoryganError, UnknownWordWarning, UsageError, reason, require_whole
 from storygan.files import atomic_write, parse_json, read_text
 from storygan.models.accelerate import accelerate, fuse_batch_norm
 from storygan.models.baselines import CONTEXTS
@@ -29,6 +30,7 @@ from storygan.models.noise import Noise, noise_of_length
 from storygan.models.story_encoder import D, StoryEncoder
 from storygan.models.weights import load_weights
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
+from storygan.text.vocabulary import describe_unknown, unknown_words
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -126,9 +128,22 @@ class StoryGAN(nn.Module):
             raise UsageError("a sentence is empty: write what its frame shows")
         return self.sentence_encoder.understand(story, before) if self.sentence_encoder else list(story)
 
+    def unknown_words(self, story: Story, name: str = "this model") -> str:
+        """Return a line that names the content words of a story that no training sentence has; "" if there are none.
+
+        Args:
+            story: sentences.
+            name: of the model, for the line.
+        """
+        vocabulary = self.sentence_encoder.vocabulary if self.sentence_encoder else ()
+        words = unknown_words(story, vocabulary)
+        return describe_unknown(words, vocabulary, name) if words else ""
+
     @torch.no_grad()
     def generate(self, stories: Story | Sequence[Story], samples: int = 1, seed: int = 0) -> np.ndarray:
         """Generate frames from sentences. The same seed gives the same frames.
+
+        Warns (`UnknownWordWarning`) of words that the model was not trained on.
 
         Args:
             stories: one story (n strings), or several of the same n. n is T, or fewer, or more: the frames beyond T are
@@ -150,6 +165,8 @@ class StoryGAN(nn.Module):
         if any(len(story) != n for story in batch):
             raise UsageError("the stories have different numbers of sentences: generate those of one length at once")
         require_whole("samples", samples, 1, MAX_SAMPLES)
+        if unknown := self.unknown_words([sentence for story in batch for sentence in story]):
+            warnings.warn(unknown, UnknownWordWarning, stacklevel=3)  # 3: torch.no_grad is between
         S = torch.from_numpy(self.encode(batch)).repeat_interleave(samples, dim=0)
         return self.sample(S, noise_of_length(len(S), n, self.config, seed))
 
