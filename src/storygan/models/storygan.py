@@ -170,6 +170,18 @@ class StoryGAN(nn.Module):
         S = torch.from_numpy(self.encode(batch)).repeat_interleave(samples, dim=0)
         return self.sample(S, noise_of_length(len(S), n, self.config, seed))
 
+    def generate_dataset(self, stories: Sequence[Story], seed: int = 0) -> np.ndarray:
+        """Generate the stories of a data set as `generate` does, but without free text and unknown words.
+
+        Raises:
+            UsageError: a story has not T sentences, or the sentence encoder cannot read one.
+        """
+        T = self.config.T
+        for story in stories:
+            if len(story) != T:
+                raise UsageError(f"this model is trained on stories of {T} sentences; this one has {len(story)}")
+        return self.sample(torch.from_numpy(self.encode(stories)), noise_of_length(len(stories), T, self.config, seed))
+
     def sample(self, S: Tensor, noise: Noise) -> np.ndarray:
         """Generate frames from sentence vectors, in evaluation mode, with a progress bar for more than one batch.
 
