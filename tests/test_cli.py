@@ -113,6 +113,7 @@ def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([*STORY * 2, STORY[0]], "stories of 1 to 8 sentences; this one has 9"),
         (["large red cube", "behind the ball a cube"], "there is no sphere before 'behind the ball a cube'"),
         ([*STORY[:3], "small pink metal cube at (0, 0)"], "pink"),
         ([*STORY[:3], "small red metal cube at (0, 3.01)"], "3.01"),

@@ -69,7 +69,7 @@ def test_edits_change_neither_model_nor_output(variant: Variant, story: list[str
 
 @pytest.mark.parametrize(
     ("story", "message"),
-    [(["a red cube", "a pink cube"], "unknown word 'pink'"), ("one string", "is a string"), ([], "sentences is 0")],
+    [(["a red cube", "a pink cube"], "unknown word 'pink'"), ("one string", "is a string"), ([], "this one has 0")],
 )
 def test_an_invalid_story_is_refused(storygan: StoryGAN, story: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -93,10 +93,10 @@ def test_generate_leaves_the_model_unchanged(model: StoryGAN) -> None:
 @pytest.mark.parametrize(
     ("story", "message"),
     [
-        (STORY * 251, "the number of sentences is 1004: it must be at most 1,000"),
+        ([*STORY * 2, STORY[0]], r"stories of 1 to 8 sentences; this one has 9 \(`storygan edit extend`"),
         ([STORY, STORY[:3]], "different numbers of sentences"),
         ([*STORY[:3], " "], "a sentence is empty"),
-        ([], "the number of sentences is 0"),
+        ([], "stories of 1 to 8 sentences; this one has 0"),
         ("a single string", "this one is a string"),
         ([*STORY[:3], "a large pink cube at (0, 0)"], "pink"),
         ([*STORY[:3], "large red rubber cube at (0, 3.5)"], "3.5"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from storygan.cli.generate import check_picture, display_options, read_story, story_options, tell_understood
+from storygan.cli.generate import check_picture, display_options, print_understood, read_story, story_options
 from storygan.cli.parser import subcommand
 
 
@@ -45,7 +45,7 @@ def edit(args: Namespace) -> None:
     viz.check_out(out, options.scale)
     model = load_for_inference(options.model, options.device, options.precision)
     check_picture(options, out, model, story, samples, rows=2 if args.edit in ("sentence", "resample") else 1)
-    story = tell_understood(model, story, options)
+    story = print_understood(model, story, options)
     EDIT_COMMANDS[args.edit](options, model, editing.generate(model, story, options.seed, samples), out)
 
 

@@ -89,16 +89,16 @@ def generate(args: Namespace) -> None:
     tune_malloc()
     model = load_for_inference(args.model, args.device, args.precision)
     check_picture(args, out, model, story, args.samples, 1)
-    understood = tell_understood(model, story, args)
+    understood = print_understood(model, story, args)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnknownWordWarning)  # it was told
+        warnings.simplefilter("ignore", UnknownWordWarning)  # it was printed
         frames = model.generate(understood, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
     print(f"{args.samples} x {len(story)} frames in {out}")
     gc.freeze()  # skip the collection at exit
 
 
-def tell_understood(model: Any, story: Sequence[str], options: Namespace) -> list[str]:
+def print_understood(model: Any, story: Sequence[str], options: Namespace) -> list[str]:
     """Print on stderr how the model reads a story: its sentences for free text, and words that it does not know.
 
     Returns:
@@ -107,6 +107,7 @@ def tell_understood(model: Any, story: Sequence[str], options: Namespace) -> lis
     Raises:
         UsageError: A sentence is not understood, or with --strict a word is not known.
     """
+    model.require_story(story)
     understood = model.understand(story)
     for number, (sentence, read) in enumerate(zip(story, understood, strict=True), 1):
         if read != sentence:

@@ -57,6 +57,7 @@ def generate(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> 
     Raises:
         UsageError: A sentence is not understood, or a number is out of range.
     """
+    model.require_story(story)
     story = model.understand(story)
     require_whole("samples", samples, 1, MAX_SAMPLES)
     S = torch.from_numpy(model.encode([story])).to(model.device, model.dtype).repeat_interleave(samples, dim=0)

@@ -111,18 +111,27 @@ class StoryGAN(nn.Module):
         missing = self.config.T - S.shape[1]
         return S[:, : self.config.T] if missing <= 0 else F.pad(S, (0, 0, 0, missing))
 
+    def require_story(self, story: Story) -> None:
+        """Raise UsageError unless a story is 1 to 2 T sentences. In longer ones, earlier content fades further."""
+        if isinstance(story, str):
+            raise UsageError("a story is a list of sentences; this one is a string")
+        if not 1 <= len(story) <= 2 * self.config.T:
+            raise UsageError(
+                f"this model generates stories of 1 to {2 * self.config.T} sentences; this one has {len(story)}"
+                + (" (`storygan edit extend` adds more)" if story else "")
+            )
+
     def understand(self, story: Story, before: Story = ()) -> list[str]:
         """Return the sentences that the model reads for a story, which may be free text (`SentenceEncoder.understand`).
 
         Args:
-            story: 1 to `MAX_SENTENCES` sentences.
-            before: sentences that come before them, as an earlier call has returned them.
+            story: sentences.
+            before: sentences that come before them, as an earlier call has returned them; together at most
+                `MAX_SENTENCES`.
 
         Raises:
-            UsageError: it is no story, or a sentence is not understood.
+            UsageError: a sentence is not understood.
         """
-        if isinstance(story, str):
-            raise UsageError("a story is a list of sentences; this one is a string")
         require_whole("the number of sentences", len(before) + len(story), 1, MAX_SENTENCES)
         if not all(sentence.strip() for sentence in story):
             raise UsageError("a sentence is empty: write what its frame shows")
@@ -146,8 +155,8 @@ class StoryGAN(nn.Module):
         Warns (`UnknownWordWarning`) of words that the model was not trained on.
 
         Args:
-            stories: one story (n strings), or several of the same n. n is T, or fewer, or more: the frames beyond T are
-                those that `editing.extend` adds, in which earlier objects fade.
+            stories: one story (n strings), or several of the same n, from 1 to 2 T. The frames beyond T are those that
+                `editing.extend` adds, in which earlier objects fade.
             samples: number of samples per story, each with its own noise; at most `MAX_SAMPLES`.
             seed: seed of the noise, 0 to 2^63 - 1.
 
@@ -155,11 +164,12 @@ class StoryGAN(nn.Module):
             uint8 frames (N, n, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
 
         Raises:
-            UsageError: a sentence is not understood, the stories have different lengths, or a number is out of its
-                range.
+            UsageError: a sentence is not understood, the stories have different lengths, or a number is out of range.
         """
         single = not stories or isinstance(stories, str) or isinstance(stories[0], str)
         batch: list[Story] = [stories] if single else list(stories)  # type: ignore[list-item]
+        for story in batch:
+            self.require_story(story)
         batch = [self.understand(story) for story in batch]
         n = len(batch[0])
         if any(len(story) != n for story in batch):

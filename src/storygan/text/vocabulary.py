@@ -19,7 +19,7 @@ FUNCTION_WORDS = frozenset(
     hers herself him himself his how i if in into is it its itself just let like me more most much my near no not now
     of off on once one only or other our out over own she should so some soon still such than that the their theirs
     them then there these they this those through to together too toward towards under until up us very was we went
-    were what when where which while who whom whose why will with within without would yes yet you your
+    were what when where which while who whom whose why will with within without wo would yes yet you your
     """.split()  # noqa: SIM905
 )
 _WORD = re.compile(r"[^\W\d_]+")
@@ -28,7 +28,7 @@ _ENDING = re.compile(r"(?<=..)(?:ing|ied|ies|ed|es|s|ly|en|er)$")
 
 def content_words(sentence: str) -> list[str]:
     """Return the content words of a sentence in lower case, in order."""
-    words = _WORD.findall(re.sub(r"['’]\w*", "", sentence.lower()))
+    words = _WORD.findall(re.sub(r"n['’]t\b|['’]\w*", "", sentence.lower()))
     return [word for word in words if len(word) > 1 and word not in FUNCTION_WORDS]
 
 
