@@ -21,7 +21,9 @@ GAP = 0.25  # smallest distance between two outlines
 MARGIN = 0.4  # along RIGHT and BEHIND two centres are level or at least this far apart
 MIN_VISIBLE = 200  # smallest number of visible pixels of an object at 320x240
 
-STEP = 1.5
+CLEAR = 0.7
+"""The share of its pixels that each object shows, where there is such a place."""
+STEP = 1.8
 """Scene units between the cells of the 5x5 grid."""
 REACH = 3.9
 """Of |right| + |behind|: seen by the camera, the floor is a diamond with its corners left, right, front and back."""
@@ -77,7 +79,9 @@ def place(
     tests: Sequence[Callable[[View], bool]] = (),
     search: float = SEARCH,
 ) -> ClevrObject | None:
-    """Move an object to the free place that is nearest to the wish. The same arguments give the same place.
+    """Move an object to the free place that is nearest to the wish, if it can be one where all objects are CLEAR.
+
+    The same arguments give the same place.
 
     Args:
         thing: the object; its x and y are ignored.
@@ -91,15 +95,21 @@ def place(
     """
     if len(others) > MAX_OTHERS:
         return None
-    needed = np.minimum([*fewest_pixels(others), MIN_VISIBLE] if others else [MIN_VISIBLE], MIN_VISIBLE)
+    candidates = []
     for right, behind in _OFFSETS:
         view = wish[0] + right, wish[1] + behind
         x, y = (round(view[0] * RIGHT[k] + view[1] * BEHIND[k], 2) + 0.0 for k in (0, 1))
         moved = replace(thing, x=x, y=y)
-        if hypot(right, behind) > search or max(abs(x), abs(y)) > LIMIT or not all(test(view) for test in tests):
-            continue
-        if all(fits(moved, other) for other in others) and (fewest_pixels([*others, moved]) >= needed).all():
-            return moved
+        if hypot(right, behind) <= search and max(abs(x), abs(y)) <= LIMIT and all(test(view) for test in tests):
+            candidates += [moved] if all(fits(moved, other) for other in others) else []
+    alone = np.array([fewest_pixels([other])[0] for other in others])
+    visible = fewest_pixels(others) if others else alone
+    for share in (CLEAR, 0.0):
+        needed = np.minimum(visible, np.maximum(MIN_VISIBLE, share * alone))
+        for moved in candidates:
+            *rest, own = fewest_pixels([*others, moved])
+            if own >= max(MIN_VISIBLE, share * fewest_pixels([moved])[0]) and (rest >= needed).all():
+                return moved
     return None
 
 
