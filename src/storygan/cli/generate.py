@@ -112,6 +112,8 @@ def print_understood(model: Any, story: Sequence[str], options: Namespace) -> li
     for number, (sentence, read) in enumerate(zip(story, understood, strict=True), 1):
         if read != sentence:
             print(f"storygan: sentence {number}: {read}", file=sys.stderr)
+    if len(story) > model.config.T:
+        print(f"storygan: {len(story)} sentences, {model.config.T} in training: earlier content fades", file=sys.stderr)
     if unknown := model.unknown_words(understood, options.model):
         if options.strict:
             raise UsageError(unknown)

@@ -127,7 +127,7 @@ PHRASES: list[tuple[str, str]] = [
 ]
 """Replacements, in this order: of spelling, of places, and of relations, which become <left>, <back+left>, <near>."""
 STEPS = re.compile(rf"\b({'|'.join(NUMBERS)}|\d+(?:\.\d+)?)(?: of| a)? (?:steps?|units?|paces?)(?: away)?\b")
-SPREAD = [(0, 0), (-1, 0), (1, 0), (0, 1), (0, -1), (-1, 1), (1, -1), (1, 1), (-1, -1), (-2, 0), (2, 0), (0, 2)]
+SPREAD = [(0, 0), (-2, 0), (2, 0), (0, 2), (0, -2), (-1, 1), (1, 1), (-1, -1), (1, -1), (-1, 0), (1, 0), (0, 1)]
 """Cells for an object without a place: the first that is free."""
 
 
