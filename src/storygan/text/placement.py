@@ -1,7 +1,7 @@
 """Places on the floor of CLEVR-SV: which are free, and the free one that is nearest to a wish.
 
 Floor directions are those of the camera without jitter: RIGHT and BEHIND. The rules of free places are CLEVR's, by
-which scenes are sampled: objects are GAP apart, left and right or front and back can be told apart, and none is hidden.
+which scenes are sampled: objects are GAP apart, left and right or front and back are clear, and none is hidden.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def render_toon(
 
 
 def story_sentences(part: str, number: int, seed: int = 0, T: int = 5) -> list[str]:
-    """Write the sentences of story `number` of a part, without drawing it."""
+    """Write the sentences of story `number` of a part, without its frames."""
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     return write_story(sample_story(rng, T, unseen_pair=part == "test-pair"), rng, unseen=part == "test-wording")
 
