@@ -107,7 +107,6 @@ def print_understood(model: Any, story: Sequence[str], options: Namespace) -> li
     Raises:
         UsageError: A sentence is not understood, or with --strict a word is not known.
     """
-    model.require_story(story)
     understood = model.understand(story)
     for number, (sentence, read) in enumerate(zip(story, understood, strict=True), 1):
         if read != sentence:
