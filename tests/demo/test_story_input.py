@@ -54,7 +54,7 @@ def test_free_text_is_checked_with_the_objects_before_it() -> None:
     text = "a red ball\nbehind it a small blue box\nbehind the can a cube\nanother one"
     problems = [line.problem for line in check_story(text, 4, read_sentence).lines]
     assert ["no cylinder" in problem for problem in problems] == [False, False, True, False]
-    assert check_story("behind the cube", 1, read_sentence, before=STORY).problem == ""
+    assert check_story("a tiny can in front of the cube", 1, read_sentence, before=STORY).problem == ""
 
 
 def test_a_model_of_plain_english_takes_any_sentence(model: StoryGAN) -> None:

@@ -361,7 +361,7 @@ class _Reader:
                 tests = [self.test(thing, relation, mostly) for relation in parts.relations]
                 for wish in ([cell(column, row)] if parts.sides else []) + [meant]:
                     placed = placed or place(thing, wish, self.before, tests)
-            name = " and ".join("+".join(relation.sides) for relation in parts.relations)
+            name = " and ".join("+".join(relation.sides) for relation in parts.relations).replace("back", "behind")
         elif parts.sides or "middle" in parts.words:
             placed = place(thing, cell(column, row), self.before)
             name = " ".join(parts.sides) or "in the middle"
