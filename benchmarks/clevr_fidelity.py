@@ -30,8 +30,8 @@ from scipy.optimize import least_squares
 from torchmetrics.functional.image import structural_similarity_index_measure
 from tqdm import tqdm
 
+from storygan.clevr.geometry import Camera
 from storygan.data.clevr.blender import Blender
-from storygan.data.clevr.geometry import Camera
 from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.schema import read_stories, splits

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -112,8 +113,8 @@ def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (STORY[:2], "stories of 4 sentences; this one has 2"),
-        ([*STORY, STORY[0]], "stories of 4 sentences; this one has 5"),
+        ([*STORY * 2, STORY[0]], "stories of 1 to 8 sentences; this one has 9"),
+        (["large red cube", "behind the ball a cube"], "there is no sphere before 'behind the ball a cube'"),
         ([*STORY[:3], "small pink metal cube at (0, 0)"], "pink"),
         ([*STORY[:3], "small red metal cube at (0, 3.01)"], "3.01"),
         ([*STORY, "--file", "story.txt"], "not both"),
@@ -127,6 +128,39 @@ def test_generate_from_a_file_and_from_stdin(model: str, tmp_path: Path, monkeyp
 )
 def test_bad_usage_is_one_line_and_exit_2(model: str, capsys: Errors, arguments: list[str], message: str) -> None:
     assert message in fails(capsys, 2, "generate", "--model", model, *arguments)
+
+
+def test_generate_says_what_it_understood(model: str, tmp_path: Path, capsys: Errors) -> None:
+    story = [STORY[0], "a small shiny blue can behind it"]
+    assert main(["generate", *story, "--model", model, "--out", str(tmp_path / "free.png")]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"1 x 2 frames in {tmp_path / 'free.png'}\n"
+    assert re.fullmatch(r"storygan: sentence 2: small blue metal cylinder at \(.*\)\n", captured.err)
+
+
+def test_parse_prints_canonical_sentences(capsys: Errors, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["parse", STORY[0], "two steps in front of it a small matte box"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == STORY[0]
+    assert second.startswith("small gray rubber cube at (")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{STORY[0]}\nanother one\n"))
+    assert main(["parse"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert fails(capsys, 2, "parse", STORY[0], "a pink ball") == (
+        "storygan: unknown word 'pink' in 'a pink ball': nearest are red, purple\n"
+    )
+
+
+def test_unknown_words_are_named_before_generating(
+    model: str, tmp_path: Path, capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClevrEncoder, "vocabulary", ("large", "red", "rubber", "cube"))
+    call = ["generate", STORY[0], STORY[1], "--model", model, "--out"]
+    assert main([*call, str(tmp_path / "warned.png")]) == 0
+    line = f"storygan: 'small', 'blue', 'metal', 'cylinder': not in the training sentences of {model}; known: large, "
+    assert capsys.readouterr().err.startswith(line)
+    assert fails(capsys, 2, *call, str(tmp_path / "refused.png"), "--strict").startswith(line)
+    assert [path.name for path in tmp_path.iterdir()] == ["warned.png"]
 
 
 HUGE = str(2**63)

@@ -28,6 +28,10 @@ class UsageError(StoryganError):
     exit_code = 2
 
 
+class UnknownWordWarning(UserWarning):
+    """A story has words that the model was not trained on: its frames may show something else."""
+
+
 class AlreadyReported(StoryganError):
     """Raised in distributed training when another process has failed and printed why; has the exit code of that one."""
 

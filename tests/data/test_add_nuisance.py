@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from storygan.clevr.constants import ASPECT
 from storygan.cli import main
 from storygan.data.add_nuisance import add_nuisance
-from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.render import ClevrConfig, write_card
 from storygan.data.render_config import FILE
 from storygan.data.sample import write_sample

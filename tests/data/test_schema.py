@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from storygan.data.clevr.constants import ASPECT
+from storygan.clevr.constants import ASPECT
 from storygan.data.schema import (
     MAX_BYTES,
     NO_NUISANCE,

@@ -6,8 +6,9 @@ from storygan.demo.examples import EXAMPLES, example, next_sentence, random_stor
 from storygan.demo.floor_plan import overlapping, parse_objects
 from storygan.demo.story_input import check_story
 from storygan.text.clevr import parse_sentence
+from storygan.text.free_text import read_sentence
 
-GRAMMARS = {"clevr": parse_sentence, "sentence": None}
+GRAMMARS = {"clevr": read_sentence, "sentence": None}
 
 
 @pytest.mark.parametrize(("kind", "T"), [("clevr", 3), ("clevr", 4), ("clevr", 6), ("sentence", 5)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.demo.conftest import STORY
 
-from storygan.data.clevr.geometry import Camera
+from storygan.clevr.geometry import Camera
 from storygan.demo.floor_plan import UNIT, draw_plan, from_plan, parse_objects, place_object, remove_last, to_plan
 from storygan.text.clevr import ClevrObject, parse_sentence
 

@@ -29,8 +29,8 @@ from storygan.demo.html import (
 from storygan.demo.story_input import check_story
 from storygan.editing.attribution import OTHER_NOISE, ZERO_CONTEXT
 from storygan.models.storygan import StoryGAN
-from storygan.text.clevr import parse_sentence
 from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.text.free_text import read_sentence
 from storygan.viz import Row, enlarge
 
 MARKUP = '<img src=x onerror="alert(1)">'
@@ -41,14 +41,14 @@ NEW = "large purple metal cube at (-0.4, 0.9)"
 
 
 def test_the_check_marks_the_unknown_word() -> None:
-    html = check_html(check_story("\n".join([STORY[0], "small pink metal cube at (0, 0)"]), 4, parse_sentence))
+    html = check_html(check_story("\n".join([STORY[0], "small pink metal cube at (0, 0)"]), 4, read_sentence))
     assert '<li value="2">unknown word <mark>pink</mark> in ' in html
     assert "Please fix sentence 2." in html
-    assert "✓ Ready" in check_html(check_story("\n".join(STORY), 4, parse_sentence))
+    assert "✓ Ready" in check_html(check_story("\n".join(STORY), 4, read_sentence))
 
 
 def test_typed_markup_stays_text() -> None:
-    html = check_html(check_story(MARKUP, 4, parse_sentence)) + problem_html(MARKUP)
+    html = check_html(check_story(MARKUP, 4, read_sentence)) + problem_html(MARKUP)
     html += rows_html([Row(MARKUP, np.zeros((1, 8, 8, 3), np.uint8), [MARKUP])], 1.0)
     assert "<img src=x" not in html
     assert 'onerror="' not in html

@@ -8,18 +8,18 @@ from tests.demo.conftest import STORY
 from storygan.demo.story_input import MAX_CHARACTERS, MAX_CHECKED, check_story, grammar_of, text_of_file, whole_number
 from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
-from storygan.text.clevr import parse_sentence
+from storygan.text.free_text import read_sentence
 
 
 def test_a_good_story_has_no_problem() -> None:
-    report = check_story("\n\n  ".join(STORY) + "\n", 4, parse_sentence)
+    report = check_story("\n\n  ".join(STORY) + "\n", 4, read_sentence)
     assert report.problem == ""
     assert [line.sentence for line in report.lines] == list(STORY)
     assert not any(line.problem for line in report.lines)
 
 
 def test_an_unknown_word_is_named_in_its_line() -> None:
-    report = check_story("\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), 4, parse_sentence)
+    report = check_story("\n".join([*STORY[:3], "small pink metal cube at (0, 0)"]), 4, read_sentence)
     assert [bool(line.problem) for line in report.lines] == [False, False, False, True]
     assert "'pink'" in report.lines[3].problem
     assert report.problem == "Please fix sentence 4."
@@ -35,11 +35,11 @@ def test_an_unknown_word_is_named_in_its_line() -> None:
     ],
 )
 def test_a_wrong_number_of_sentences(count: int, problem: str) -> None:
-    assert check_story("\n".join((STORY * 2)[:count]), 4, parse_sentence).problem.startswith(problem)
+    assert check_story("\n".join((STORY * 2)[:count]), 4, read_sentence).problem.startswith(problem)
 
 
 def test_a_line_of_10_000_characters_is_refused_with_any_model() -> None:
-    for grammar in (parse_sentence, None):
+    for grammar in (read_sentence, None):
         report = check_story("x" * 10_000 + "\nb\nc\nd", 4, grammar)
         assert "10000 characters" in report.lines[0].problem
         assert len(report.lines[0].sentence) == MAX_CHARACTERS
@@ -50,9 +50,16 @@ def test_each_sentence_of_a_long_story_is_checked() -> None:
     assert report.problem == "Please fix sentence 20."
 
 
+def test_free_text_is_checked_with_the_objects_before_it() -> None:
+    text = "a red ball\nbehind it a small blue box\nbehind the can a cube\nanother one"
+    problems = [line.problem for line in check_story(text, 4, read_sentence).lines]
+    assert ["no cylinder" in problem for problem in problems] == [False, False, True, False]
+    assert check_story("a tiny can in front of the cube", 1, read_sentence, before=STORY).problem == ""
+
+
 def test_a_model_of_plain_english_takes_any_sentence(model: StoryGAN) -> None:
     assert check_story("Once upon a time.\nThe end.", 2, None).problem == ""
-    assert grammar_of(model) is parse_sentence
+    assert grammar_of(model) is read_sentence
 
 
 def test_text_of_file_with_any_line_breaks() -> None:
@@ -70,7 +77,7 @@ def test_a_file_that_is_not_a_story(data: bytes) -> None:
 
 @given(st.text(max_size=2000))
 def test_any_text_gets_a_report(text: str) -> None:
-    report = check_story(text, 4, parse_sentence)
+    report = check_story(text, 4, read_sentence)
     assert len(report.lines) <= MAX_CHECKED
     assert report.problem or len(report.lines) == 4
 

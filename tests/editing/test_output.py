@@ -69,9 +69,9 @@ def test_edits_change_neither_model_nor_output(variant: Variant, story: list[str
 
 @pytest.mark.parametrize(
     ("story", "message"),
-    [(["large red rubber cube at (0, 0)"] * 3, "this one has 3"), ("one string", "is a string"), ([], "has 0")],
+    [(["a red cube", "a pink cube"], "unknown word 'pink'"), ("one string", "is a string"), ([], "this one has 0")],
 )
-def test_a_story_of_another_length_is_refused(storygan: StoryGAN, story: list[str], message: str) -> None:
+def test_an_invalid_story_is_refused(storygan: StoryGAN, story: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         editing.generate(storygan, story)
 

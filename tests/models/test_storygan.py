@@ -1,8 +1,10 @@
 """The model: sentences to frames, batches, model folders, model names."""
 
+import copy
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
 
@@ -11,8 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from storygan.config import ModelConfig
-from storygan.errors import StoryganError, UsageError
+from storygan import editing
+from storygan.config import ModelConfig, Variant
+from storygan.errors import StoryganError, UnknownWordWarning, UsageError
 from storygan.models.accelerate import UpsampleConv2d
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.noise import Noise
@@ -25,6 +28,18 @@ STORY = [
     "large green metal sphere at (0.4, -1.1)",
     "small yellow rubber sphere at (2.3, -0.6)",
 ]
+
+
+class PlainEncoder(ClevrEncoder):
+    """Takes any sentence."""
+
+    def encode(self, sentences: Sequence[str], cache: Path | None = None) -> np.ndarray:
+        return np.array([[len(sentence)] * 128 for sentence in sentences], np.float32) / 100
+
+    def understand(self, story: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+        return list(story)
+
+
 CARTOON = ["It is snowing. Fay the fox stands in the snowy field.", "She finds a kite.", *["She cheers."] * 3]
 
 
@@ -78,10 +93,10 @@ def test_generate_leaves_the_model_unchanged(model: StoryGAN) -> None:
 @pytest.mark.parametrize(
     ("story", "message"),
     [
-        (STORY[:3], "stories of 4 sentences; this one has 3"),
-        ([*STORY, STORY[0]], "stories of 4 sentences; this one has 5"),
+        ([*STORY * 2, STORY[0]], r"stories of 1 to 8 sentences; this one has 9 \(`storygan edit extend`"),
+        ([STORY, STORY[:3]], "different numbers of sentences"),
         ([*STORY[:3], " "], "a sentence is empty"),
-        ([], "stories of 4 sentences; this one has 0"),
+        ([], "stories of 1 to 8 sentences; this one has 0"),
         ("a single string", "this one is a string"),
         ([*STORY[:3], "a large pink cube at (0, 0)"], "pink"),
         ([*STORY[:3], "large red rubber cube at (0, 3.5)"], "3.5"),
@@ -90,6 +105,53 @@ def test_generate_leaves_the_model_unchanged(model: StoryGAN) -> None:
 def test_an_invalid_story_is_an_error(model: StoryGAN, story: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         model.generate(story)
+
+
+def test_free_text_gives_the_frames_of_its_canonical_sentences(model: StoryGAN) -> None:
+    story = ["a big red ball in the middle", "a small shiny blue box left of it", "another one at the front", "a can"]
+    understood = model.understand(story)
+    assert understood[:2] == ["large red rubber sphere at (0.00, 0.00)", "small blue metal cube at (-1.42, -1.02)"]
+    assert model.understand(STORY) == STORY
+    assert model.understand(story[2:], before=understood[:2]) == understood[2:]
+    assert np.array_equal(model.generate(story), model.generate(understood))
+
+
+@pytest.mark.parametrize("variant", ["storygan", "imagegan", "svc", "svfn"])
+def test_stories_of_other_lengths(variant: Variant) -> None:
+    torch.manual_seed(0)
+    model = StoryGAN(ModelConfig(noise_dim=10, variant=variant), ClevrEncoder()).eval()
+    whole = editing.generate(model, STORY, seed=3, samples=2)
+    longer = [*STORY, "a small red ball at the back", "another one"]
+    extended = whole
+    for sentence in longer[4:]:
+        extended = editing.extend(model, extended, sentence, seed=3)
+    frames = model.generate(longer, samples=2, seed=3)
+    assert frames.shape == (2, 6, 64, 64, 3)
+    assert np.abs(frames.astype(int) - extended.frames).max() <= 1, "the frames that extend adds"
+    short = model.generate(STORY[:2], samples=2, seed=3)
+    assert short.shape == (2, 2, 64, 64, 3)
+    padded = editing.generate(model, STORY[:2], seed=3, samples=2)
+    assert np.abs(short.astype(int) - padded.frames).max() <= 1
+    assert torch.equal(padded.noise.eps, whole.noise.eps[:, :2])
+    assert not np.array_equal(short, whole.frames[:, :2]), "h_0 knows fewer sentences"
+
+
+def test_the_context_of_a_short_story_is_padded_with_the_mean_sentence(model: StoryGAN) -> None:
+    S = torch.randn(2, 3, 128)
+    assert torch.equal(model.context_sentences(S), torch.cat([S, torch.zeros(2, 1, 128)], dim=1))
+    longer = torch.randn(2, 6, 128)
+    assert torch.equal(model.context_sentences(longer), longer[:, :4])
+
+
+def test_words_that_were_not_in_training_are_named(model: StoryGAN) -> None:
+    model = copy.copy(model)
+    model.sentence_encoder = PlainEncoder()
+    assert model.unknown_words(["a fox"]) == "", "an old model has no vocabulary"
+    model.sentence_encoder.vocabulary = ("fox", "kite")
+    assert model.unknown_words(["The foxes have a kite."]) == ""
+    with pytest.warns(UnknownWordWarning, match=r"^'knight', 'castle': not in .* this model; known: fox, kite$"):
+        frames = model.generate(["A knight and a fox", "at the castle"])
+    assert frames.shape == (1, 2, 64, 64, 3), "generation goes on"
 
 
 def test_a_saved_model_loads(model: StoryGAN, tmp_path: Path) -> None:

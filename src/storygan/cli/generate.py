@@ -1,9 +1,10 @@
-"""`storygan generate`, `export` and `demo`: use a trained model."""
+"""`storygan generate`, `parse`, `export` and `demo`: use a trained model."""
 
 from __future__ import annotations
 
 import gc
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,21 +13,27 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.parser import device_options, named_path, threads_option
-from storygan.errors import UsageError, require_whole
+from storygan.errors import UnknownWordWarning, UsageError, printable, require_whole
 from storygan.files import MAX_TEXT
 
 SHIPPED_MODEL = "clevr-sv"
 
 
-def story_options(parser: ArgumentParser, out: str) -> None:
-    """Add the options of every command that generates a story; `out` is the default of --out."""
+def story_arguments(parser: ArgumentParser) -> None:
+    """Add the sentences, and --file."""
     parser.add_argument(
         "sentences", nargs="*", default=[], help="the story, one sentence an argument; none: --file or stdin"
     )
     parser.add_argument("--file", type=named_path, help="a text file, one sentence a line")
+
+
+def story_options(parser: ArgumentParser, out: str) -> None:
+    """Add the options of every command that generates a story; `out` is the default of --out."""
+    story_arguments(parser)
     parser.add_argument(
         "--model", type=named_path, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id"
     )
+    parser.add_argument("--strict", action="store_true", help="refuse words that the model was not trained on")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise: the same seed gives the same picture")
     threads_option(parser)
     device_options(parser)
@@ -82,10 +89,46 @@ def generate(args: Namespace) -> None:
     tune_malloc()
     model = load_for_inference(args.model, args.device, args.precision)
     check_picture(args, out, model, story, args.samples, 1)
-    frames = model.generate(story, samples=args.samples, seed=args.seed)
+    understood = print_understood(model, story, args)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownWordWarning)  # it was printed
+        frames = model.generate(understood, samples=args.samples, seed=args.seed)
     viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
     print(f"{args.samples} x {len(story)} frames in {out}")
     gc.freeze()  # skip the collection at exit
+
+
+def print_understood(model: Any, story: Sequence[str], options: Namespace) -> list[str]:
+    """Print on stderr how the model reads a story: its sentences for free text, and words that it does not know.
+
+    Returns:
+        The sentences as the model reads them.
+
+    Raises:
+        UsageError: A sentence is not understood, or with --strict a word is not known.
+    """
+    understood = model.understand(story)
+    for number, (sentence, read) in enumerate(zip(story, understood, strict=True), 1):
+        if read != sentence:
+            print(f"storygan: sentence {number}: {read}", file=sys.stderr)
+    if len(story) > model.config.T:
+        print(f"storygan: {len(story)} sentences, {model.config.T} in training: earlier content fades", file=sys.stderr)
+    if unknown := model.unknown_words(understood, options.model):
+        if options.strict:
+            raise UsageError(unknown)
+        print(f"storygan: {printable(unknown)}", file=sys.stderr)
+    return understood
+
+
+def parse_options(parser: ArgumentParser) -> None:
+    story_arguments(parser)
+
+
+def parse(args: Namespace) -> None:
+    """Run `storygan parse`."""
+    from storygan.text.free_text import understand
+
+    print("\n".join(understand(read_story(args.sentences, args.file))))
 
 
 def read_story(sentences: Sequence[str], file: str | None) -> list[str]:

@@ -148,7 +148,7 @@ def evaluate_runs(
     torch.set_flush_denormal(True)
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
     fused = {name: fuse_batch_norm(model) for name, model in models.items()}
-    generated = {name: model.generate(test.sentences, seed=config.seed) for name, model in fused.items()}
+    generated = {name: model.generate_dataset(test.sentences, seed=config.seed) for name, model in fused.items()}
     found = measure(test, config.data.path, generated, config.seed, classifier)
     for name, model in fused.items():
         found.table[name].update(measure_diversity(model, test.sentences, config.seed))

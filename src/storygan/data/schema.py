@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storygan.data.clevr.constants import ASPECT
+from storygan.clevr.constants import ASPECT
 from storygan.errors import StoryganError, machine_failed, reason
 from storygan.files import atomic_open, parse_json
 from storygan.text.clevr import LABELS as CLEVR_LABELS

@@ -11,11 +11,12 @@ from dataclasses import replace
 from html import escape
 from math import hypot
 
-from storygan.data.clevr.constants import RADII
-from storygan.data.clevr.scene import BEHIND, RIGHT
+from storygan.clevr.constants import RADII
 from storygan.demo.story_input import sentences_of
 from storygan.errors import UsageError
 from storygan.text.clevr import LIMIT, ClevrObject, format_sentence, parse_sentence
+from storygan.text.free_text import read_sentence
+from storygan.text.placement import BEHIND, RIGHT
 
 UNIT = 100.0
 COLOURS = {
@@ -43,10 +44,10 @@ def from_plan(u: float, v: float) -> tuple[float, float]:
 
 def parse_objects(text: str, T: int) -> dict[int, ClevrObject]:
     """Return the objects of the first T sentences by number from 1, without the sentences that cannot be parsed."""
-    objects = {}
+    objects: dict[int, ClevrObject] = {}
     for number, sentence in enumerate(sentences_of(text)[:T], 1):
         try:
-            objects[number] = parse_sentence(sentence)
+            objects[number] = parse_sentence(read_sentence(sentence, list(objects.values())))
         except UsageError:
             continue
     return objects

@@ -65,6 +65,7 @@ def generate_samples(name: str, model: StoryGAN, sentences: Sequence[str], total
     Raises:
         StoryganError: The model cannot encode the story.
     """
+    sentences = model.understand(sentences)
     noise = Noise.sample(total, model.config, torch.Generator().manual_seed(seed))
     S = torch.from_numpy(model.encode([sentences]))
     samples = Samples(name, total, ())

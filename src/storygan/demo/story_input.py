@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
-from storygan.text.clevr import parse_sentence
+from storygan.text.clevr import ClevrObject, parse_sentence
+from storygan.text.free_text import read_sentence
 
+Grammar = Callable[[str, Sequence[ClevrObject]], str]
+"""Returns the canonical sentence of one in free text, after the objects described before."""
 MAX_SAMPLES = 8
 MAX_SEED = 2**31 - 1
 MAX_CHARACTERS = 300
@@ -53,17 +56,19 @@ def text_of_file(text: str) -> str:
     return "\n".join(sentences_of(text))
 
 
-def grammar_of(model: StoryGAN) -> Callable[[str], object] | None:
+def grammar_of(model: StoryGAN) -> Grammar | None:
     """Return the function that raises UsageError for an invalid sentence; None if the model takes any sentence."""
     is_clevr = model.sentence_encoder is not None and model.sentence_encoder.kind == "clevr"
-    return parse_sentence if is_clevr else None
+    return read_sentence if is_clevr else None
 
 
-def check_story(text: str, T: int, grammar: Callable[[str], object] | None) -> Report:
-    """Check the text of a story for a model of T sentences."""
+def check_story(text: str, T: int, grammar: Grammar | None, before: Sequence[str] = ()) -> Report:
+    """Check the text of a story for a model of T sentences; `before` are canonical sentences that come before it."""
     sentences = sentences_of(text)
+    objects = [parse_sentence(sentence) for sentence in before] if grammar else []
     lines = tuple(
-        Line(sentence[:MAX_CHARACTERS], _problem(sentence, grammar)) for sentence in sentences[: max(T, MAX_CHECKED)]
+        Line(sentence[:MAX_CHARACTERS], _problem(sentence, grammar, objects))
+        for sentence in sentences[: max(T, MAX_CHECKED)]
     )
     invalid = [number for number, line in enumerate(lines, 1) if line.problem]
     missing = T - len(sentences)
@@ -88,12 +93,13 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
     raise UsageError(f"{name} must be a whole number from {low} to {high}")
 
 
-def _problem(sentence: str, grammar: Callable[[str], object] | None) -> str:
+def _problem(sentence: str, grammar: Grammar | None, objects: list[ClevrObject]) -> str:
+    """Return what is wrong with a sentence, or "", and add its object to those described."""
     if len(sentence) > MAX_CHARACTERS:
         return f"this sentence has {len(sentence)} characters; the maximum is {MAX_CHARACTERS}"
     try:
         if grammar is not None:
-            grammar(sentence)
+            objects.append(parse_sentence(grammar(sentence, objects)))
     except UsageError as error:
         return str(error)
     return ""

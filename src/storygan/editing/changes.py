@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
-from storygan.data.clevr.constants import RADII
-from storygan.data.clevr.geometry import Camera, object_mask
+from storygan.clevr.constants import RADII
+from storygan.clevr.geometry import Camera, object_mask
 from storygan.text.clevr import parse_sentence
 
 MARGIN = 7

@@ -14,7 +14,6 @@ from storygan.errors import UsageError, require_whole
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import MAX_SAMPLES, StoryGAN, progress_bar
 
-MAX_SENTENCES = 1000
 MIN_STEPS_WITH_BAR = 17
 """Interpolation steps from which a progress bar is shown."""
 
@@ -37,16 +36,17 @@ def change_sentence(
     Raises:
         UsageError: There is no sentence `t`, or the new one cannot be encoded.
     """
-    n, T = len(output.sentences), model.config.T
+    n = len(output.sentences)
     if not 1 <= t <= n:
         raise UsageError(f"there is no sentence {t} to change: the story has {n}")
-    sentences = (*output.sentences[: t - 1], sentence, *output.sentences[t:])
-    s_t = encode(model, sentence, output.S)
+    before = output.sentences[: t - 1]
+    sentence, s_t = encode(model, sentence, before, output.S)
+    sentences = (*before, sentence, *output.sentences[t:])
     if keep_context:
         return replace(replace_sentence_vector(model, output, t, s_t), sentences=sentences)
     S = output.S.clone()
     S[:, t - 1] = s_t
-    return generate_from_noise(model, sentences, S, S[:, :T], output.noise)
+    return generate_from_noise(model, sentences, S, model.context_sentences(S), output.noise)
 
 
 def resample(model: StoryGAN, output: StoryOutput, keep: Sequence[int], seed: int) -> StoryOutput:
@@ -153,21 +153,21 @@ def extend(model: StoryGAN, output: StoryOutput, sentence: str, seed: int = 0) -
         UsageError: The sentence cannot be encoded, or the story has MAX_SENTENCES.
     """
     n = len(output.sentences) + 1
-    require_whole("the number of sentences", n, 1, MAX_SENTENCES)
-    s_t = encode(model, sentence, output.S).expand(len(output), 1, -1)
+    sentence, s_t = encode(model, sentence, output.sentences, output.S)
     eps = torch.cat([output.noise.eps, sample_noise(model, output, n, seed).eps[:, n - 1 :]], dim=1)
     longer = replace(
         output,
         sentences=(*output.sentences, sentence),
-        S=torch.cat([output.S, s_t], dim=1),
+        S=torch.cat([output.S, s_t.expand(len(output), 1, -1)], dim=1),
         noise=replace(output.noise, eps=eps),
     )
     return regenerate(model, longer, n, n)
 
 
-def encode(model: StoryGAN, sentence: str, like: Tensor) -> Tensor:
-    """Encode one sentence as `s_t` (128,), on the device of `like`."""
-    return torch.from_numpy(model.encode([[sentence]])[0, 0]).to(like)
+def encode(model: StoryGAN, sentence: str, before: Sequence[str], like: Tensor) -> tuple[str, Tensor]:
+    """Return the sentence as the model reads it after those `before`, and `s_t` (128,) on the device of `like`."""
+    (sentence,) = model.understand([sentence], before)
+    return sentence, torch.from_numpy(model.encode([[sentence]])[0, 0]).to(like)
 
 
 def sample_noise(model: StoryGAN, output: StoryOutput, n: int, seed: int) -> Noise:

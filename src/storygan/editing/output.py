@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from storygan.errors import require_whole
 from storygan.models.baselines import ImageGANContext
 from storygan.models.context_encoder import ContextEncoder
-from storygan.models.noise import Noise, seeded
+from storygan.models.noise import Noise, noise_of_length
 from storygan.models.storygan import MAX_SAMPLES, Story, StoryGAN, batches, evaluation_mode, progress_bar, to_uint8
 
 
 @dataclass(frozen=True)
 class StoryOutput:
-    """N samples of one story of n sentences, immutable. n is the model's T until the story is extended.
+    """N samples of one story of n sentences, immutable.
 
     `output[k]` is sample k, from 0, as a `StoryOutput` of one sample.
     """
@@ -29,7 +29,7 @@ class StoryOutput:
     frames: np.ndarray
     """uint8 (N, n, 64, 64, 3)."""
     sentences: tuple[str, ...]
-    """The n sentences."""
+    """The n sentences, as the model reads them (`StoryGAN.understand`)."""
     S: Tensor
     """(N, n, 128): the sentence vectors `s_t`."""
     S_0: Tensor
@@ -55,13 +55,14 @@ def generate(model: StoryGAN, story: Story, seed: int = 0, samples: int = 1) -> 
     """Generate a story for editing. The frames are those of `model.generate(story, samples, seed)`.
 
     Raises:
-        UsageError: The story has not T sentences, a sentence cannot be encoded, or a number is out of range.
+        UsageError: A sentence is not understood, or a number is out of range.
     """
     model.require_story(story)
+    story = model.understand(story)
     require_whole("samples", samples, 1, MAX_SAMPLES)
     S = torch.from_numpy(model.encode([story])).to(model.device, model.dtype).repeat_interleave(samples, dim=0)
-    noise = Noise.sample(samples, model.config, seeded(seed)).to(model.device, model.dtype)
-    return generate_from_noise(model, tuple(story), S, S, noise)
+    noise = noise_of_length(samples, len(story), model.config, seed).to(model.device, model.dtype)
+    return generate_from_noise(model, tuple(story), S, model.context_sentences(S), noise)
 
 
 def generate_from_noise(

@@ -92,7 +92,7 @@ def evaluate(
     baseline = find_baseline(model)
     on = find_device(device)
     network = None if baseline else load_for_inference(model, on, precision)
-    generated = network.generate(sentences, seed=seed) if network else str(baseline)
+    generated = network.generate_dataset(sentences, seed=seed) if network else str(baseline)
     measured = measure(dataset, data, {MODEL: generated}, seed, classifier, on)
     if sample_grid:
         per_story = measured.classifier_metrics[MODEL] | measured.pixel_metrics[MODEL]

@@ -88,8 +88,8 @@ Not evaluated. `storygan evaluate --model FOLDER --data DATA --card` writes a ta
 
 ## Limitations
 
-Frames have 64x64 pixels, and stories exactly {config.T} sentences. The model generates only content like that of its
-training data. The discriminators are not included.
+Frames have 64x64 pixels. The model was trained on stories of {config.T} sentences; in longer ones, earlier content
+fades. It generates only content like that of its training data. The discriminators are not included.
 """
 
 

@@ -72,6 +72,18 @@ class Noise:
         return Noise(eps_0, on_circle(eps) if distribution == "circle" else eps, self.g_0)
 
 
+def noise_of_length(B: int, n: int, config: ModelConfig, seed: int) -> Noise:
+    """Sample the noise of B stories of n sentences; that of their first T does not depend on n.
+
+    `eps_t` of sentence t > T is the last of the noise that the seed gives t sentences, as in `editing.extend`.
+    """
+    noise = Noise.sample(B, config, seeded(seed))
+    eps = [noise.eps[:, :n]]
+    for t in range(config.T + 1, n + 1):
+        eps.append(Noise.sample(B, replace(config, T=t), seeded(seed)).eps[:, t - 1 :])
+    return replace(noise, eps=torch.cat(eps, dim=1))
+
+
 def on_circle(eps: Tensor) -> Tensor:
     """Scale each consecutive pair of standard normal values (..., K) to length sqrt(2). An odd last value stays."""
     even = eps.shape[-1] // 2 * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,9 +15,10 @@ import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from storygan.config import ModelConfig
-from storygan.errors import StoryganError, UsageError, reason, require_whole
+from storygan.errors import StoryganError, UnknownWordWarning, UsageError, reason, require_whole
 from storygan.files import atomic_write, parse_json, read_text
 from storygan.models.accelerate import accelerate, fuse_batch_norm
 from storygan.models.baselines import CONTEXTS
@@ -24,10 +26,11 @@ from storygan.models.devices import DTYPES, Precision, find_device, resolve_prec
 from storygan.models.image_generator import ImageGenerator
 from storygan.models.initialization import initialize_weights
 from storygan.models.model_card import make_card
-from storygan.models.noise import Noise, seeded
+from storygan.models.noise import Noise, noise_of_length
 from storygan.models.story_encoder import D, StoryEncoder
 from storygan.models.weights import load_weights
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
+from storygan.text.vocabulary import describe_unknown, unknown_words
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -38,6 +41,7 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 HUB_FILES = [CONFIG, WEIGHTS, "sentence_encoder.*", CARD]
 """Files that are fetched from a hub."""
+MAX_SENTENCES = 1000
 MAX_SAMPLES = 10_000
 """Samples per story; those of 4 frames take 500 MB."""
 BATCH_FRAMES = 256
@@ -82,14 +86,14 @@ class StoryGAN(nn.Module):
         """Generate images from sentence vectors.
 
         Args:
-            S: (B, T, 128) sentence vectors.
-            noise: for B stories.
-            frame_idx: (B, n) int64, from 0, which n frames of each story to generate; None: all T.
+            S: (B, T, 128) sentence vectors; with a trained model also fewer or more than T, see `context_sentences`.
+            noise: for B stories of as many sentences.
+            frame_idx: (B, n) int64, from 0, which n frames of each story to generate; None: all.
 
         Returns:
             `X_hat` (B, n, 3, 64, 64) in [-1, 1], and `h_0`, `mu`, `log_sigma2`, each (B, 128).
         """
-        h_0, mu, log_sigma2 = self.story_encoder(S, noise.eps_0)  # (B, 128)
+        h_0, mu, log_sigma2 = self.story_encoder(self.context_sentences(S), noise.eps_0)  # (B, 128)
         o = self.context_encoder(S, noise.eps, h_0, noise.g_0)  # (B, T, 128, 4, 4)
         if frame_idx is not None:
             o = o[torch.arange(len(o), device=o.device)[:, None], frame_idx]  # (B, n, 128, 4, 4)
@@ -99,46 +103,104 @@ class StoryGAN(nn.Module):
         """Generate images from gists: (B, n, 128, 4, 4) -> (B, n, 3, 64, 64) in [-1, 1]."""
         return self.image_generator(o.flatten(0, 1)).unflatten(0, o.shape[:2])
 
+    def context_sentences(self, S: Tensor) -> Tensor:
+        """Return the T sentences that `h_0` is computed from: (B, n, 128) -> (B, T, 128).
+
+        Of a longer story these are the first T. A shorter one is padded with zeros, the mean sentence.
+        """
+        missing = self.config.T - S.shape[1]
+        return S[:, : self.config.T] if missing <= 0 else F.pad(S, (0, 0, 0, missing))
+
     def require_story(self, story: Story) -> None:
-        """Raise UsageError unless a story is T sentences."""
+        """Raise UsageError unless a story is 1 to 2 T sentences. In longer ones, earlier content fades further."""
         if isinstance(story, str):
             raise UsageError("a story is a list of sentences; this one is a string")
-        if len(story) != self.config.T:
-            raise UsageError(f"this model generates stories of {self.config.T} sentences; this one has {len(story)}")
+        if not 1 <= len(story) <= 2 * self.config.T:
+            raise UsageError(
+                f"this model generates stories of 1 to {2 * self.config.T} sentences; this one has {len(story)}"
+                + (" (`storygan edit extend` adds more)" if story else "")
+            )
+
+    def understand(self, story: Story, before: Story = ()) -> list[str]:
+        """Return the sentences that the model reads for a story, which may be free text (`SentenceEncoder.understand`).
+
+        Args:
+            story: sentences.
+            before: sentences that come before them, as an earlier call has returned them; together at most
+                `MAX_SENTENCES`.
+
+        Raises:
+            UsageError: a sentence is not understood.
+        """
+        require_whole("the number of sentences", len(before) + len(story), 1, MAX_SENTENCES)
+        if not all(sentence.strip() for sentence in story):
+            raise UsageError("a sentence is empty: write what its frame shows")
+        return self.sentence_encoder.understand(story, before) if self.sentence_encoder else list(story)
+
+    def unknown_words(self, story: Story, name: str = "this model") -> str:
+        """Return a line that names the content words of a story that no training sentence has; "" if there are none.
+
+        Args:
+            story: sentences.
+            name: of the model, for the line.
+        """
+        vocabulary = self.sentence_encoder.vocabulary if self.sentence_encoder else ()
+        words = unknown_words(story, vocabulary)
+        return describe_unknown(words, vocabulary, name) if words else ""
 
     @torch.no_grad()
     def generate(self, stories: Story | Sequence[Story], samples: int = 1, seed: int = 0) -> np.ndarray:
         """Generate frames from sentences. The same seed gives the same frames.
 
+        Warns (`UnknownWordWarning`) of words that the model was not trained on.
+
         Args:
-            stories: one story (T strings), or several.
+            stories: one story (n strings), or several of the same n, from 1 to 2 T. The frames beyond T are those that
+                `editing.extend` adds, in which earlier objects fade.
             samples: number of samples per story, each with its own noise; at most `MAX_SAMPLES`.
             seed: seed of the noise, 0 to 2^63 - 1.
 
         Returns:
-            uint8 frames (N, T, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
+            uint8 frames (N, n, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
 
         Raises:
-            UsageError: a story has not T sentences, the sentence encoder does not know a word, or a number is out of
-                its range.
+            UsageError: a sentence is not understood, the stories have different lengths, or a number is out of range.
         """
         single = not stories or isinstance(stories, str) or isinstance(stories[0], str)
         batch: list[Story] = [stories] if single else list(stories)  # type: ignore[list-item]
         for story in batch:
             self.require_story(story)
+        batch = [self.understand(story) for story in batch]
+        n = len(batch[0])
+        if any(len(story) != n for story in batch):
+            raise UsageError("the stories have different numbers of sentences: generate those of one length at once")
         require_whole("samples", samples, 1, MAX_SAMPLES)
+        if unknown := self.unknown_words([sentence for story in batch for sentence in story]):
+            warnings.warn(unknown, UnknownWordWarning, stacklevel=3)  # 3: torch.no_grad is between
         S = torch.from_numpy(self.encode(batch)).repeat_interleave(samples, dim=0)
-        return self.sample(S, Noise.sample(len(S), self.config, seeded(seed)))
+        return self.sample(S, noise_of_length(len(S), n, self.config, seed))
+
+    def generate_dataset(self, stories: Sequence[Story], seed: int = 0) -> np.ndarray:
+        """Generate the stories of a data set as `generate` does, but without free text and unknown words.
+
+        Raises:
+            UsageError: a story has not T sentences, or the sentence encoder cannot read one.
+        """
+        T = self.config.T
+        for story in stories:
+            if len(story) != T:
+                raise UsageError(f"this model is trained on stories of {T} sentences; this one has {len(story)}")
+        return self.sample(torch.from_numpy(self.encode(stories)), noise_of_length(len(stories), T, self.config, seed))
 
     def sample(self, S: Tensor, noise: Noise) -> np.ndarray:
         """Generate frames from sentence vectors, in evaluation mode, with a progress bar for more than one batch.
 
         Args:
-            S: (N, T, 128) sentence vectors.
-            noise: for N stories.
+            S: (N, n, 128) sentence vectors.
+            noise: for N stories of n sentences.
 
         Returns:
-            uint8 frames (N, T, 64, 64, 3).
+            uint8 frames (N, n, 64, 64, 3).
         """
         parts = []
         with evaluation_mode(self):
@@ -148,7 +210,7 @@ class StoryGAN(nn.Module):
         return np.concatenate(parts)
 
     def encode(self, stories: Sequence[Story]) -> np.ndarray:
-        """Encode B stories as float32 sentence vectors (B, T, 128).
+        """Encode B stories, as `understand` returns them, as float32 sentence vectors (B, n, 128).
 
         Raises:
             UsageError: a sentence is empty, or the sentence encoder cannot read it.

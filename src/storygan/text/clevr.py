@@ -28,7 +28,7 @@ ARTICLES = ("a", "an", "the")
 _SYNONYMS = {"metallic": "metal", "grey": "gray"}
 _ATTRIBUTE_OF = {word: attribute for attribute, words in ATTRIBUTES.items() for word in words}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)  # no two ways to match a digit, so linear in time
-_MAX_LENGTH = 300
+MAX_LENGTH = 300
 """Characters of a sentence; ours have under 50."""
 _EXAMPLE = "'large red rubber cube at (2.18, -2.85)'"
 
@@ -59,9 +59,9 @@ def format_sentence(thing: ClevrObject) -> str:
 
 def parse_sentence(sentence: str) -> ClevrObject:
     """Parse a sentence. Raise UsageError that names the wrong word and lists the allowed ones."""
-    if len(sentence) > _MAX_LENGTH:
-        raise UsageError(f"{_quote(sentence)} has {len(sentence)} characters: write a sentence like {_EXAMPLE}")
-    before, x, y, after = _split_position(sentence.strip().removesuffix("."), sentence)
+    if len(sentence) > MAX_LENGTH:
+        raise UsageError(f"{quote(sentence)} has {len(sentence)} characters: write a sentence like {_EXAMPLE}")
+    before, x, y, after = split_position(sentence.strip().removesuffix("."), sentence)
     if before and before[-1] == "at":
         before = before[:-1]
     words = before + after
@@ -73,13 +73,13 @@ def parse_sentence(sentence: str) -> ClevrObject:
         attribute = _ATTRIBUTE_OF.get(word)
         if attribute is None:
             allowed = "; ".join(f"{name}: {', '.join(options)}" for name, options in ATTRIBUTES.items())
-            raise UsageError(f"unknown word {_quote(word)} in {_quote(sentence)}: allowed are {allowed}")
+            raise UsageError(f"unknown word {quote(word)} in {quote(sentence)}: allowed are {allowed}")
         if attribute in found:
-            raise UsageError(f"two {attribute}s in {_quote(sentence)}, {found[attribute]!r} and {word!r}: keep one")
+            raise UsageError(f"two {attribute}s in {quote(sentence)}, {found[attribute]!r} and {word!r}: keep one")
         found[attribute] = word
     for attribute, options in ATTRIBUTES.items():
         if attribute not in found:
-            raise UsageError(f"no {attribute} in {_quote(sentence)}: add one of {', '.join(options)}")
+            raise UsageError(f"no {attribute} in {quote(sentence)}: add one of {', '.join(options)}")
     return ClevrObject(found["shape"], found["colour"], found["material"], found["size"], x, y)
 
 
@@ -93,22 +93,22 @@ def presence_labels(things: Sequence[ClevrObject]) -> list[list[int]]:
     return rows
 
 
-def _split_position(text: str, sentence: str) -> tuple[list[str], float, float, list[str]]:
+def split_position(text: str, sentence: str) -> tuple[list[str], float, float, list[str]]:
     """Split into the words before the bracket, x, y, and the words after it. Commas between words count as spaces."""
     before, opened, rest = text.partition("(")
     inside, closed, after = rest.partition(")")
     if not opened:
-        raise UsageError(f"no position in {_quote(sentence)}: add one in brackets, as in {_EXAMPLE}")
+        raise UsageError(f"no position in {quote(sentence)}: add one in brackets, as in {_EXAMPLE}")
     parts = [part.strip() for part in inside.split(",")]
     if not closed or "(" in rest or ")" in before + after or len(parts) != 2:
-        raise UsageError(f"the position in {_quote(sentence)} must be one (x, y), as in {_EXAMPLE}")
+        raise UsageError(f"the position in {quote(sentence)} must be one (x, y), as in {_EXAMPLE}")
     x, y = (_coordinate(axis, part) for axis, part in zip("xy", parts, strict=True))
     return _words(before), x, y, _words(after)
 
 
 def _coordinate(axis: str, text: str) -> float:
     if not _NUMBER.fullmatch(text):
-        raise UsageError(f"{axis} {_quote(text)} is not a number: write a decimal in [-3, 3], as in {_EXAMPLE}")
+        raise UsageError(f"{axis} {quote(text)} is not a number: write a decimal in [-3, 3], as in {_EXAMPLE}")
     value = float(text)
     _require_on_floor(axis, value)
     return value
@@ -123,5 +123,6 @@ def _words(text: str) -> list[str]:
     return text.lower().replace(",", " ").split()
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Quote a text for a message, cut to 80 characters."""
     return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -17,6 +17,7 @@ import numpy as np
 
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject, parse_sentence
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
+from storygan.text.free_text import understand
 
 GRID, AXIS = 8, 23
 """Bumps along a side of the grid, and along an axis."""
@@ -50,6 +51,9 @@ class ClevrEncoder(SentenceEncoder):
         features = _features([parse_sentence(sentence) for sentence in sentences])[:, : len(self.mean)]
         # In float64, so that a vector does not depend on the others in its batch.
         return (((features - self.mean) / self.std) @ self.projection.astype(np.float64)).astype(np.float32)
+
+    def understand(self, story: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+        return understand(story, before)
 
     def settings(self) -> dict[str, int | float | str]:
         return {}

@@ -1,6 +1,7 @@
 """Sentence encoders: frozen, deterministic functions from a sentence to the vector `s_t`.
 
-A saved encoder is two files: `sentence_encoder.json` (its kind and settings) and `sentence_encoder.safetensors`.
+A saved encoder is two files: `sentence_encoder.json` (its kind and settings) and `sentence_encoder.safetensors`. One
+that takes any sentence has a third, `sentence_encoder.vocabulary.txt`: the words of its training sentences.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ DIM = 128
 """Length of `s_t`."""
 SETTINGS_FILE = "sentence_encoder.json"
 TENSORS_FILE = "sentence_encoder.safetensors"
+VOCABULARY_FILE = "sentence_encoder.vocabulary.txt"
+"""One word a line, the most frequent first (`storygan.text.vocabulary`)."""
 MAX_TENSORS = 16 * 2**20
 """Bytes of `sentence_encoder.safetensors`; ours have up to 200 kB."""
 _KINDS = {
@@ -36,6 +39,8 @@ class SentenceEncoder(ABC):
     """Maps sentences to vectors; equal sentences give equal vectors."""
 
     kind: ClassVar[str]
+    vocabulary: tuple[str, ...] = ()
+    """The content words of the training sentences, the most frequent first; empty if it is not known, or not needed."""
 
     @classmethod
     @abstractmethod
@@ -54,6 +59,18 @@ class SentenceEncoder(ABC):
         Raises:
             UsageError: the encoder cannot read a sentence.
         """
+
+    def understand(self, story: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+        """Return the sentences that `encode` takes for the sentences of a user's story, which may be free text.
+
+        Args:
+            story: n sentences.
+            before: sentences that come before them, as an earlier call has returned them.
+
+        Raises:
+            UsageError: a sentence is not understood.
+        """
+        return list(story)
 
     def missing(self) -> str:
         """Return the command that installs what the encoder lacks here; empty: nothing."""
@@ -78,6 +95,13 @@ class SentenceEncoder(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / TENSORS_FILE, save(self.tensors()))
         atomic_write(folder / SETTINGS_FILE, json.dumps({"kind": self.kind, **self.settings()}, indent=2) + "\n")
+        if self.vocabulary:
+            save_vocabulary(folder, self.vocabulary)
+
+
+def save_vocabulary(folder: Path, vocabulary: Sequence[str]) -> None:
+    """Write the vocabulary into the folder of a saved encoder, atomically."""
+    atomic_write(folder / VOCABULARY_FILE, "".join(f"{word}\n" for word in vocabulary))
 
 
 def require_numbers(*arrays: np.ndarray) -> None:
@@ -122,7 +146,10 @@ def load_sentence_encoder(folder: str | Path) -> SentenceEncoder:
         tensors = load(read_safetensors(Path(folder) / TENSORS_FILE, MAX_TENSORS))
         if kind not in _KINDS:
             raise ValueError(f"unknown kind {kind!r}; this version knows {', '.join(_KINDS)}")
-        return _class_of(kind).from_parts(settings, tensors)
+        encoder = _class_of(kind).from_parts(settings, tensors)
+        if (path := Path(folder) / VOCABULARY_FILE).exists():  # models of version 0.1 have none
+            encoder.vocabulary = tuple(read_text(path).split())
+        return encoder
     except FileNotFoundError as error:
         raise StoryganError(
             f"{folder} holds no {Path(error.filename or TENSORS_FILE).name}: name a model folder"

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from storygan.errors import StoryganError, UsageError, advice, out_of_memory, reason
 from storygan.files import atomic_open, locked, open_regular, read_file
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
+from storygan.text.vocabulary import vocabulary_of
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_DIM = 384
@@ -190,7 +191,9 @@ class MiniLMEncoder(SentenceEncoder):
         if variance < 1e-9:
             raise StoryganError("the training sentences are all the same: a model cannot be trained with them")
         projection = components @ hadamard(DIM) / (DIM * variance) ** 0.5
-        return cls(digest, mean.astype(np.float32), projection.astype(np.float32))
+        encoder = cls(digest, mean.astype(np.float32), projection.astype(np.float32))
+        encoder.vocabulary = vocabulary_of(sentences)
+        return encoder
 
     def encode(self, sentences: Sequence[str], cache: Path | None = None) -> np.ndarray:
         """Encode N sentences as float32 (N, 128).

@@ -56,7 +56,7 @@ class Validation:
     def __call__(self, model: StoryGAN) -> dict[str, float]:
         """Return the metrics by the names of `storygan evaluate`: those of the classifier, and KID and FID."""
         N, T = self.real.shape[:2]
-        generated = fuse_batch_norm(model).generate(self.sentences, seed=self.seed)
+        generated = fuse_batch_norm(model).generate_dataset(self.sentences, seed=self.seed)
         rows = np.arange(2 * N * T).reshape(2, N, T)
         frames = np.concatenate([self.real, generated]).reshape(-1, *self.real.shape[2:])
         pool = FramePool(frames, {"real_frames": rows[0], "model": rows[1]})

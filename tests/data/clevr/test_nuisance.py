@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storygan.data.clevr.constants import CAMERA
+from storygan.clevr.constants import CAMERA
 from storygan.data.clevr.nuisance import COLUMNS, foreground_masks, frame_nuisance, nuisance_fields, story_nuisance
 from storygan.data.clevr.scene import Scene, sample_scene
 from storygan.text.clevr import ClevrObject

@@ -16,9 +16,9 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from storygan.clevr.constants import ASPECT
 from storygan.data.clevr import blender, render
 from storygan.data.clevr.blender import Blender
-from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.render import merge_clevr, noise_seed, render_clevr
 from storygan.data.clevr.scene import Scene, sample_scene

@@ -6,22 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storygan.data.clevr.geometry import visible_pixels
-from storygan.data.clevr.scene import (
-    BEHIND,
-    CAMERA_JITTER,
-    GAP,
-    LIGHT_JITTER,
-    MARGIN,
-    RADII,
-    RIGHT,
-    Scene,
-    fits,
-    sample_scene,
-)
+from storygan.clevr.constants import RADII
+from storygan.clevr.geometry import visible_pixels
+from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene, sample_scene
 from storygan.data.importers.clevr_sv import _object, _read_descriptions
 from storygan.errors import UsageError
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, parse_sentence
+from storygan.text.placement import BEHIND, GAP, MARGIN, RIGHT, fits
 
 
 @pytest.fixture(scope="module")

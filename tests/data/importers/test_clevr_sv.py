@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storygan.data.clevr.constants import ASPECT
+from storygan.clevr.constants import ASPECT
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.schema import read_metadata, read_stories, shard_paths, splits
 from storygan.errors import StoryganError

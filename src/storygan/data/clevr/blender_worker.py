@@ -1,8 +1,8 @@
 """Blender's side of the renderer, run as a separate process by the Python of the render environment.
 
-It imports constants.py and denoiser.py beside it, and nothing else of storygan. Protocol: the first line on stdin is
-one JSON object, the fields of Settings. Each further line is one story: `seed` of the sampler, the jitter of
-`camera`, `key`, `fill` and `back` (3 scene units each), and `objects` (shape, colour, material, size, x, y, rotation
+It imports denoiser.py beside it and storygan/clevr/constants.py, and nothing else of storygan. Protocol: the first line
+on stdin is one JSON object, the fields of Settings. Each further line is one story: `seed` of the sampler, the jitter
+of `camera`, `key`, `fill` and `back` (3 scene units each), and `objects` (shape, colour, material, size, x, y, rotation
 about z in radians). For each story, stdout gets T frames of size x size x 3 uint8 sRGB values. Frame k shows the first
 k objects. The scene is that of CLEVR (Johnson et al., CVPR 2017) with the camera of the CLEVR-SV release: docs/data.md.
 """
@@ -28,8 +28,10 @@ import bpy  # noqa: E402
 import mathutils  # noqa: E402
 import numpy as np  # noqa: E402
 import OpenEXR  # noqa: E402
-from constants import ASPECT, CAMERA, FOCAL, RADII, SENSOR  # noqa: E402 (beside this file, as the next)
-from denoiser import Denoiser, ShadowRestorer  # noqa: E402
+from denoiser import Denoiser, ShadowRestorer  # noqa: E402 (beside this file)
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "..", "clevr"))
+from constants import ASPECT, CAMERA, FOCAL, RADII, SENSOR  # noqa: E402
 
 if _PINNABLE:
     os.sched_setaffinity(0, _CORES)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storygan.data.clevr.geometry import Camera
+from storygan.clevr.geometry import Camera
 from storygan.text.clevr import ATTRIBUTES, LIMIT, parse_sentence
 
 LOCATION_HEIGHT = 0.5

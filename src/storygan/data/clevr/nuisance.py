@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from storygan.data.clevr.geometry import HEIGHT, WIDTH, Camera
+from storygan.clevr.geometry import HEIGHT, WIDTH, Camera
 from storygan.data.clevr.scene import CAMERA_JITTER, LIGHT_JITTER, Scene
 from storygan.data.images import encode_png
 from storygan.data.nuisance import normal_values

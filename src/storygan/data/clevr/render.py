@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from storygan.clevr.constants import ASPECT
 from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
-from storygan.data.clevr.constants import ASPECT
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
 from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
 from storygan.data.images import IMAGE_ERRORS, encode_png, open_image

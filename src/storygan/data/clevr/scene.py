@@ -10,15 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storygan.data.clevr.constants import RADII
-from storygan.data.clevr.geometry import Camera, object_mask, visible_pixels
+from storygan.clevr.geometry import Camera, visible_pixels
 from storygan.errors import UsageError
 from storygan.text.clevr import COLOURS, LIMIT, MATERIALS, SHAPES, SIZES, ClevrObject
+from storygan.text.placement import MIN_VISIBLE, fits, mask_of
 
-RIGHT, BEHIND = (0.656, 0.754), (-0.754, 0.656)  # floor directions, as seen by the camera without jitter
-GAP = 0.25  # smallest distance between two outlines
-MARGIN = 0.4  # along RIGHT and BEHIND two centres are level or at least this far apart
-MIN_VISIBLE = 200  # smallest number of visible pixels of an object at 320x240
 MAX_TRIES = 50  # positions tried for one object before the scene starts over
 CAMERA_JITTER, LIGHT_JITTER = 0.5, 1.0  # uniform in +-this, on each axis
 MAX_OBJECTS = 6
@@ -39,9 +35,7 @@ class Scene:
 
     def mask(self) -> np.ndarray:
         """Return the index of the object at each pixel of the last frame, -1 for the stage: (240, 320) int8."""
-        radii = [RADII[o.size] for o in self.objects]
-        centres = np.array([(o.x, o.y, r) for o, r in zip(self.objects, radii, strict=True)])
-        return object_mask([o.shape for o in self.objects], centres, radii, self.rotations, Camera(self.camera))
+        return mask_of(self.objects, self.rotations, Camera(self.camera))
 
 
 def sample_scene(seed: int, story: int, T: int = 4) -> Scene:
@@ -62,14 +56,6 @@ def sample_scene(seed: int, story: int, T: int = 4) -> Scene:
         scene = Scene(objects, rotations, camera, key, fill, back)
         if visible_pixels(scene.mask(), T).min() >= MIN_VISIBLE:
             return scene
-
-
-def fits(one: ClevrObject, other: ClevrObject) -> bool:
-    """Return whether two objects are GAP apart, and along RIGHT and BEHIND level or MARGIN apart."""
-    dx, dy = one.x - other.x, one.y - other.y
-    if np.hypot(dx, dy) - RADII[one.size] - RADII[other.size] < GAP:
-        return False
-    return not any(0 < abs(dx * ux + dy * uy) < MARGIN for ux, uy in (RIGHT, BEHIND))
 
 
 def _jitter(rng: np.random.Generator, limit: float) -> Vector:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from storygan.data.clevr.constants import ASPECT
+from storygan.clevr.constants import ASPECT
 from storygan.data.images import IMAGE_ERRORS, MAX_IMPORT_PIXELS, SIZE, encode_png, open_image
 from storygan.data.importers.common import ImportSummary, write_split
 from storygan.data.restricted_pickle import load_npy

@@ -129,6 +129,12 @@ def render_toon(
     return Summary(todo, total - todo, time.monotonic() - started)
 
 
+def story_sentences(part: str, number: int, seed: int = 0, T: int = 5) -> list[str]:
+    """Write the sentences of story `number` of a part, without its frames."""
+    rng = np.random.default_rng([seed, PARTS.index(part), number])
+    return write_story(sample_story(rng, T, unseen_pair=part == "test-pair"), rng, unseen=part == "test-wording")
+
+
 def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 64) -> Story:
     """Simulate, write and render story `number` of a part."""
     rng = np.random.default_rng([seed, PARTS.index(part), number])

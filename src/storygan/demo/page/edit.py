@@ -117,7 +117,8 @@ class Edit:
         """Return the one sentence. Raises UsageError if the samples' model cannot encode it."""
         if samples is None:
             raise UsageError("Generate a story first.")
-        report = check_story(sentence or "", 1, grammar_of(self.models[samples.model]))
+        before = samples.outputs[0].sentences
+        report = check_story(sentence or "", 1, grammar_of(self.models[samples.model]), before)
         problem = next((line.problem for line in report.lines if line.problem), report.problem)
         if problem:
             raise UsageError(problem)

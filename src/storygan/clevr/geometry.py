@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from storygan.data.clevr.constants import ASPECT, CAMERA, FOCAL, SENSOR
+from storygan.clevr.constants import ASPECT, CAMERA, FOCAL, SENSOR
 
 ZOOM = FOCAL / SENSOR
 WIDTH, HEIGHT = 320, 240  # pixels of the original frames

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from storygan.data.clevr.geometry import Camera, object_mask, visible_pixels
+from storygan.clevr.geometry import Camera, object_mask, visible_pixels
 from storygan.data.clevr.scene import Scene
 from storygan.text.clevr import ClevrObject
 
