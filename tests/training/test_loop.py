@@ -11,10 +11,11 @@ import pytest
 import torch
 import yaml
 from tests.run_folders import differences
-from tests.training.tiny import G, stages, tiny_config
+from tests.training.tiny import D_I, G, stages, tiny_config
 
 from storygan.config import ModelConfig, StageConfig, TrainConfig
 from storygan.errors import StoryganError, UsageError
+from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop
 from storygan.training.checkpoint import load_checkpoint, newest_checkpoint
@@ -257,3 +258,12 @@ def test_a_resume_that_does_not_fit_is_refused(data: Path, whole_run: Path, tmp_
     shorter["adversarial"].iterations = 1
     with pytest.raises(UsageError, match="has done 2 iterations of the stage 'adversarial'"):
         train(tiny_config(data, whole_run, stages=shorter), resume=True)
+
+
+def test_a_named_auxiliary_classifier_reaches_later_stages(data: Path, tmp_path: Path) -> None:
+    recipe = {
+        "discriminators": StageConfig(iterations=1, batch_size=2, D_I=D_I(loss={"L_image": 1})),
+        "adversarial": StageConfig(iterations=1, batch_size=2, G=G(loss={"mse": 1, "aux": 1})),
+    }
+    train(tiny_config(data, tmp_path / "run", stages=recipe, aux_classifier=str(SHIPPED)))
+    assert metrics(tmp_path / "run")[-1]["G/aux"] > 0
