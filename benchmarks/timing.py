@@ -81,12 +81,14 @@ def memory(pid: int | str = "self") -> dict[str, float]:
 
 def run_process(command: Sequence[str | Path]) -> tuple[float, float]:
     """Run a command; return its milliseconds from start to end, and its peak memory in MB."""
-    start = time.perf_counter()
+    start, peak = time.perf_counter(), 0.0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    while process.poll() is None:  # the peak of `os.wait4` counts this process before the command, too
+        peak = max(peak, memory(process.pid).get("VmHWM", 0.0))
+        time.sleep(0.002)
+    if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed")
-    return 1e3 * (time.perf_counter() - start), usage.ru_maxrss * 1.024e-3
+    return 1e3 * (time.perf_counter() - start), peak
 
 
 def commit_name(commit: str = "--dirty") -> str:
