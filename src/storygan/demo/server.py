@@ -73,13 +73,13 @@ def serve(
     domains: Sequence[str] = (),
 ) -> None:
     """Serve the page and print its address, until the process is interrupted or terminated."""
-    if host not in LOOPBACK:
-        print(
-            f"storygan: other machines can open the page at {host}, without a login or encryption: "
-            "on an open network, put a proxy that has both in front, and name it with --domain",
-            file=sys.stderr,
-        )
     with running(names, host, port, device, precision, domains) as address:
+        if host not in LOOPBACK:
+            print(
+                f"storygan: other machines can open the page at {host}, without a login or encryption: "
+                "on an open network, put a proxy that has both in front, and name it with --domain",
+                file=sys.stderr,
+            )
         print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
         threading.Event().wait()
 
