@@ -153,7 +153,8 @@ def free_port(host: str, port: int) -> int:
     if not 0 <= port <= 65535:
         raise UsageError(f"cannot serve at {host}, port {port}: ports are numbers from 0 to 65535")
     try:
+        host.encode("idna")  # a name that no host can have would leave the socket open
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             return int(probe.getsockname()[1])
-    except (OSError, ValueError, TypeError) as error:  # the last two: a name that no host can have
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"cannot serve at {host}, port {port}: {getattr(error, 'strerror', 0) or error}") from error
