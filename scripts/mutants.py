@@ -149,7 +149,11 @@ MUTANTS = [
     *group(
         "models/accelerate.py",
         ACCELERATED,
-        ("accelerate: no kernel is flipped", "weight.flip(2, 3).transpose(0, 1)", "weight.transpose(0, 1)"),
+        (
+            "accelerate: no kernel is flipped",
+            "[[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]",
+            "[[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]]",
+        ),
         ("accelerate: no border in the join", "(0.0, 1.0, 1.0), (1.0, 1.0, 1.0)", "(1.0, 1.0, 1.0), (1.0, 1.0, 1.0)"),
         (
             "accelerate: another image's condition",

@@ -104,7 +104,6 @@ def test_attribution(folder: str, tmp_path: Path, capsys: Errors) -> None:
         (("sentence", *STORY, "--to", NEW), "at"),
         (("sentence", *STORY, "--at", "5", "--to", NEW), "no sentence 5"),
         (("sentence", *STORY, "--at", "2", "--to", "a cow"), "cow"),
-        (("sentence", *STORY[:3], "--at", "2", "--to", NEW), "stories of 4 sentences"),
         (("resample", *STORY, "--keep", "1", "2", "3", "4", "--new-seed", "1"), "all 4 frames"),
         (("resample", *STORY, "--keep", "one", "--new-seed", "1"), "one"),
         (("resample", *STORY, "--new-seed", "1", "--samples", "0"), "at least 1"),

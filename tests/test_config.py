@@ -70,7 +70,7 @@ def test_the_papers_configuration_has_no_extensions() -> None:
         ({"seed": -1}, "seed -1"),
         ({"precision": "fp16"}, "unknown precision 'fp16': choose one of fp32, bf16"),
         ({"initialization": "zeros"}, "unknown initialization 'zeros': choose one of dcgan, pytorch"),
-        ({"threads": -1}, "threads is -1: it must be 0 or more"),
+        ({"threads": -1}, "threads is -1: give 1 to 1,024, or 0 for one for each core"),
         ({"log_every": 0}, "log_every is 0: it must be at least 1"),
         ({"keep_checkpoints": 0}, "keep_checkpoints is 0: it must be at least 1"),
         ({"validation": {"every": -1}}, "validation.every is -1: it must be 0 or more"),

@@ -57,7 +57,7 @@ def lively(
 def test_metadata_makes_sentence_vectors() -> None:
     model = lively()
     metadata = {name: json.loads(text) for name, text in export.metadata(model).items()}
-    assert metadata["config"] == {"variant": "storygan", "T": 4, "noise_dim": 7, "noise": "normal"}
+    assert metadata["config"] == {"variant": "storygan", "T": 4, "noise_dim": 7, "noise": "normal", "image_size": 64}
     encoder = metadata["sentence_encoder"]
     one_hots = [word in STORY[0].split() for word in encoder["words"]]
     x, y = -1.8 / encoder["limit"], 1.5 / encoder["limit"]
@@ -93,7 +93,7 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     [
         (["clevr-sv"], 2, "--onnx"),
         (["clevr-sv", "--onnx", "--out", "nowhere/a.onnx"], 2, "no folder nowhere"),
-        (["nothing", "--onnx"], 1, "no model 'nothing'"),
+        (["nothing", "--onnx"], 2, "no model 'nothing'"),
     ],
 )
 def test_bad_usage_is_one_line(

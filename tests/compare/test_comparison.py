@@ -91,8 +91,8 @@ def test_an_interrupted_comparison_resumes_bit_exactly(
     [
         (("--variants", "svc", "svc"), 2, "name each variant once"),
         (("--variants", "dcgan"), 2, "unknown variant 'dcgan'"),
-        (("--minutes=-1",), 2, "minutes of 0 or more"),
-        (("--stories", "0"), 2, "1 story or more"),
+        (("--minutes=-1",), 2, "--minutes -1: give 0 to 10,000,000"),
+        (("--stories", "0"), 2, "--stories is 0: it must be at least 1"),
         (("--model.T", "5"), 2, "model.T is 5"),
         (("--split", "validation"), 1, "validation"),
         (("--classifier", "nowhere"), 1, "nowhere"),

@@ -79,7 +79,7 @@ def test_distances_of_constant_frames() -> None:
 
 def test_second_half_is_compared_with_real_frames_of_the_first_half(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the classifier's features and on those of each installed network."""
-    monkeypatch.setattr(module, "feature_extractors", lambda: {"mean": lambda: lambda x: x.mean((2, 3))})
+    monkeypatch.setattr(module, "feature_extractors", lambda: {"mean": lambda _: lambda x: x.mean((2, 3))})
     rng, N = np.random.default_rng(5), 40
     frames = rng.integers(0, 256, (2 * N, 4, 4, 3), dtype=np.uint8)
     features = rng.normal(0, 1, (2 * N, 5)).astype(np.float32)
@@ -106,8 +106,9 @@ def test_inception_is_used_if_its_weights_are_there(tmp_path: Path, monkeypatch:
 
 def test_features_of_efficientnet_do_not_depend_on_the_batch() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    network = feature_extractors()["efficientnet_lite0"]()
-    found = extract_features(network, frames, "test")
+    cpu = torch.device("cpu")
+    network = feature_extractors()["efficientnet_lite0"](cpu)
+    found = extract_features(network, frames, "test", cpu)
     assert found.shape == (3, 1280)
     assert np.isfinite(found).all()
-    assert np.allclose(found[1:2], extract_features(network, frames[1:2], "test"), atol=1e-3)
+    assert np.allclose(found[1:2], extract_features(network, frames[1:2], "test", cpu), atol=1e-3)

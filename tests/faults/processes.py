@@ -26,8 +26,9 @@ PATIENCE = 300
 
 
 def heed_ctrl_c() -> None:
-    """Enable SIGINT: a shell starts background processes with it ignored."""
+    """Enable SIGINT and SIGHUP: a shell and nohup start processes with them ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Command:

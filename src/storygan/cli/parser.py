@@ -97,10 +97,10 @@ def plain_message(parser: ArgumentParser, message: str) -> tuple[str, ArgumentPa
         return f"{name} {found[3]}: give {expected}", parser
     if found := NO_MAPPING.search(message):
         return f"{name} {next(filter(None, found.groups()))}: give {TYPES['dict']}", parser
-    if found := OPTIONAL.search(message):
-        return f"{name}: {found[1]}", parser
     if found := UNKNOWN.search(message):
         return f"{name}: there is no {'.'.join(filter(None, found.groups()))}", parser
+    if found := OPTIONAL.search(message):
+        return f"{name}: {found[1]}", parser
     return f"{name}: {re.split(KEY, message)[-1]}", parser
 
 
