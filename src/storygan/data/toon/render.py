@@ -6,7 +6,6 @@ the unfinished shards, which take seconds.
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 import os
 import re
@@ -40,15 +39,15 @@ from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon import templates
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.language import write_story
-from storygan.data.toon.nuisance import COLUMNS, story_nuisance
-from storygan.data.toon.sprites import CREDIT
+from storygan.data.toon.nuisance import COLUMNS, sample_staging
+from storygan.data.toon.shapes import CREDIT
 from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
 from storygan.files import atomic_write
 from storygan.signals import SIGNALS
 
 STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
-RENDERER = 2  # version; raise it when a story changes, so that one folder never mixes two
+RENDERER = 3  # version; raise it when a story changes, so that one folder never mixes two
 SIZES, FRAMES = (32, 512), (1, 20)
 PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")
 """Parts of a data set, as in story ids. Their order seeds the stories: only append."""
@@ -140,10 +139,10 @@ def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     scenes = sample_story(rng, T, unseen_pair=part == "test-pair")
     sentences = write_story(scenes, rng, unseen=part == "test-wording")
-    nuisance = story_nuisance(scenes[0].place, copy.deepcopy(rng))
+    staging, nuisance = sample_staging(rng)
     frames, masks = (
         [encode_png(image, optimize=False) for image in images]  # optimizing would take longer than everything else
-        for images in zip(*draw_story(scenes, rng, size), strict=True)
+        for images in zip(*draw_story(scenes, staging, size), strict=True)
     )
     return Story(
         f"toon-{part}-{number:06d}",
