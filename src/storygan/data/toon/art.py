@@ -93,7 +93,9 @@ def _figure(figure: tuple[str, ...], x: float, y: float, facing: int, size: int)
     pixels = resolution(size)
     stamp, left, top = _stamp(figure, facing, pixels)
     large = Image.new("RGBA", (pixels, pixels))
-    large.paste(stamp, (left + round((x - _ORIGIN[0]) / UNITS * pixels), top + round((y - _ORIGIN[1]) / UNITS * pixels)))
+    large.paste(
+        stamp, (left + round((x - _ORIGIN[0]) / UNITS * pixels), top + round((y - _ORIGIN[1]) / UNITS * pixels))
+    )
     image = large.reduce(pixels // size)
     box = image.getbbox() or (0, 0, 1, 1)
     return image.crop(box), box[:2]

@@ -41,7 +41,13 @@ LOOKS = {
 IN_THE_AIR = ("kite", "balloon", "umbrella")
 """Things on a string or a handle; the others are held before the body."""
 _GRIP = (44.0, -122.0)  # the raised hand
-HELD = {"kite": (30.0, -186.0), "balloon": (34.0, -184.0), "umbrella": (34.0, -148.0), "hold": (9.0, -44.0), "raise": (0.0, -192.0)}
+HELD = {
+    "kite": (30.0, -186.0),
+    "balloon": (34.0, -184.0),
+    "umbrella": (34.0, -148.0),
+    "hold": (9.0, -44.0),
+    "raise": (0.0, -192.0),
+}
 """Middle of a thing that is held: in the air, before the body, or over the head by one who cheers."""
 
 
@@ -132,7 +138,11 @@ def _eyes(mood: str, y: float = -4, apart: float = 16, x: float = _FACE) -> str:
         elif mood == "cheer":
             eyes += line(f"M{at - 9} {y + 4} Q{at} {y - 12} {at + 9} {y + 4}", INK, 6)
         else:
-            eyes += ellipse(at, y, 11, 13, WHITE, INK, 3.5) + ellipse(at + 3, y + 1, 6, 8, INK, width=0) + disc(at + 4.5, y - 3, 2.6, WHITE)
+            eyes += (
+                ellipse(at, y, 11, 13, WHITE, INK, 3.5)
+                + ellipse(at + 3, y + 1, 6, 8, INK, width=0)
+                + disc(at + 4.5, y - 3, 2.6, WHITE)
+            )
     return eyes
 
 
@@ -164,11 +174,13 @@ def _rabbit(mood: str) -> str:
     look = LOOKS["rabbit"]
     ears = ""
     for x, angle in ((-15, -8), (15, 10)):
-        ears += moved(ellipse(0, -26, 12, 34, look.fur) + ellipse(0, -26, 5, 24, "#FF8FB0", width=0), x, -26, angle=angle)
+        ears += moved(
+            ellipse(0, -26, 12, 34, look.fur) + ellipse(0, -26, 5, 24, "#FF8FB0", width=0), x, -26, angle=angle
+        )
     face = ellipse(0, 2, 39, 34, look.fur)
     cheeks = disc(_FACE - 26, 16, 6, "#FFB3C7") + disc(_FACE + 25, 16, 6, "#FFB3C7")
     nose = ellipse(_FACE, 13, 6, 4.5, "#F0608C", INK, 3)
-    teeth = "" if mood == "sleep" else path(f"M{_FACE - 6} 22 h12 v10 h-12 Z", WHITE, INK, 3)
+    teeth = "" if mood == "sleep" else path(f"M{_FACE - 5.5} 24 h11 v8 h-11 Z", WHITE, "#B995A2", 2)
     return ears + face + cheeks + _eyes(mood, -3) + nose + teeth + _mouth("", 20, wide=9)
 
 
@@ -195,8 +207,14 @@ def _mouse(mood: str) -> str:
     ears = "".join(ellipse(x, -32, 22, 22, look.fur) + disc(x, -31, 13, "#FF9DB5") for x in (-27, 27))
     face = path("M-34 -16 Q-20 -34 0 -34 Q20 -34 34 -16 Q42 8 20 26 Q0 40 -20 26 Q-42 8 -34 -16 Z", look.fur)
     muzzle = ellipse(_FACE, 18, 14, 12, "#E4E6EE", width=0)
-    whiskers = "".join(line(f"M{_FACE + s * 13} {y} l{s * 20} {d}", INK, 2.5) for s in (-1, 1) for y, d in ((17, -3), (22, 4)))
-    return ears + face + muzzle + whiskers + _eyes(mood, -6, 14) + ellipse(_FACE, 13, 6.5, 5.5, "#FF6E97", INK, 3) + _mouth(mood, 22, wide=7)
+    return (
+        ears
+        + face
+        + muzzle
+        + _eyes(mood, -6, 14)
+        + ellipse(_FACE, 13, 7.5, 6, "#FF6E97", INK, 3)
+        + _mouth(mood, 22, wide=7)
+    )
 
 
 def _chick(mood: str) -> str:
@@ -231,11 +249,23 @@ def _unicorn(mood: str) -> str:
     mane += shape("M-14 -36 Q-36 -30 -34 -4 Q-40 14 -30 34 L-22 34 L-14 6 Z", "#5CC8F2")
     horn = path("M-2 -33 L12 -72 L20 -31 Z", "#FFC928") + line("M5 -44 L17 -42 M8 -55 L15 -54", "#B97B00", 3.5)
     ear = path("M20 -28 L36 -50 L37 -18 Z", look.fur) + shape("M26 -29 L33 -41 L33 -24 Z", PINK)
-    face = path("M-30 -22 Q-12 -38 10 -36 Q32 -34 36 -14 Q41 6 40 18 Q38 37 10 37 Q-14 36 -20 24 Q-34 8 -30 -22 Z", look.fur)
+    face = path(
+        "M-30 -22 Q-12 -38 10 -36 Q32 -34 36 -14 Q41 6 40 18 Q38 37 10 37 Q-14 36 -20 24 Q-34 8 -30 -22 Z", look.fur
+    )
     muzzle = shape("M-16 24 Q-12 12 10 11 Q34 10 37.5 18 Q36 34.5 10 34.5 Q-12 34 -16 24 Z", "#FFC4D6")
     lock = path("M-6 -39 Q-26 -24 -22 -2 Q-6 -8 4 -34 Z", "#FF6FB5", INK, 4)
     nostrils = disc(_FACE - 2, 21, 2.8, "#A34A70") + disc(_FACE + 14, 21, 2.8, "#A34A70")
-    return mane + horn + ear + face + muzzle + lock + _eyes(mood, -5, 14, _FACE + 4) + nostrils + _mouth(mood, 27, _FACE + 5, 7)
+    return (
+        mane
+        + horn
+        + ear
+        + face
+        + muzzle
+        + lock
+        + _eyes(mood, -5, 14, _FACE + 4)
+        + nostrils
+        + _mouth(mood, 27, _FACE + 5, 7)
+    )
 
 
 _HEADS = {
@@ -250,9 +280,10 @@ _HEADS = {
     "unicorn": _unicorn,
 }
 _TAILS = {
-    "fox": path("M-18 -30 Q-44 -26 -46 -52 Q-32 -62 -22 -46 Z", "#F58220") + path("M-46 -52 Q-40 -66 -30 -58 Q-34 -48 -44 -44 Z", WHITE),
+    "fox": path("M-18 -30 Q-44 -26 -46 -52 Q-32 -62 -22 -46 Z", "#F58220")
+    + path("M-46 -52 Q-40 -66 -30 -58 Q-34 -48 -44 -44 Z", WHITE),
     "mouse": line("M-20 -22 Q-40 -10 -42 -30", INK, 9) + line("M-20 -22 Q-40 -10 -42 -30", PINK, 4),
-}  # fmt: skip
+}
 
 
 # ---- things
@@ -260,7 +291,7 @@ _TAILS = {
 
 def thing(name: str) -> str:
     """Return a thing of THING units, its middle at the origin."""
-    return _THINGS[name] if name in _THINGS else emoji(name, 0, THING / 2, THING, lines=1)
+    return _THINGS[name]
 
 
 _KITE = (
@@ -277,9 +308,13 @@ _BALLOON = (
 )
 _UMBRELLA = (
     line("M0 -40 L0 22 Q0 34 11 33 Q18 31 17 23", INK, 7)
-    + path("M-44 -16 Q-42 -56 0 -58 Q42 -56 44 -16 Q36 -25 29 -17 Q22 -25 15 -16 Q8 -25 0 -16 Q-8 -25 -15 -16 Q-22 -25 -29 -17 Q-36 -25 -44 -16 Z", "#9C4DF0")
+    + path(
+        "M-44 -16 Q-42 -56 0 -58 Q42 -56 44 -16 Q36 -25 29 -17 Q22 -25 15 -16 Q8 -25 0 -16 Q-8 -25 -15 -16 "
+        "Q-22 -25 -29 -17 Q-36 -25 -44 -16 Z",
+        "#9C4DF0",
+    )
     + shape("M-15 -18 Q-14 -53 0 -56 Q14 -53 15 -18 Q8 -25 0 -16 Q-8 -25 -15 -18 Z", "#C79BFF")
-)  # fmt: skip
+)
 _BANANA = (
     path("M-27 -16 Q-24 22 22 20 Q30 16 26 8 Q-4 8 -14 -22 Q-20 -28 -27 -16 Z", "#FFDD1F")
     + line("M-20 -8 Q-10 14 20 14", "#D9A300", 3)
@@ -303,17 +338,25 @@ _GUITAR = moved(
     line("M0 0 L0 -36", INK, 13)
     + line("M0 0 L0 -36", "#F5D9A6", 5)
     + box(-8, -46, 16, 14, INK, 3)
-    + path("M-11 -10 Q0 -16 11 -10 Q18 0 14 8 Q26 16 22 28 Q14 40 0 40 Q-14 40 -22 28 Q-26 16 -14 8 Q-18 0 -11 -10 Z", "#B23A1E")
+    + path(
+        "M-11 -10 Q0 -16 11 -10 Q18 0 14 8 Q26 16 22 28 Q14 40 0 40 Q-14 40 -22 28 Q-26 16 -14 8 Q-18 0 -11 -10 Z",
+        "#B23A1E",
+    )
     + ellipse(0, 10, 8, 8, "#FFE2B0", INK, 4)
     + line("M-9 27 L9 27", "#FFE2B0", 5),
-    -7, 3, 0.98, angle=38,
-)  # fmt: skip
+    -7,
+    3,
+    0.98,
+    angle=38,
+)
 _CARROT = moved(
     "".join(moved(path("M-5 0 Q-7 -20 0 -26 Q7 -20 5 0 Z", "#3DB54A", INK, 4), 0, -14, angle=a) for a in (-32, 32, 0))
     + path("M-15 -12 Q0 -22 15 -12 Q14 12 0 36 Q-14 12 -15 -12 Z", "#FF7A1A")
     + line("M-13 -2 L-4 -1 M12 6 L4 7 M-8 14 L-2 14", "#B84A00", 3.5),
-    2, 0, angle=32,
-)  # fmt: skip
+    2,
+    0,
+    angle=32,
+)
 _HAT = (
     path("M-20 18 L-18 -28 Q0 -33 18 -28 L20 18 Z", "#5560A8")
     + path("M-20 17 L-19 3 Q0 8 19 3 L20 17 Q0 22 -20 17 Z", "#FFD21F", INK, 4)
@@ -331,8 +374,11 @@ _CAKE = (
 _BALL = (
     ellipse(0, 0, 27, 27, WHITE)
     + shape("M0 -11 L11 -3 L7 10 L-7 10 L-11 -3 Z", INK)
-    + "".join(moved(shape("M-8 -25 L8 -25 L5 -17 L-5 -17 Z", INK) + line("M0 -18 L0 -11", INK, 3), 0, 0, angle=72 * k) for k in range(5))
-)  # fmt: skip
+    + "".join(
+        moved(shape("M-8 -25 L8 -25 L5 -17 L-5 -17 Z", INK) + line("M0 -18 L0 -11", INK, 3), 0, 0, angle=72 * k)
+        for k in range(5)
+    )
+)
 _PRESENT = (
     path("M-25 -8 L25 -8 L25 30 L-25 30 Z", "#FFD21F")
     + box(-6, -8, 12, 36, "#EB2F3C")
@@ -360,7 +406,9 @@ ZZZ = "".join(
     for colour, width in ((WHITE, 15), ("#1B2A8B", 8))
 )
 """The letters of a sleeper."""
-SURPRISE = line("M0 -16 L0 2", INK, 17) + disc(0, 17, 8.5, INK) + line("M0 -16 L0 2", "#FF4B33", 9) + disc(0, 17, 5, "#FF4B33")
+SURPRISE = (
+    line("M0 -16 L0 2", INK, 17) + disc(0, 17, 8.5, INK) + line("M0 -16 L0 2", "#FF4B33", 9) + disc(0, 17, 5, "#FF4B33")
+)
 """The mark of one who finds something."""
 SPEED = line("M0 -22 h16 M-6 -8 h18", "#FFFFFF", 5)
 """Lines behind one who walks."""
