@@ -80,7 +80,7 @@ def test_toon_folder_of_another_renderer_is_refused(tmp_path: Path) -> None:
     strip(tmp_path)
     config = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(config.replace('"renderer": 3', '"renderer": 2'))
-    with pytest.raises(UsageError, match="renderer 2 drew .* render the stories again"):
+    with pytest.raises(UsageError, match=r"renderer 2 drew .* render the stories again"):
         add_nuisance(tmp_path)
     (tmp_path / FILE).unlink()
     strip(tmp_path, lambda story: replace(story, frames=[encode_png(Image.new("RGB", (32, 32)))]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storygan.data.toon.shapes import INK, box, disc, ellipse, emoji, line, moved, path, shape
+from storygan.data.toon.shapes import INK, box, disc, ellipse, line, moved, path, shape
 
 WHITE, PINK = "#FFFFFF", "#FF9DB5"
 HEAD = (0, -106)
