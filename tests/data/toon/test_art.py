@@ -68,7 +68,7 @@ def test_frames_have_the_given_size_and_the_same_scenery(size: int) -> None:
     assert np.array_equal(one, two)
 
 
-def test_frame_of_another_size_is_the_same_drawing() -> None:
+def test_frame_of_another_size_is_the_same_picture() -> None:
     scene = Scene(Event("open", ("fox",)), "farm", "rain", (Actor("fox", 1, holds="kite"),), (("ball", 0),))
     small, large = (draw_scene(scene, Staging(2, True, 1), size)[0] for size in (64, 128))
     assert np.abs(np.asarray(small).astype(int) - np.asarray(large.reduce(2))).mean() < 3

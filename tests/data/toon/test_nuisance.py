@@ -1,4 +1,4 @@
-"""The nuisance values of Toon-SV are those used to draw a story, and nothing else moves."""
+"""The nuisance values of Toon-SV are those of `draw_story`, and nothing else moves."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from storygan.data.toon.world import GAPS, SLOTS, Actor, Scene
 BASELINE, GROUND = 240, 220
 """Of the characters' feet, and of the middle of things on the ground, in frame units."""
 JUMP = 14
-_ORIGIN = (128, 216)  # of figures as they are drawn first: room for all of each
+_ORIGIN = (128, 216)  # of a figure before it is moved: leaves room for all of it
 _UNRIMMED = ("shadow", "hands", "string")
 RIM = 2.6  # white, around figures
 Picture = tuple[Image.Image, Image.Image]
@@ -101,14 +101,14 @@ def _figure(figure: tuple[str, ...], x: float, y: float, facing: int, size: int)
     return image.crop(box), box[:2]
 
 
-@lru_cache(maxsize=300)
+@lru_cache(maxsize=500)
 def _stamp(figure: tuple[str, ...], facing: int, pixels: int) -> tuple[Image.Image, int, int]:
     """Rasterise a figure with its origin at _ORIGIN: its bounding box, and where that begins."""
     if facing < 0:
         image, left, top = _stamp(figure, 1, pixels)
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), pixels - left - image.width, top
     kind, *what = figure
-    image = rasterise(moved(_DRAWINGS[kind](*what), *_ORIGIN), pixels)
+    image = rasterise(moved(_FIGURES[kind](*what), *_ORIGIN), pixels)
     margin = round(4 * RIM / UNITS * pixels)
     left, top, right, bottom = image.getbbox() or (0, 0, 1, 1)
     left, top = left - margin, top - margin
@@ -116,7 +116,7 @@ def _stamp(figure: tuple[str, ...], facing: int, pixels: int) -> tuple[Image.Ima
     return image if kind in _UNRIMMED else rimmed(image, RIM / UNITS * pixels), left, top
 
 
-_DRAWINGS: dict[str, Callable[..., str]] = {
+_FIGURES: dict[str, Callable[..., str]] = {
     "character": sprites.character,
     "asleep": sprites.asleep,
     "thing": sprites.thing,

@@ -278,7 +278,7 @@ no sentence describes:
 {nuisance} | standard normal |
 | `foreground` | {T} PNG masks | nonzero where a frame shows a character or a thing | |
 
-Each place has {sets} sets, drawn as they are or mirrored; rain and snow have {patterns} patterns. A story has one set
+Each place has {sets} sets, each as it is or mirrored; rain and snow have {patterns} patterns. A story has one set
 and one pattern. Choice k of n, counted from 0, has the value Phi^-1((k + u) / n) with u uniform in [0, 1]. The story so
 far and these values determine every pixel: a sky, a pose and a position look the same in every story.
 

@@ -151,7 +151,7 @@ _SKY_DETAILS = {
         + shape("M176 12 Q146 40 170 72 Q194 78 206 58 Q166 60 176 12 Z", "#FFE26A"),
     ),
 }
-"""By sky: the middle of what is to be seen in it, and the drawing."""
+"""By sky: the middle of what is to be seen in it, and its shapes."""
 
 
 def _lattice(sky: str, pattern: int) -> list[tuple[float, float]]:
@@ -547,4 +547,4 @@ PLACES = {
         + _pot(244, 178, 0.9),
     ),
 }
-"""The drawings of the sets of each place. The middle of the upper quarter is left free: there the sky is seen."""
+"""The shapes of the sets of each place. The middle of the upper quarter is left free: there the sky is seen."""

@@ -55,7 +55,7 @@ def shape(d: str, fill: str) -> str:
 
 
 def moved(inner: str, x: float, y: float, scale: float = 1, flip: bool = False, angle: float = 0) -> str:
-    """Scale a drawing, mirror it, turn it clockwise by `angle` degrees, and move its origin to (x, y)."""
+    """Scale shapes, mirror them, turn them clockwise by `angle` degrees, and move their origin to (x, y)."""
     factor = f"{-scale if flip else scale},{scale}"
     return f'<g transform="translate({x},{y}) rotate({angle}) scale({factor})">{inner}</g>'
 
@@ -82,12 +82,12 @@ def emoji(name: str, x: float, y: float, size: float, flip: bool = False, lines:
 
 
 def resolution(size: int) -> int:
-    """Return the pixels a side, a multiple of `size`, at which frames of this size are drawn, then reduced."""
+    """Return the pixels a side, a multiple of `size`, at which shapes are rasterised for frames of this size."""
     return size * max(1, round(_RESOLUTION / size))
 
 
 def rasterise(inner: str, size: int, units: float = UNITS) -> Image.Image:
-    """Rasterise a drawing of units x units: RGBA, size x size pixels."""
+    """Rasterise shapes in a box of units x units: RGBA, size x size pixels."""
     pixels = resolution(size)
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {units} {units}">{inner}</svg>'
     png = resvg_py.svg_to_bytes(svg_string=svg, width=pixels, height=pixels, skip_system_fonts=True)
@@ -95,9 +95,9 @@ def rasterise(inner: str, size: int, units: float = UNITS) -> Image.Image:
         return image.convert("RGBA").reduce(pixels // size)
 
 
-def rimmed(drawing: Image.Image, width: float) -> Image.Image:
-    """Draw a white rim of `width` pixels around an RGBA drawing."""
-    rim = Image.new("RGBA", drawing.size, "#FFFFFF")
-    rim.putalpha(drawing.getchannel("A").filter(ImageFilter.GaussianBlur(width)).point(_GROW))
-    rim.alpha_composite(drawing)
+def rimmed(image: Image.Image, width: float) -> Image.Image:
+    """Draw a white rim of `width` pixels around an RGBA image."""
+    rim = Image.new("RGBA", image.size, "#FFFFFF")
+    rim.putalpha(image.getchannel("A").filter(ImageFilter.GaussianBlur(width)).point(_GROW))
+    rim.alpha_composite(image)
     return rim
