@@ -46,8 +46,8 @@ def test_every_labelled_character_and_thing_is_visible() -> None:
                 others = tuple(other for other in scene.ground if other != lying)
                 least["thing"] = min(least["thing"], changed(full, draw(replace(scene, ground=others))))
     print(f"fewest visible pixels of 4096: {least}")
-    assert least["character"] >= 250
-    assert least["thing"] >= 60
+    assert least["character"] >= 400
+    assert least["thing"] >= 120
 
 
 @pytest.mark.parametrize("held", THINGS)
@@ -130,7 +130,7 @@ def test_every_character_differs_from_every_other_in_every_pose() -> None:
 @pytest.mark.parametrize("name", THINGS)
 def test_thing_has_its_size(name: str) -> None:
     left, top, right, bottom = rasterise(moved(thing(name), 128, 128), UNITS).getbbox() or (0, 0, 0, 0)
-    assert 48 <= max(right - left, bottom - top) <= 96
+    assert 48 <= max(right - left, bottom - top) <= 100
     assert bottom - 128 <= 40  # on the ground it lies within the frame
 
 

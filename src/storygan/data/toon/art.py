@@ -12,7 +12,7 @@ from storygan.data.toon.scenery import LIGHT, Staging, background, scale_colours
 from storygan.data.toon.shapes import UNITS, ellipse, moved, rasterise, resolution, rimmed
 from storygan.data.toon.world import GAPS, SLOTS, Actor, Scene
 
-BASELINE, GROUND = 240, 220
+BASELINE, GROUND = 240, 216
 """Of the characters' feet, and of the middle of things on the ground, in frame units."""
 JUMP = 14
 _ORIGIN = (128, 216)  # of a figure before it is moved: leaves room for all of it

@@ -344,9 +344,9 @@ _GUITAR = moved(
     )
     + ellipse(0, 10, 8, 8, "#FFE2B0", INK, 4)
     + line("M-9 27 L9 27", "#FFE2B0", 5),
-    -7,
-    3,
-    0.98,
+    -6,
+    -1,
+    0.94,
     angle=38,
 )
 _CARROT = moved(
