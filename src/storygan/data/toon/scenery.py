@@ -129,7 +129,7 @@ _SKY_DETAILS = {
     "sunny": (87, moved(_RAYS + disc(0, 0, 27, "#FFC20E") + disc(0, 0, 23, "#FFE94A"), 87, 44)),
     "cloudy": (204, _clouds("#F4F7F9", "#B4C0C9")),
     "rain": (204, _clouds("#75879A", "#536375")),
-    "snow": (204, _clouds("#EEF2FB", "#A3AFD2")),
+    "snow": (204, _clouds("#CBD4EC", "#98A5CC")),
     "evening": (87, disc(87, 84, 52, "#FF9A6B") + disc(87, 84, 40, "#FFE08A") + disc(87, 84, 33, "#FFF3B8")),
     "night": (
         184,
