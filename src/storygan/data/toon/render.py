@@ -46,7 +46,7 @@ from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS,
 from storygan.files import atomic_write
 from storygan.signals import SIGNALS
 
-STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
+STORIES_PER_SHARD = 200  # 6 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
 RENDERER = 3  # version; raise it when a story changes, so that one folder never mixes two
 SIZES, FRAMES = (32, 512), (1, 20)
