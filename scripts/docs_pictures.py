@@ -26,7 +26,7 @@ from storygan.viz import Row, sheet, story_rows
 
 FOLDER = Path(__file__).parents[1] / "docs/pictures"
 QUALITY = 80  # of WebP
-TOON_STORIES = 7
+TOON_STORIES = 5
 CLEVR_ASPECT = 4 / 3
 TIMEOUT = 300_000  # milliseconds
 STORY = [  # the README's, and that of editing.md

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from storygan.clevr.constants import ASPECT
 from storygan.cli import main
 from storygan.data.add_nuisance import add_nuisance
 from storygan.data.clevr.render import ClevrConfig, write_card
+from storygan.data.images import encode_png
 from storygan.data.render_config import FILE
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_metadata, read_shard, write_shard
@@ -71,6 +73,19 @@ def test_toon_folder_gets_the_columns_of_a_render(tmp_path: Path) -> None:
     (out / FILE).unlink()  # which has the seed
     with pytest.raises(UsageError, match="'toon-train-000000' is not as"):
         add_nuisance(out)
+
+
+def test_toon_folder_of_another_renderer_is_refused(tmp_path: Path) -> None:
+    render_toon(tmp_path, train=2, T=1, size=32, workers=1)
+    strip(tmp_path)
+    config = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text(config.replace('"renderer": 3', '"renderer": 2'))
+    with pytest.raises(UsageError, match=r"renderer 2 drew .* render the stories again"):
+        add_nuisance(tmp_path)
+    (tmp_path / FILE).unlink()
+    strip(tmp_path, lambda story: replace(story, frames=[encode_png(Image.new("RGB", (32, 32)))]))
+    with pytest.raises(UsageError, match="'toon-train-000000' is not as"):
+        add_nuisance(tmp_path)
 
 
 def other_id(story: Story) -> Story:

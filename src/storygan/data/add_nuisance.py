@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from storygan.data.clevr import render as clevr
@@ -87,10 +88,16 @@ def _with_nuisance(story: Story, numbers: tuple[Any, int], renderer: _Renderer) 
     except ValueError as error:
         raise StoryganError(f"story {story.story_id!r}, frame 1: {error}: run `storygan data check`") from error
     rendered = renderer.render(*numbers, len(story.sentences), size)
-    if rendered.sentences != story.sentences:
+    if rendered.sentences != story.sentences or (renderer.config is None and not _same_pixels(rendered, story)):
         raise _foreign(story.story_id)
     columns = ("story_nuisance", "frame_nuisance", "foreground")
     return replace(story, **{name: getattr(rendered, name) for name in columns})
+
+
+def _same_pixels(rendered: Story, story: Story) -> bool:
+    """Return whether the frames are equal; a story rendered without frames is not compared."""
+    frames = zip(rendered.frames, story.frames, strict=bool(rendered.frames))
+    return all(np.array_equal(decode_frame(one), decode_frame(two)) for one, two in frames)
 
 
 def _foreign(story_id: str) -> UsageError:
@@ -109,6 +116,11 @@ def _toon(folder: Path) -> _Renderer:
     from storygan.data.toon import render as toon  # it needs an extra
 
     config = read_render_config(folder, toon.ToonConfig) if (folder / FILE).exists() else None
+    if config and config.renderer != toon.RENDERER:
+        raise UsageError(
+            f"renderer {config.renderer} drew {folder}, and renderer {toon.RENDERER} has other nuisance variables: "
+            "render the stories again"
+        )
 
     def render(part: str, number: int, T: int, size: int) -> Story:
         return toon.render_story(part, number, config.seed if config else 0, T, size)

@@ -1,1 +1,1 @@
-"""Toon-SV, an open cartoon story data set: simulated stories, template sentences, OpenMoji art."""
+"""Toon-SV, an open cartoon story data set: simulated stories, template sentences, vector art."""

@@ -1,87 +1,128 @@
-"""Draw the scenes of a story: background, characters, things held or on the ground, weather."""
+"""Draw the scenes of a story: characters, things held and on the ground, before a background."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
-import numpy as np
 from PIL import Image
 
-from storygan.data.toon.scenery import LIGHT, background, scale_colours
-from storygan.data.toon.sprites import transformed
-from storygan.data.toon.world import CHARACTERS, GAPS, SLOTS, THINGS, Actor, Scene
+from storygan.data.toon import sprites
+from storygan.data.toon.scenery import LIGHT, Staging, background, scale_colours
+from storygan.data.toon.shapes import UNITS, ellipse, moved, rasterise, resolution, rimmed
+from storygan.data.toon.world import GAPS, SLOTS, Actor, Scene
 
-CHARACTER_SIZE, THING_SIZE = 0.54, 0.22  # longer sides, in widths of the frame
-CHARACTER_BASELINE, THING_BASELINE = 0.93, 0.985  # lower edges
-_HELD_HIGH = ("kite", "balloon", "umbrella")  # at the head; the others before the body
-
-
+BASELINE, GROUND = 240, 216
+"""Of the characters' feet, and of the middle of things on the ground, in frame units."""
+JUMP = 14
+_ORIGIN = (128, 216)  # of a figure before it is moved: leaves room for all of it
+_UNRIMMED = ("shadow", "hands", "string")
+RIM = 2.6  # white, around figures
 Picture = tuple[Image.Image, Image.Image]
 """A frame, RGB, and its foreground mask, one bit a pixel."""
 
 
-def draw_story(scenes: Sequence[Scene], rng: np.random.Generator, size: int = 64) -> list[Picture]:
-    """Draw a size x size frame per scene; scenery and the height of each character stay the same through the story."""
-    seed = int(rng.integers(2**31))
-    heights = dict(zip(CHARACTERS, rng.uniform(0.94, 1.06, len(CHARACTERS)), strict=True))
-    backgrounds: dict[str, Image.Image] = {}
-    frames = []
-    for scene in scenes:
-        if scene.sky not in backgrounds:
-            backgrounds[scene.sky] = background(scene.place, scene.sky, np.random.default_rng(seed), size)
-        frames.append(draw_scene(scene, backgrounds[scene.sky], heights, rng))
-    return frames
+def draw_story(scenes: Sequence[Scene], staging: Staging, size: int = 64) -> list[Picture]:
+    """Draw a size x size frame per scene."""
+    return [draw_scene(scene, staging, size) for scene in scenes]
 
 
-def draw_scene(scene: Scene, background: Image.Image, heights: dict[str, float], rng: np.random.Generator) -> Picture:
-    """Draw a frame over its background.
-
-    Args:
-        scene: the scene.
-        background: RGB, size x size.
-        heights: scale of each species.
-        rng: jitters poses and positions a little.
-    """
-    size = background.width
-    jitter = dict(zip(CHARACTERS, rng.normal(0, 1, (len(CHARACTERS), 3)).clip(-2, 2), strict=True))
-    angles = dict(zip(THINGS, rng.normal(0, 4, len(THINGS)), strict=True))
-    layer, front = Image.new("RGBA", (size, size)), Image.new("RGBA", (size, size))
+def draw_scene(scene: Scene, staging: Staging, size: int = 64) -> Picture:
+    """Draw a frame and its foreground mask. Scene and staging determine every pixel."""
+    picture = background(scene.place, scene.sky, staging, size)
+    shadows, layer = Image.new("RGBA", (size, size)), Image.new("RGBA", (size, size))
     for actor in sorted(scene.actors, key=lambda actor: actor.pose == "sleep"):
-        _draw_actor(layer, front, actor, heights[actor.species], jitter[actor.species])
+        _draw_actor(layer, shadows, actor, scene)
     for thing, gap in scene.ground:
-        _paste(front, transformed(thing, "", THING_SIZE * size, float(angles[thing])), GAPS[gap], THING_BASELINE)
-    layer.alpha_composite(front)
-    factors = np.sqrt(LIGHT.get(scene.sky, (1.0, 1.0, 1.0)))  # characters stay brighter than the scenery
-    picture = background.copy()
+        _paste(layer, ("thing", thing), GAPS[gap] * UNITS, GROUND)
+    picture.paste(shadows, (0, 0), shadows)
+    factors = LIGHT.get(scene.sky, (1.0, 1.0, 1.0))
+    red, green, blue = (factor**0.15 for factor in factors)  # figures stay brighter than the scenery
     alpha = layer.getchannel("A")
-    picture.paste(scale_colours(layer.convert("RGB"), tuple(factors.tolist())), (0, 0), alpha)
+    picture.paste(scale_colours(layer.convert("RGB"), (red, green, blue)), (0, 0), alpha)
     return picture, alpha.point(lambda covered: 255 * (covered > 127), "1")
 
 
-def _draw_actor(layer: Image.Image, front: Image.Image, actor: Actor, height: float, jitter: np.ndarray) -> None:
-    size = layer.width
-    x, y = SLOTS[actor.slot] + 0.008 * jitter[0], CHARACTER_BASELINE + 0.006 * jitter[1]
-    flip = actor.facing < 0
+def _draw_actor(layer: Image.Image, shadows: Image.Image, actor: Actor, scene: Scene) -> None:
+    x, y, facing = SLOTS[actor.slot] * UNITS, BASELINE, actor.facing
     if actor.pose == "sleep":
-        x = min(max(x, 0.27), 0.73)
-        image = transformed(actor.species, "sleep", 0.92 * CHARACTER_SIZE * height * size, -80 if flip else 80, flip)
-        _paste(layer, image, x, THING_BASELINE + 0.01)
-        _paste(front, transformed("zzz", "", 0.24 * size), x + 0.04 * actor.facing, CHARACTER_BASELINE - 0.3)
+        _paste(layer, ("asleep", actor.species), min(max(x, 76), UNITS - 76), y + 10, facing)
+        _paste(layer, ("zzz",), x, 116)
         return
-    pose = "hold" if actor.holds and actor.pose != "cheer" else actor.pose
-    if actor.pose == "cheer":
-        y -= 0.05
-    image = transformed(actor.species, pose, CHARACTER_SIZE * height * size, float(2 * jitter[2]), flip)
-    _paste(layer, image, x, y)
+    _paste(shadows, ("shadow",), x, y - 2)
+    cheers = actor.pose == "cheer"
+    if cheers:
+        y -= JUMP
+    arms = _arms(actor, scene)
+    walks = actor.pose == "walk" or (scene.event.kind == "enter" and actor.species in scene.event.subjects)
+    legs = "walk" if walks else "apart" if cheers else "stand"
+    _paste(layer, ("character", actor.species, arms, legs, "cheer" if cheers else ""), x, y, facing)
     if actor.holds:
-        high = actor.holds in _HELD_HIGH or actor.pose == "cheer"
-        dx, dy = (0.18, 0.28) if high else (0.14, 0.11)
-        _paste(front, transformed(actor.holds, "", THING_SIZE * size, flip=flip), x + dx * actor.facing, y - dy)
+        flies = actor.holds in sprites.IN_THE_AIR
+        if actor.holds in ("kite", "balloon"):
+            _paste(layer, ("string", actor.holds), x, y, facing)
+        dx, dy = sprites.HELD[actor.holds if flies else "raise" if cheers else "hold"]
+        _paste(layer, ("thing", actor.holds), x + dx * facing, y + dy, facing)
+        if not flies:
+            _paste(layer, ("hands", actor.species, arms), x, y, facing)
+    if scene.event.kind == "find" and actor.species in scene.event.subjects:
+        _paste(layer, ("surprise",), x + 36 * facing, 74)
 
 
-def _paste(layer: Image.Image, image: Image.Image, x: float, y: float) -> None:
-    """Paste an RGBA sprite with the middle of its lower edge at (x, y), in widths of the layer; the rest is cropped."""
-    at = (round(x * layer.width - image.width / 2), round(y * layer.width - image.height))
-    over = Image.new("RGBA", layer.size)
-    over.paste(image, at)
-    layer.alpha_composite(over)
+def _arms(actor: Actor, scene: Scene) -> str:
+    """Return the pose of the arms: that of the actor, or of what it does in the event."""
+    flies = actor.holds in sprites.IN_THE_AIR
+    if actor.holds and not flies:
+        return {"cheer": "raise", "wave": "hold and wave"}.get(actor.pose, "hold")
+    if flies and actor.pose != "cheer":
+        return "wave"
+    if actor.pose == "stand" and actor.species in scene.event.subjects:
+        return {"give": "reach", "find": "point", "put_down": "point", "enter": "walk"}.get(scene.event.kind, "stand")
+    return actor.pose
+
+
+def _paste(layer: Image.Image, figure: tuple[str, ...], x: float, y: float, facing: int = 1) -> None:
+    """Paste a figure with its origin at (x, y), in frame units; `facing` -1 mirrors it."""
+    image, at = _figure(figure, x, y, facing, layer.width)
+    layer.alpha_composite(image, at)
+
+
+@lru_cache(maxsize=1500)
+def _figure(figure: tuple[str, ...], x: float, y: float, facing: int, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    """Return a figure with its origin at (x, y): its bounding box in the frame, and where that begins."""
+    pixels = resolution(size)
+    stamp, left, top = _stamp(figure, facing, pixels)
+    large = Image.new("RGBA", (pixels, pixels))
+    large.paste(
+        stamp, (left + round((x - _ORIGIN[0]) / UNITS * pixels), top + round((y - _ORIGIN[1]) / UNITS * pixels))
+    )
+    image = large.reduce(pixels // size)
+    box = image.getbbox() or (0, 0, 1, 1)
+    return image.crop(box), box[:2]
+
+
+@lru_cache(maxsize=500)
+def _stamp(figure: tuple[str, ...], facing: int, pixels: int) -> tuple[Image.Image, int, int]:
+    """Rasterise a figure with its origin at _ORIGIN: its bounding box, and where that begins."""
+    if facing < 0:
+        image, left, top = _stamp(figure, 1, pixels)
+        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), pixels - left - image.width, top
+    kind, *what = figure
+    image = rasterise(moved(_FIGURES[kind](*what), *_ORIGIN), pixels)
+    margin = round(4 * RIM / UNITS * pixels)
+    left, top, right, bottom = image.getbbox() or (0, 0, 1, 1)
+    left, top = left - margin, top - margin
+    image = image.crop((left, top, right + margin, bottom + margin))
+    return image if kind in _UNRIMMED else rimmed(image, RIM / UNITS * pixels), left, top
+
+
+_FIGURES: dict[str, Callable[..., str]] = {
+    "character": sprites.character,
+    "asleep": sprites.asleep,
+    "thing": sprites.thing,
+    "hands": sprites.hands,
+    "string": sprites.string,
+    "zzz": lambda: sprites.ZZZ,
+    "surprise": lambda: sprites.SURPRISE,
+    "shadow": lambda: ellipse(0, 0, 36, 9, "#1B153055", width=0),
+}

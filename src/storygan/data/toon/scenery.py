@@ -1,220 +1,550 @@
-"""Draw the backgrounds of Toon-SV: eight places under six skies."""
+"""Draw the backgrounds of Toon-SV: eight places of three composed sets each, six skies, three patterns of weather.
+
+Scenery has soft colours and hardly any outline, so that the figures before it stand out.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from storygan.data.toon.sprites import transformed
+from storygan.data.toon.shapes import UNITS, box, disc, ellipse, emoji, line, moved, rasterise, shape
 
-HORIZON = 0.55
+SETS, PATTERNS = 3, 3
+"""Number of sets of a place, and of patterns of rain or snow."""
+HORIZON = 140
+WINDOWS = (90, 124, 160)
+"""Middle of the window of each living room."""
 SKY = {  # colours at the top and at the horizon
-    "sunny": ("#4FB3F0", "#BDE6FA"),
-    "cloudy": ("#9FB2BF", "#D5DEE3"),
-    "rain": ("#5F7383", "#93A5B1"),
-    "snow": ("#B3BFCC", "#E3E9EF"),
-    "evening": ("#E2587A", "#FDBE5B"),
-    "night": ("#10163F", "#2D3A78"),
+    "sunny": ("#3FA9F5", "#C4ECFF"),
+    "cloudy": ("#A9B8C4", "#DFE6EA"),
+    "rain": ("#5C6F82", "#9DB0BF"),
+    "snow": ("#7F8FBD", "#BCC8E6"),
+    "evening": ("#D6487E", "#FFC65C"),
+    "night": ("#0B1140", "#34438C"),
 }
-LIGHT = {"rain": (0.82, 0.86, 0.92), "evening": (1.0, 0.86, 0.74), "night": (0.55, 0.6, 0.85)}  # on red, green, blue
-GROUND = {
-    "meadow": ("#8BD450", "#6DBB3A"),
-    "forest": ("#3F7F3A", "#2F642F"),
-    "beach": ("#F6DE9C", "#EBCB7E"),
-    "snowy field": ("#FFFFFF", "#E4EEF8"),
-    "desert": ("#F0A24B", "#DD8735"),
-    "village": ("#B9B4AE", "#9C9791"),
-    "farm": ("#A8743F", "#8E5D2E"),
-    "living room": ("#B97A4B", "#9E6238"),
-}
-WINDOW = (0.33, 0.06, 0.67, 0.40)  # of the living room: left, top, right, bottom
-Boxes = list[tuple[str, float, float, float]]  # sprite, middle x, lower y and longer side, in widths of the frame
+LIGHT = {"rain": (0.80, 0.85, 0.92), "evening": (1.0, 0.84, 0.72), "night": (0.54, 0.56, 0.82)}
+"""Factors on the red, green and blue of the scenery."""
 
 
-def background(place: str, sky: str, rng: np.random.Generator, size: int) -> Image.Image:
-    """Draw a place under a sky, RGB size x size. The same `rng` state gives the same layout under any sky."""
-    picture = Image.new("RGB", (size, size))
-    sky_seed, place_seed = rng.integers(2**31, size=2)
-    sky_image = _sky(sky, np.random.default_rng(sky_seed), size)
-    rng = np.random.default_rng(place_seed)
-    light = LIGHT.get(sky, (1.0, 1.0, 1.0))
-    if place == "living room":
-        picture.paste("#E9C6A8", (0, 0, size, size))
-        _ground(picture, place)
-        _put(picture, _SCENERY[place](rng))
-        picture = scale_colours(picture, light)
-        left, top, right, bottom = (round(edge * size) for edge in WINDOW)
-        draw = ImageDraw.Draw(picture)
-        frame = max(1, round(0.03 * size))
-        draw.rectangle((left - frame, top - frame, right + frame - 1, bottom + frame - 1), fill="#6B4226")
-        view = sky_image.resize((right - left, right - left), Image.Resampling.BOX)
-        picture.paste(_weather(view, sky, rng).crop((0, 0, right - left, bottom - top)), (left, top))
-        return picture
-    ground = Image.new("RGBA", (size, size))
-    _ground(ground, place)
-    _put(ground, _SCENERY[place](rng))
-    lit_ground = scale_colours(ground.convert("RGB"), light)
-    picture.paste(sky_image)
-    picture.paste(lit_ground, (0, 0), ground.getchannel("A"))
-    return _weather(picture, sky, rng)
+@dataclass(frozen=True)
+class Staging:
+    """What no sentence of a story describes: the set of its place, mirrored or not, and the pattern of rain or snow."""
+
+    set: int = 0
+    mirror: bool = False
+    pattern: int = 0
+
+
+def background(place: str, sky: str, staging: Staging, size: int) -> Image.Image:
+    """Draw a place under a sky: RGB, size x size."""
+    inside = place == "living room"  # the sky is seen through its window alone
+    window = WINDOWS[staging.set]
+    picture = _sky(sky, (UNITS - window if staging.mirror else window) if inside else 0, size).copy()
+    scenery, weather = _lit(place, sky, staging.set, staging.mirror, size), _weather(sky, staging.pattern, inside, size)
+    for layer in (weather, scenery) if inside else (scenery, weather):
+        picture.paste(layer, (0, 0), layer)
+    return picture
 
 
 def scale_colours(picture: Image.Image, factors: tuple[float, float, float]) -> Image.Image:
     """Multiply the red, green and blue of an RGB picture."""
     if factors == (1.0, 1.0, 1.0):
         return picture
-    return picture.point(_table(factors))
+    return picture.point([round(value * factor) for factor in factors for value in range(256)])
 
 
-@cache
-def _table(factors: tuple[float, float, float]) -> list[int]:
-    return [round(value * factor) for factor in factors for value in range(256)]
+@lru_cache(maxsize=300)
+def _lit(place: str, sky: str, index: int, mirror: bool, size: int) -> Image.Image:
+    """Return the scenery of a set in the light of a sky, RGBA."""
+    scenery = _scenery(place, index, mirror, size)
+    lit = scale_colours(scenery.convert("RGB"), LIGHT.get(sky, (1.0, 1.0, 1.0)))
+    lit.putalpha(scenery.getchannel("A"))
+    return lit
 
 
-def _weather(picture: Image.Image, sky: str, rng: np.random.Generator) -> Image.Image:
-    """Draw rain or snow into a picture, where the sky has it, and return it."""
-    size, draw = picture.width, ImageDraw.Draw(picture)
-    if sky == "rain":
-        for x, y in rng.uniform(0, 1, (30, 2)) * size:
-            draw.line((x, y, x - 0.03 * size, y + 0.09 * size), fill="#CFE6F7", width=max(1, size // 64))
-    if sky == "snow":
-        r = max(0.007 * size, 0.5)
-        for x, y in rng.uniform(0, 1, (34, 2)) * size:
-            draw.ellipse((x - r, y - r, x + r, y + r), fill="#FFFFFF", outline="#C9D6E4" if size >= 128 else None)
-    return picture
+@lru_cache(maxsize=64)
+def _scenery(place: str, index: int, mirror: bool, size: int) -> Image.Image:
+    if mirror:
+        return _scenery(place, index, False, size).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return rasterise(PLACES[place][index], size)
 
 
-def _sky(sky: str, rng: np.random.Generator, size: int) -> Image.Image:
-    top, low = (np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) for colour in SKY[sky])
-    part = np.minimum(np.floor(np.linspace(0, 1, size) / HORIZON * 8) / 8, 1)[:, None]  # 8 bands
-    rows = (top + (low - top) * part).round().astype(np.uint8)
-    picture = Image.fromarray(np.repeat(rows[:, None], size, axis=1))
-    x = rng.uniform(0.15, 0.85)
-    stars = rng.uniform(0, 1, (16, 2))
-    if sky == "sunny":
-        _put(picture, [("sun", x, 0.27, 0.26)])
-    if sky == "evening":
-        r, cx, cy = 0.11 * size, x * size, 0.38 * size
-        ImageDraw.Draw(picture).ellipse((cx - r, cy - r, cx + r, cy + r), fill="#FFF0A0")
-    if sky == "night":
-        draw, r = ImageDraw.Draw(picture), 0.003 * size
-        for sx, sy in stars * (size, 0.5 * size):
-            draw.ellipse((sx - r, sy - r, sx + r, sy + r), fill="#FFFFFF")
-        _put(picture, [("moon", x, 0.25, 0.22)])
-    if sky in ("cloudy", "rain", "snow"):
-        shift = rng.uniform(-0.1, 0.1)
-        clouds: Boxes = [("cloud", 0.2 + shift, 0.27, 0.3), ("cloud", 0.8 + shift, 0.25, 0.32)]
-        _put(picture, [*clouds, ("cloud", 0.5 + shift, 0.21, 0.34)])
-        if sky == "rain":
-            return scale_colours(picture, (0.75, 0.78, 0.82))
-    return picture
+@lru_cache(maxsize=64)
+def _sky(sky: str, window: float, size: int) -> Image.Image:
+    """Return a sky; what is to be seen in it is in the middle of a window at x = `window`, or with 0 where it is."""
+    top, low = SKY[sky]
+    gradient = (
+        f'<defs><linearGradient id="sky" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="{top}"/>'
+        f'<stop offset="0.6" stop-color="{low}"/></linearGradient></defs>'
+    )
+    middle, details = _SKY_DETAILS[sky]
+    if window:
+        details = moved(details, window - 0.75 * middle, 10, 0.75)
+    return rasterise(gradient + box(0, 0, UNITS, UNITS, "url(#sky)") + details, size).convert("RGB")
 
 
-def _ground(picture: Image.Image, place: str) -> None:
-    size, draw = picture.width, ImageDraw.Draw(picture)
-    far, near = GROUND[place]
-    horizon = round(HORIZON * size)
-    if place == "beach":
-        draw.rectangle((0, horizon - 0.1 * size, size, size), fill="#2F8FCB")
-        draw.rectangle((0, horizon + 0.04 * size, size, horizon + 0.07 * size), fill="#E9F6FB")
-        horizon += round(0.07 * size)
-    if place == "desert":
-        draw.ellipse((-0.3 * size, 0.42 * size, 0.65 * size, 1.2 * size), fill="#E5943E")
-        draw.ellipse((0.4 * size, 0.45 * size, 1.4 * size, 1.2 * size), fill="#EDA94F")
-    if place == "meadow":
-        draw.ellipse((-0.4 * size, 0.42 * size, 0.7 * size, 1.1 * size), fill="#A5DE6B")
-        draw.ellipse((0.4 * size, 0.46 * size, 1.5 * size, 1.1 * size), fill="#99D860")
-    draw.rectangle((0, horizon, size, size), fill=far)
-    draw.rectangle((0, 0.8 * size, size, size), fill=near)
-    if place == "farm":
-        for y in np.arange(0.6, 1, 0.1):
-            draw.line((0, y * size, size, y * size), fill="#6F4522", width=max(1, size // 64))
-    if place == "living room":
-        draw.rectangle((0, horizon - 0.03 * size, size, horizon), fill="#FFFFFF")
+@lru_cache(maxsize=24)
+def _weather(sky: str, pattern: int, inside: bool, size: int) -> Image.Image:
+    """Return a pattern of rain or snow, RGBA; `inside` it is denser, and under other skies empty."""
+    points = _lattice(sky, pattern) if sky in _DROPS else []
+    if inside:
+        points = [(x / 2 + right, y / 2 + down) for x, y in points for right in (0, 128) for down in (0, 128)]
+    return rasterise("".join(moved(_DROPS[sky], x, y) for x, y in points), size)
 
 
-def _put(picture: Image.Image, boxes: Boxes) -> None:
-    """Paste sprites into an RGB or RGBA picture, in order."""
-    size = picture.width
-    for name, x, y, height in boxes:
-        image = transformed(name, "", height * size)
-        at = (round(x * size - image.width / 2), round(y * size - image.height))
-        if picture.mode == "RGBA":
-            layer = Image.new("RGBA", picture.size)
-            layer.paste(image, at)
-            picture.alpha_composite(layer)
-        else:
-            picture.paste(image, at, image)
+# ---- skies
 
 
-def _row(rng: np.random.Generator, name: str, count: int, y: float, height: float) -> Boxes:
-    """Place `count` sprites side by side, with a little variation of x and size."""
-    x = (np.arange(count) + 0.5) / count
-    shift = rng.uniform(-0.25, 0.25, count) / count
-    scale = rng.uniform(0.9, 1.1, count)
-    return [(name, float(at), y, float(height * s)) for at, s in zip(x + shift, scale, strict=True)]
+def _cloud(x: float, y: float, scale: float, colour: str, shade: str) -> str:
+    puffs = ((-26, 0, 16), (-8, -12, 20), (16, -6, 18), (32, 3, 13))
+
+    def blob(dy: float, fill: str) -> str:
+        return "".join(disc(px, py + dy, r, fill) for px, py, r in puffs) + box(-40, dy, 84, 16, fill, 8)
+
+    return moved(blob(4, shade) + blob(0, colour), x, y, scale)
 
 
-def _meadow(rng: np.random.Generator) -> Boxes:
-    side = 0.16 if rng.random() < 0.5 else 0.84
-    flowers = _row(rng, "tulip", 4, 0.66, 0.13) + _row(rng, "daisy", 4, 0.99, 0.12)
-    return [("tree", side, 0.62, 0.46), *flowers]
+def _clouds(colour: str, shade: str) -> str:
+    return (
+        _cloud(38, 40, 1.05, colour, shade)
+        + _cloud(204, 36, 1.15, colour, shade)
+        + _cloud(122, 58, 0.95, colour, shade)
+    )
 
 
-def _forest(rng: np.random.Generator) -> Boxes:
-    return [
-        *_row(rng, "pine", 6, 0.6, 0.5),
-        *_row(rng, "tree", 3, 0.66, 0.56),
-        *_row(rng, "mushroom", 3, 0.97, 0.16),
-    ]
+def _star(x: float, y: float, r: float) -> str:
+    q = r * 0.3
+    return shape(
+        f"M{x} {y - r} L{x + q} {y - q} L{x + r} {y} L{x + q} {y + q} L{x} {y + r} L{x - q} {y + q} L{x - r} {y} "
+        f"L{x - q} {y - q} Z",
+        "#FFF6C8",
+    )
 
 
-def _beach(rng: np.random.Generator) -> Boxes:
-    palm = 0.12 if rng.random() < 0.5 else 0.88
-    return [
-        ("sailboat", float(rng.uniform(0.35, 0.65)), 0.57, 0.26),
-        ("palm", palm, 0.72, 0.62),
-        ("crab", 1 - palm, 0.96, 0.15),
-    ]
-
-
-def _snowy_field(rng: np.random.Generator) -> Boxes:
-    side = 0.14 if rng.random() < 0.5 else 0.86
-    hills = [("mountain", x, 0.62, 0.42) for x in (0.3, 0.7)]
-    return [*hills, ("snowman", side, 0.74, 0.36)]
-
-
-def _desert(rng: np.random.Generator) -> Boxes:
-    return [*_row(rng, "cactus", 3, 0.66, 0.4), ("rock", float(rng.uniform(0.2, 0.8)), 0.98, 0.14)]
-
-
-def _village(rng: np.random.Generator) -> Boxes:
-    return [*_row(rng, "house", 4, 0.6, 0.42), ("fountain", float(rng.uniform(0.4, 0.6)), 0.74, 0.26)]
-
-
-def _farm(rng: np.random.Generator) -> Boxes:
-    side = float(rng.choice([0.16, 0.84]))
-    return [
-        *_row(rng, "wheat", 9, 0.6, 0.26),
-        ("tractor", side, 0.68, 0.36),
-        ("cow", 1 - side, 0.68, 0.3),
-    ]
-
-
-def _living_room(rng: np.random.Generator) -> Boxes:
-    side = 0.14 if rng.random() < 0.5 else 0.86
-    return [("picture", side, 0.3, 0.26), ("sofa", 0.5, 0.74, 0.5), ("plant", 1 - side, 0.66, 0.42)]
-
-
-_SCENERY = {
-    "meadow": _meadow,
-    "forest": _forest,
-    "beach": _beach,
-    "snowy field": _snowy_field,
-    "desert": _desert,
-    "village": _village,
-    "farm": _farm,
-    "living room": _living_room,
+_RAYS = "".join(moved(shape("M-6 -29 L0 -42 L6 -29 Z", "#FFC20E"), 0, 0, angle=45 * k) for k in range(8))
+_SKY_DETAILS = {
+    "sunny": (87, moved(_RAYS + disc(0, 0, 27, "#FFC20E") + disc(0, 0, 23, "#FFE94A"), 87, 44)),
+    "cloudy": (204, _clouds("#F4F7F9", "#B4C0C9")),
+    "rain": (204, _clouds("#75879A", "#536375")),
+    "snow": (204, _clouds("#CBD4EC", "#98A5CC")),
+    "evening": (87, disc(87, 84, 52, "#FF9A6B") + disc(87, 84, 40, "#FFE08A") + disc(87, 84, 33, "#FFF3B8")),
+    "night": (
+        184,
+        "".join(
+            _star(x, y, r)
+            for x, y, r in (
+                (20, 26, 8),
+                (58, 60, 6),
+                (84, 20, 7),
+                (128, 42, 8),
+                (138, 96, 6),
+                (206, 78, 7),
+                (236, 28, 8),
+                (14, 92, 6),
+                (94, 104, 6),
+                (240, 112, 6),
+            )
+        )
+        + shape("M176 12 Q146 40 170 72 Q194 78 206 58 Q166 60 176 12 Z", "#FFE26A"),
+    ),
 }
+"""By sky: the middle of what is to be seen in it, and its shapes."""
+
+
+def _lattice(sky: str, pattern: int) -> list[tuple[float, float]]:
+    """Return the places of the drops or flakes of a pattern: they look scattered, and are far from each other."""
+    count, step = (26, 17) if sky == "rain" else (30, 23)
+    a, b, start = (97, 61, 151)[pattern], (29, 83, 53)[pattern], 13 * pattern * (5 if sky == "rain" else 7)
+    return [((n * a + start) % 251 + 3, (n * UNITS // count + n * b % step) % UNITS) for n in range(count)]
+
+
+_DROPS = {"rain": line("M0 0 l-8 20", "#D9F0FF", 4.5), "snow": ellipse(0, 0, 5.4, 5.4, "#FFFFFF", "#8FA3CF", 1.6)}
+
+# ---- pieces of scenery: the middle of the lower edge at (x, y)
+
+
+def _ground(far: str, near: str, y: float = HORIZON) -> str:
+    return box(0, y, UNITS, UNITS - y, far) + shape("M0 206 Q64 196 128 204 T256 202 L256 256 L0 256 Z", near)
+
+
+def _tree(x: float, y: float, height: float, leaves: str = "#6DBB45", shade: str = "#4E9A34") -> str:
+    crown = "".join(disc(cx, cy, r, shade) for cx, cy, r in ((-22, -48, 22), (22, -48, 22), (0, -56, 28)))
+    crown += "".join(disc(cx, cy, r, leaves) for cx, cy, r in ((-20, -56, 19), (20, -58, 18), (0, -72, 26)))
+    return moved(box(-7, -36, 14, 36, "#9A6B43", 3) + crown, x, y, height / 100)
+
+
+def _pine(
+    x: float, y: float, height: float, leaves: str = "#3E8E5A", shade: str = "#2F7549", snow: bool = False
+) -> str:
+    tiers = ""
+    for top, low, half in ((-52, -14, 32), (-76, -38, 26), (-100, -62, 19)):
+        tiers += shape(f"M0 {top} L{half} {low} L{-half} {low} Z", leaves)
+        tiers += shape(f"M0 {top} L{half} {low} L{half * 0.2} {low} Z", shade)
+        if snow:
+            tiers += shape(f"M0 {top} L{half * 0.5} {top + 19} L0 {top + 15} L{-half * 0.5} {top + 19} Z", "#FFFFFF")
+    return moved(box(-6, -16, 12, 16, "#8A5F3C") + tiers, x, y, height / 100)
+
+
+def _bush(x: float, y: float, scale: float, leaves: str = "#5FAE3E") -> str:
+    return moved(
+        "".join(disc(cx, cy, r, leaves) for cx, cy, r in ((-18, -10, 13), (0, -16, 17), (19, -10, 13))), x, y, scale
+    )
+
+
+def _fence(y: float, colour: str, shade: str, left: float = 0, right: float = 256) -> str:
+    rails = box(left, y - 26, right - left, 6, shade) + box(left, y - 13, right - left, 6, shade)
+    posts = "".join(
+        shape(f"M{x} {y} v-32 l5 -6 l5 6 v32 Z", colour) for x in range(round(left) + 4, round(right) - 8, 21)
+    )
+    return rails + posts
+
+
+def _flowers(points: tuple[tuple[float, float, str], ...]) -> str:
+    return "".join(
+        line(f"M{x} {y} v12", "#4B9A34", 3) + disc(x, y, 6.5, colour) + disc(x, y, 2.6, "#FFF2A8")
+        for x, y, colour in points
+    )
+
+
+def _house(x: float, y: float, width: float, height: float, wall: str, roof: str) -> str:
+    left, eaves = x - width / 2, y - height * 0.6
+    house = box(left, eaves, width, height * 0.6, wall)
+    house += shape(f"M{left - 7} {eaves} L{x} {y - height} L{x + width / 2 + 7} {eaves} Z", roof)
+    house += box(x - width * 0.34, y - height * 0.34, width * 0.26, height * 0.34, "#9C6B4A", 2)
+    house += box(x + width * 0.08, y - height * 0.42, width * 0.28, height * 0.2, "#FFE79A", 2)
+    return house + line(f"M{x + width * 0.22} {y - height * 0.42} v{height * 0.2}", wall, 2.5)
+
+
+def _cactus(x: float, y: float, height: float, colour: str = "#5BA653") -> str:
+    arms = line("M0 0 V-84", colour, 22) + line("M0 -34 H-27 V-60", colour, 15) + line("M0 -26 H27 V-50", colour, 15)
+    arms += line("M-3 -10 V-82", "#83C677", 4)
+    return moved(arms, x, y, height / 95)
+
+
+def _palm(x: float, y: float, height: float, lean: float = 14) -> str:
+    trunk = line(f"M0 0 Q-4 -40 {lean} -78", "#A97B4E", 9) + line(f"M-1 -8 Q-5 -42 {lean - 1} -74", "#C4966A", 3)
+    leaf = "M0 0 Q20 -22 44 6 Q22 -2 0 0 Z"
+    turns = ((-38, False), (-4, False), (30, False), (-38, True), (-4, True), (30, True))
+    leaves = "".join(
+        moved(shape(leaf, "#58AE4A" if k % 2 else "#3F9440"), lean, -78, 1, flip, -angle if flip else angle)
+        for k, (angle, flip) in enumerate(turns)
+    )
+    return moved(trunk + leaves + disc(lean - 4, -73, 5, "#8A5A35"), x, y, height / 100)
+
+
+def _mountain(x: float, y: float, width: float, height: float, rock: str = "#A9BAD3", shade: str = "#8FA3C2") -> str:
+    half = width / 2
+    peak = shape(f"M{x - half} {y} L{x} {y - height} L{x + half} {y} Z", rock)
+    peak += shape(f"M{x} {y - height} L{x + half} {y} L{x + half * 0.2} {y} Z", shade)
+    a = 0.36
+    tip = f"M{x} {y - height} L{x + half * a} {y - height * (1 - a)} L{x + half * 0.12} {y - height * 0.72}"
+    return peak + shape(
+        f"{tip} L{x - half * 0.1} {y - height * 0.6} L{x - half * a} {y - height * (1 - a)} Z", "#FFFFFF"
+    )
+
+
+def _wheat(left: int, right: int, y: float) -> str:
+    ears = "".join(
+        line(f"M{x} {y} v-34", "#CDA23C", 4) + ellipse(x, y - 42, 6, 13, "#F2C94C", width=0)
+        for x in range(left, right, 13)
+    )
+    return box(left - 8, y - 22, right - left + 8, 24, "#D8AE48") + ears
+
+
+def _barn(x: float, y: float, scale: float) -> str:
+    barn = box(-44, -62, 88, 62, "#D2493F")
+    barn += shape("M-52 -60 L-34 -96 L0 -114 L34 -96 L52 -60 Z", "#A8352E") + shape(
+        "M-40 -60 L-28 -90 L0 -104 L28 -90 L40 -60 Z", "#D2493F"
+    )
+    barn += (
+        box(-22, -44, 44, 44, "#F7E9DC")
+        + box(-17, -39, 34, 39, "#B03A33")
+        + line("M-17 -39 L17 0 M17 -39 L-17 0", "#F7E9DC", 4)
+    )
+    return moved(barn + box(-10, -86, 20, 18, "#F7E9DC") + box(-6, -82, 12, 14, "#6E2A27"), x, y, scale)
+
+
+def _window(x: float) -> tuple[str, str]:
+    """Return the hole of a window with its middle at x, as a part of the path of a wall, and its frame."""
+    hole = f"M{x - 40} 14 v74 h80 v-74 Z"
+    return hole, line(hole, "#FFFFFF", 8) + line(f"M{x} 14 v74", "#FFFFFF", 4) + box(x - 50, 90, 100, 8, "#FFFFFF", 2)
+
+
+def _room(wall: str, floor: str, boards: str, stripe: str, window: tuple[str, str]) -> str:
+    hole, frame = window
+    papered = f'<path d="M0 0 H256 V176 H0 Z {hole}" fill="{wall}" fill-rule="evenodd"/>'
+    stripes = "".join(f"M{x} 0 h10 v168 h-10 Z " for x in range(8, 256, 34))
+    papered += f'<path d="{stripes}" fill="{stripe}" clip-path="url(#wall)"/>'
+    clip = f'<defs><clipPath id="wall"><path d="M0 0 H256 V176 H0 Z {hole}" clip-rule="evenodd"/></clipPath></defs>'
+    lower = box(0, 176, 256, 80, floor) + box(0, 168, 256, 9, "#FFFFFF")
+    return clip + papered + lower + "".join(line(f"M0 {y} H256", boards, 3) for y in (196, 216, 236)) + frame
+
+
+def _sofa(x: float, y: float, colour: str, shade: str) -> str:
+    sofa = box(-62, -70, 124, 60, colour, 14) + box(-50, -38, 50, 24, shade, 7) + box(0, -38, 50, 24, shade, 7)
+    sofa += box(-76, -48, 28, 46, colour, 10) + box(48, -48, 28, 46, colour, 10) + box(-70, -16, 140, 14, colour, 5)
+    return moved(sofa, x, y)
+
+
+def _pot(x: float, y: float, scale: float) -> str:
+    leaves = "".join(
+        moved(ellipse(0, -34, 11, 34, c, width=0), 0, -30, angle=a)
+        for a, c in ((-42, "#4FA04A"), (42, "#4FA04A"), (-14, "#67BA5C"), (16, "#67BA5C"))
+    )
+    return moved(leaves + shape("M-20 -34 L20 -34 L14 0 L-14 0 Z", "#D9774A"), x, y, scale)
+
+
+# ---- the sets
+
+_HILLS = ellipse(40, 190, 140, 72, "#B9E58A", width=0) + ellipse(220, 196, 130, 70, "#A8DC78", width=0)
+_MEADOW = _HILLS + _ground("#9AD865", "#86CB52", 152)
+_FOREST = _ground("#5E9F58", "#4E8E4B", 146)
+_SEA = (
+    box(0, 112, 256, 60, "#3E9BD8")
+    + box(0, 112, 256, 10, "#6BB9E8")
+    + line("M12 136 h26 M96 144 h30 M206 138 h26", "#8FCDF0", 4)
+)
+_SAND = (
+    shape("M0 168 Q60 156 128 166 T256 162 L256 256 L0 256 Z", "#FFFFFF")
+    + shape("M0 174 Q60 162 128 172 T256 168 L256 256 L0 256 Z", "#F8E2A8")
+    + shape("M0 222 Q80 208 160 218 T256 214 L256 256 L0 256 Z", "#EFD38D")
+)
+_SNOW = shape("M0 146 Q70 128 140 146 T256 140 L256 256 L0 256 Z", "#F6FAFF") + shape(
+    "M0 200 Q80 184 150 198 T256 192 L256 256 L0 256 Z", "#E2ECF8"
+)
+_DUNES = (
+    shape("M0 150 Q70 112 150 148 Q210 118 256 140 L256 256 L0 256 Z", "#F3B566")
+    + shape("M0 182 Q90 150 180 180 Q220 170 256 178 L256 256 L0 256 Z", "#F7C27A")
+    + shape("M0 220 Q90 200 180 216 T256 214 L256 256 L0 256 Z", "#EDAA58")
+)
+_COBBLES = "".join(
+    ellipse(x + 9 * (row % 2), 176 + 18 * row, 9, 4.5, "#D9CDBE", width=0)
+    for row in range(5)
+    for x in range(4, 256, 24)
+)
+_SQUARE = _ground("#C9BBA9", "#BCAD9A", 160) + _COBBLES
+_FIELD = _ground("#B5814C", "#A06D3C", 150) + "".join(
+    line(f"M0 {y} Q128 {y - 8} 256 {y}", "#8F5F33", 4) for y in (170, 188, 208, 232)
+)
+_WARM = ("#F6D9B8", "#C98F5E", "#B57C4D", "#F1CDA6")
+PLACES = {
+    "meadow": (
+        _MEADOW
+        + _tree(30, 176, 136)
+        + _flowers(
+            (
+                (92, 160, "#FF7FB0"),
+                (150, 164, "#FFFFFF"),
+                (226, 158, "#FF7FB0"),
+                (246, 180, "#FFD23F"),
+                (88, 226, "#FFFFFF"),
+                (170, 232, "#FF7FB0"),
+            )
+        ),
+        _MEADOW
+        + _fence(158, "#FFFFFF", "#DDE5EA")
+        + _bush(24, 160, 1.3)
+        + _bush(236, 162, 1.5)
+        + _flowers(
+            (
+                (14, 188, "#FFD23F"),
+                (86, 186, "#FF9C3F"),
+                (172, 184, "#FFD23F"),
+                (244, 192, "#FF9C3F"),
+                (86, 234, "#FFD23F"),
+                (168, 228, "#FF9C3F"),
+            )
+        ),
+        _MEADOW
+        + shape("M150 152 Q120 170 176 186 Q240 206 150 256 L250 256 Q276 210 220 184 Q170 166 178 152 Z", "#6EC3F0")
+        + _tree(226, 156, 108, "#F7A8C8", "#E585AE")
+        + _tree(20, 154, 70)
+        + _flowers(((60, 172, "#B57BEF"), (92, 158, "#B57BEF"), (18, 196, "#FFFFFF"), (84, 230, "#B57BEF"))),
+    ),
+    "forest": (
+        "".join(_pine(x, 156, 92, "#5C9F77", "#4F8F6A") for x in range(8, 260, 34))
+        + _FOREST
+        + _tree(26, 184, 178, "#4E9A3E", "#3C8232")
+        + _tree(236, 180, 162, "#4E9A3E", "#3C8232")
+        + emoji("mushroom", 87, 248, 26)
+        + emoji("mushroom", 172, 186, 20),
+        "".join(_pine(x, 154, 76, "#5C9F77", "#4F8F6A") for x in range(20, 260, 30))
+        + _FOREST
+        + "".join(
+            box(x, -10, w, 190, "#8A6244") + box(x, -10, w * 0.35, 190, "#A07654")
+            for x, w in ((4, 20), (50, 15), (200, 16), (232, 22))
+        )
+        + "".join(disc(x, y, r, "#3F8A3C") for x, y, r in ((0, 6, 38), (46, -2, 32), (212, -2, 34), (252, 6, 40)))
+        + _bush(40, 184, 1.0, "#468C42")
+        + _bush(212, 186, 1.1, "#468C42"),
+        _FOREST
+        + "".join(
+            _pine(x, y, h)
+            for x, y, h in (
+                (96, 152, 84),
+                (160, 152, 90),
+                (128, 156, 70),
+                (58, 164, 120),
+                (202, 164, 116),
+                (14, 176, 160),
+                (246, 178, 150),
+            )
+        )
+        + emoji("log", 170, 204, 34)
+        + emoji("mushroom", 88, 190, 20),
+    ),
+    "beach": (
+        _SEA
+        + emoji("sailboat", 172, 132, 62, lines=0.55)
+        + _SAND
+        + _palm(26, 196, 150)
+        + emoji("crab", 172, 250, 26, lines=0.55),
+        _SEA
+        + box(198, 76, 26, 58, "#FFFFFF")
+        + box(198, 88, 26, 12, "#EE5A4F")
+        + box(198, 112, 26, 12, "#EE5A4F")
+        + shape("M194 78 L211 56 L228 78 Z", "#EE5A4F")
+        + shape("M170 136 Q212 116 252 136 Z", "#8D99A6")
+        + _SAND
+        + emoji("beach umbrella", 40, 194, 92)
+        + emoji("crab", 88, 252, 24, lines=0.55),
+        _SEA
+        + shape("M60 126 Q100 96 150 126 Z", "#7CBF6B")
+        + _SAND
+        + _palm(244, 200, 142, -14)
+        + _palm(200, 180, 86)
+        + emoji("castle", 22, 200, 50, lines=0.15),
+    ),
+    "snowy field": (
+        _mountain(70, 160, 170, 100)
+        + _mountain(196, 160, 150, 84, "#B7C6DC", "#9FB2CF")
+        + _SNOW
+        + moved(
+            disc(0, -22, 24, "#FFFFFF")
+            + disc(0, -58, 18, "#FFFFFF")
+            + line("M-14 -46 h28", "#EE5A4F", 8)
+            + disc(-6, -62, 3, "#44506A")
+            + disc(6, -62, 3, "#44506A")
+            + shape("M0 -58 L16 -54 L0 -52 Z", "#FF9A3C")
+            + box(-14, -86, 28, 14, "#55617D")
+            + box(-20, -75, 40, 5, "#55617D"),
+            232,
+            190,
+            1.25,
+        ),
+        _SNOW
+        + "".join(
+            _pine(x, y, h, "#6FA79B", "#5B9387", snow=True)
+            for x, y, h in (
+                (88, 150, 62),
+                (168, 152, 66),
+                (54, 160, 92),
+                (206, 160, 96),
+                (18, 178, 142),
+                (242, 176, 130),
+            )
+        ),
+        _mountain(214, 156, 190, 112)
+        + _SNOW
+        + ellipse(36, 182, 54, 62, "#E3F0FB", width=0)
+        + line("M-16 160 h104 M-8 140 h88 M8 126 h56", "#B5CDE6", 3)
+        + box(-20, 184, 112, 14, "#F0F6FD")
+        + ellipse(60, 186, 20, 26, "#C6DBF0", width=0)
+        + ellipse(62, 188, 13, 20, "#6C86AB", width=0)
+        + box(40, 187, 44, 22, "#F0F6FD"),
+    ),
+    "desert": (
+        _DUNES
+        + _cactus(24, 184, 122)
+        + _cactus(236, 168, 76)
+        + _cactus(128, 152, 40)
+        + ellipse(172, 188, 15, 8, "#C98A4B", width=0),
+        shape("M20 156 L84 66 L148 156 Z", "#E8B566")
+        + shape("M84 66 L148 156 L104 156 Z", "#CF974B")
+        + shape("M134 156 L176 98 L218 156 Z", "#E2AC5C")
+        + shape("M176 98 L218 156 L190 156 Z", "#CB9145")
+        + _DUNES
+        + _cactus(238, 186, 108),
+        shape("M-10 160 L0 70 L50 66 L60 96 L78 100 L92 160 Z", "#D0724A")
+        + shape("M-10 100 L54 96 L60 106 L-10 112 Z", "#B85D3A")
+        + shape("M164 160 L176 92 L224 88 L238 160 Z", "#D98257")
+        + shape("M172 112 L228 108 L231 118 L170 122 Z", "#BF6A45")
+        + _DUNES
+        + _cactus(20, 194, 84)
+        + emoji("camel", 214, 186, 66, lines=0.55),
+    ),
+    "village": (
+        _SQUARE
+        + _house(32, 166, 62, 104, "#FFF1DC", "#E06A56")
+        + _house(104, 164, 54, 84, "#F9D9B4", "#B46A4C")
+        + _house(170, 164, 54, 92, "#E8F0F2", "#5F8FB0")
+        + _house(232, 166, 58, 108, "#FFE9C9", "#E06A56"),
+        _SQUARE
+        + _house(34, 164, 64, 96, "#E8F0F2", "#5F8FB0")
+        + box(192, 54, 34, 112, "#FFF8EC")
+        + shape("M184 56 L209 8 L234 56 Z", "#C2574A")
+        + box(128, 108, 72, 58, "#FFF8EC")
+        + shape("M120 110 L140 82 L198 82 L198 110 Z", "#C2574A")
+        + disc(209, 78, 10, "#8EC5E8")
+        + box(200, 132, 18, 34, "#9C6B4A", 8)
+        + _house(96, 164, 42, 66, "#F9D9B4", "#D98A4E")
+        + _tree(246, 168, 64),
+        _SQUARE
+        + shape("M100 160 L156 160 L220 256 L36 256 Z", "#DCD0C0")
+        + _house(26, 178, 76, 128, "#FFE9C9", "#5F8FB0")
+        + _house(230, 178, 76, 124, "#FFF1DC", "#D98A4E")
+        + _house(86, 160, 38, 62, "#E8F0F2", "#E06A56")
+        + _house(170, 160, 38, 62, "#F9D9B4", "#B46A4C")
+        + box(125, 96, 6, 76, "#56607A")
+        + box(118, 78, 20, 22, "#FFE68A", 4)
+        + shape("M114 80 L128 68 L142 80 Z", "#56607A"),
+    ),
+    "farm": (
+        _wheat(104, 262, 158) + _FIELD + _barn(50, 168, 1.05),
+        _wheat(4, 262, 156) + _FIELD + emoji("tractor", 214, 186, 88, lines=0.55) + _barn(24, 152, 0.55),
+        _bush(120, 156, 1.2)
+        + _FIELD
+        + box(8, 46, 42, 120, "#D7DDE4", 4)
+        + shape("M8 50 Q29 14 50 50 Z", "#C8524A")
+        + line("M8 84 h42 M8 116 h42", "#B4BEC9", 4)
+        + _barn(92, 160, 0.66)
+        + _fence(170, "#D9B98A", "#C4A06E", 134, 256)
+        + emoji("cow", 214, 178, 76, flip=True, lines=0.55),
+    ),
+    "living room": (
+        _room(*_WARM, _window(WINDOWS[0]))
+        + emoji("picture", 204, 84, 54)
+        + _sofa(140, 190, "#6FA8DC", "#8FC0EC")
+        + _pot(20, 196, 1.15),
+        _room("#CFE3D6", "#C98F5E", "#B57C4D", "#C2DACB", _window(WINDOWS[1]))
+        + box(172, 98, 84, 84, "#B5654C")
+        + box(164, 90, 100, 12, "#8C5A3C", 2)
+        + "".join(line(f"M172 {y} h84", "#C97B60", 3) for y in (116, 132, 148, 164))
+        + box(190, 126, 50, 56, "#3E2C2C", 6)
+        + shape("M200 182 Q196 150 214 140 Q234 152 230 182 Z", "#FF9A2E")
+        + shape("M208 182 Q206 164 215 158 Q224 166 222 182 Z", "#FFE05A")
+        + emoji("picture", 214, 70, 50)
+        + box(8, 60, 5, 124, "#7A5A44")
+        + shape("M-12 62 L2 26 L22 26 L34 62 Z", "#FFD98A"),
+        _room("#F3CBD3", "#C98F5E", "#B57C4D", "#ECBDC7", _window(WINDOWS[2]))
+        + box(4, 22, 68, 160, "#9C6B45", 3)
+        + "".join(box(10, y, 56, 30, "#7B5234") for y in (30, 68, 106, 144))
+        + "".join(
+            box(
+                12 + 9 * k,
+                y + 4 + 3 * (k % 3),
+                8,
+                26 - 3 * (k % 3),
+                ("#E06A56", "#5F8FB0", "#F2C94C", "#6DBB45", "#B57BEF", "#FFFFFF")[(k + j) % 6],
+            )
+            for j, y in enumerate((30, 68, 106, 144))
+            for k in range(6)
+        )
+        + _sofa(186, 190, "#B98BD9", "#CFA8EA")
+        + _pot(244, 178, 0.9),
+    ),
+}
+"""The shapes of the sets of each place. The middle of the upper quarter is left free: there the sky is seen."""
