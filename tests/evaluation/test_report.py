@@ -94,7 +94,6 @@ def test_the_shipped_clevr_model_is_accurate(sample: Path) -> None:
     assert metrics["model"]["no_false_positives"]["mean"] > 0.9
 
 
-@pytest.mark.xfail(strict=True, reason="the shipped toon-sv was trained on frames of renderer 2")
 def test_the_shipped_toon_model_is_accurate(tmp_path: Path) -> None:
     """On test stories of another seed; docs/results/toon-sv.md has those of the data set."""
     render_toon(tmp_path, train=1, test=48, seed=1, workers=1)
