@@ -137,6 +137,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
+WRAPPERS = "storygan.demo.page.components"
+"""Module whose functions pass a request on to Gradio."""
+
+
 def record_error(error: Exception) -> None:
     """Record for the Guard whether an error that Gradio answers with 500 is a client error."""
     _REQUEST.get({})["client_error"] = is_client_error(error)
@@ -156,7 +160,7 @@ def is_client_error(error: Exception) -> bool:
         return False
     below = [error.__traceback__ and error.__traceback__.tb_next, *(one.__traceback__ for one in chain[1:])]
     names = (frame.f_globals.get("__name__", "") for tb in below for frame, _ in walk_tb(tb))
-    return not any(name.startswith("storygan.") for name in names)
+    return not any(name.startswith("storygan.") and name != WRAPPERS for name in names)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
