@@ -39,6 +39,7 @@ from torch.nn import functional as F
 
 from storygan.data.sample import write_sample
 from storygan.models import accelerate
+from storygan.models import convolutions as fast
 from storygan.models.attribute_classifier import SHIPPED
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -213,15 +214,15 @@ def layer(kind: str, inputs: int, outputs: int, size: int) -> tuple[Tensor, Tens
     if upsample:
         weight = accelerate.upsample_kernel(torch.randn(outputs, inputs, 3, 3))
         native: Convolution = partial(F.conv_transpose2d, stride=2, padding=1)
-        winograd: Convolution = accelerate.conv_transpose2d
+        winograd: Convolution = fast.conv_transpose2d
     else:
         weight = torch.randn(outputs, inputs, taps, taps).contiguous(**nhwc)
-        native, winograd = partial(F.conv2d, stride=stride, padding=1), partial(accelerate.conv2d, stride=stride)
+        native, winograd = partial(F.conv2d, stride=stride, padding=1), partial(fast.conv2d, stride=stride)
     ways = {
         "fp32: native": native,
         "fp32: Winograd": winograd,
         "bf16: native": native,
-        "bf16: matrix products": lambda x, weight: accelerate.Bf16Convolution.apply(x, weight, stride, upsample),
+        "bf16: matrix products": lambda x, weight: fast.Bf16Convolution.apply(x, weight, stride, upsample),
     }
     return x, weight, ways
 
@@ -240,12 +241,12 @@ def passes(convolution: Convolution, x: Tensor, weight: Tensor) -> list[float]:
 
 
 def chosen(way: str, stride: int, size: int) -> list[bool]:
-    """Return whether the tables of `accelerate.py` choose a way, for each of the passes."""
+    """Return whether the tables of `convolutions.py` choose a way, for each of the passes."""
     precision, kind = way.split(": ")
     if precision == "fp32":
-        other = [(stride, size) in accelerate.WINOGRAD_TILES] * 3
+        other = [(stride, size) in fast.WINOGRAD_TILES] * 3
     else:
-        limits = accelerate.MAX_BF16_SIZE, accelerate.MAX_BF16_SIZE, accelerate.MAX_BF16_SIZE_WEIGHT_GRADIENT
+        limits = fast.MAX_BF16_SIZE, fast.MAX_BF16_SIZE, fast.MAX_BF16_SIZE_WEIGHT_GRADIENT
         other = [size <= limit for limit in limits]
     return [not one for one in other] if kind == "native" else other
 
@@ -258,7 +259,7 @@ def convolutions(arguments: argparse.Namespace) -> None:
     peaks = {name: timing.peak_gflops(dtype) for name, dtype in PRECISIONS.items()}
     rows: dict[str, Row] = {}
     everywhere: dict[str, Any] = {"MAX_BF16_SIZE": 64, "MAX_BF16_SIZE_WEIGHT_GRADIENT": 64}
-    everywhere["WINOGRAD_TILES"] = {(2, 16): (4, 4), (2, 32): (4, 4), **accelerate.WINOGRAD_TILES}
+    everywhere["WINOGRAD_TILES"] = {(2, 16): (4, 4), (2, 32): (4, 4), **fast.WINOGRAD_TILES}
     for name in only(LAYERS, arguments):
         kind, *_, size = LAYERS[name]
         x, weight, ways = layer(*LAYERS[name])
@@ -266,7 +267,7 @@ def convolutions(arguments: argparse.Namespace) -> None:
             way: partial(passes, convolution, x.to(PRECISIONS[way[:4]]), weight.to(PRECISIONS[way[:4]]))
             for way, convolution in ways.items()
         }
-        with patch.multiple(accelerate, **everywhere):
+        with patch.multiple(fast, **everywhere):
             found = timing.alternate(timers, arguments.repeats)
         rows[name] = {}
         for way, times in found.items():

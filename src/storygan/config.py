@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, get_args
 
-from storygan.errors import UsageError, printable, require_seed, require_threads
+from storygan.errors import UsageError, number_text, require_seed, require_threads
 
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -302,12 +302,12 @@ class TrainConfig:
         values = dict(leaves(asdict(self)))
         for name in _AT_LEAST_1:
             if values[name] < 1:
-                raise UsageError(f"{name} is {values[name]}: it must be at least 1")
+                raise UsageError(f"{name} is {number_text(values[name])}: it must be at least 1")
         if values["validation.every"] < 0:
             raise UsageError(f"validation.every is {values['validation.every']}: it must be 0 or more")
         for name, value in values.items():
             if isinstance(value, int) and abs(value) > MAX_WHOLE and name != "seed":
-                raise UsageError(f"{name} is {printable(str(value), 24)}: it must be at most {MAX_WHOLE:,}")
+                raise UsageError(f"{name} is {number_text(value)}: it must be at most {MAX_WHOLE:,}")
         require_threads(self.threads)
         for name, stage in self.stages.items():
             _require_stage(f"stages.{name}", stage)
