@@ -1,8 +1,8 @@
 """Convolutions that are faster than PyTorch's on a CPU, and equal to rounding: of 3x3 kernels with stride 1 and 4x4
 kernels with stride 2, forward and transposed, of small maps.
 
-In fp32 they take fewer multiplications (Winograd). In bf16, where a processor multiplies matrices, they are matrix products.
-`conv2d` and `conv_transpose2d` choose by tables of measured sizes, and use PyTorch's elsewhere.
+In fp32 they take fewer multiplications (Winograd). In bf16, where a processor multiplies matrices, they are products of
+matrices. `conv2d` and `conv_transpose2d` choose by tables of measured sizes, and use PyTorch's elsewhere.
 """
 
 from __future__ import annotations
