@@ -122,7 +122,7 @@ def plain_message(parser: ArgumentParser, message: str) -> tuple[str, ArgumentPa
         expected = TYPES.get(found[1], found[1]) if found[1] else f"one of {found[2].replace(chr(39), '')}"
         return f"{name} {found[3]}: give {expected}", parser
     if found := NO_MAPPING.search(message):
-        return f"{name} {next(filter(None, found.groups()))}: give {TYPES['dict']}", parser
+        return f"{name} {next(filter(None, found.groups()), repr(''))}: give {TYPES['dict']}", parser
     if found := UNKNOWN.search(message):
         return f"{name}: there is no {'.'.join(filter(None, found.groups()))}", parser
     if found := OPTIONAL.search(message):
