@@ -19,7 +19,7 @@ def test_samples_equal_those_of_generate(model: StoryGAN) -> None:
     states = list(generate_samples("m", model, STORY, 3, seed=7))
     assert [len(samples.outputs) for samples in states] == [1, 2, 3]
     frames = np.concatenate([output.frames for output in states[-1].outputs])
-    difference = np.abs(frames.astype(int) - model.generate(STORY, samples=3, seed=7))
+    difference = np.abs(frames.astype(int) - model.generate(STORY, num_samples=3, seed=7).frames)
     assert difference.max() <= 1  # batches of 1 and 3 round differently
     assert not np.array_equal(frames[0], frames[1])
 

@@ -61,12 +61,12 @@ def test_samples_show_enlarged_frames_and_progress(model: StoryGAN) -> None:
     frames = re.findall(r'src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', second)
     assert [sentence for _, sentence in frames] == [*STORY, *STORY]
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(frames[0][0]))).convert("RGB"))
-    expected = enlarge(model.generate(STORY, samples=2, seed=7)[0, 0])
+    expected = enlarge(model.generate(STORY, num_samples=2, seed=7).frames[0, 0])
     assert np.abs(shown.astype(int) - expected).mean() < 3  # WebP is lossy
 
 
 def test_frames_have_the_aspect_ratio_of_the_model(model: StoryGAN) -> None:
-    wide = replace(editing.generate(model, STORY), aspect_ratio=4 / 3)
+    wide = replace(model.generate(STORY), aspect_ratio=4 / 3)
     html = comparison_html(wide, editing.extend(model, wide, NEW))
     (source, *_) = re.findall(r'src="data:image/webp;base64,([^"]+)"', html)
     assert Image.open(io.BytesIO(base64.b64decode(source))).size == (256, 192)
@@ -76,7 +76,7 @@ def test_frames_have_the_aspect_ratio_of_the_model(model: StoryGAN) -> None:
 
 
 def test_comparison_of_a_changed_sentence(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     after = editing.change_sentence(model, before, 3, NEW, keep_context=True)
     words, rows = compare(before, after)
     assert words.startswith("Frames 1 and 2 did not change. Frames 3 and 4 changed")
@@ -87,7 +87,7 @@ def test_comparison_of_a_changed_sentence(model: StoryGAN) -> None:
 
 
 def test_comparison_inside_and_outside_a_mask(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     frames, mask = before.frames.copy(), np.zeros((64, 64), bool)
     mask[:, :32] = True
     frames[0, 2, :, :32] ^= 128
@@ -99,14 +99,14 @@ def test_comparison_inside_and_outside_a_mask(model: StoryGAN) -> None:
 
 
 def test_comparison_of_an_extended_story(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     words, rows = compare(before, editing.extend(model, before, NEW))
     assert words == "Frame 5 is new. Frames 1, 2, 3 and 4 did not change."
     assert [len(row.frames) for row in rows] == [4, 5]
 
 
 def test_a_barely_visible_change(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     frames = before.frames.copy()
     frames[0, 0, 0, 0] ^= 4  # one pixel, by a few levels
     assert compare(before, replace(before, frames=frames))[0].endswith("Frame 1 changed, but barely visibly.")
@@ -130,7 +130,7 @@ def test_numbered() -> None:
 @cache
 def attribution_of(variant: Variant) -> tuple[editing.StoryOutput, editing.Attribution, np.ndarray | None]:
     model = StoryGAN(ModelConfig(variant, noise_dim=10), ClevrEncoder()).eval()
-    output = editing.generate(model, STORY, seed=7)
+    output = model.generate(STORY, seed=7)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("storygan.editing.attribution.NOISE_SAMPLES", 1)
         return output, editing.attribute(model, output), editing.gist_grid(model, output)

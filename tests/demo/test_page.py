@@ -403,7 +403,7 @@ def test_files_are_downloaded_and_the_story_opened_again(visit: Callable[..., An
         assert animation.n_frames == 4
     with Image.open(files["Comic page (PNG)"]) as comic:
         assert comic.size == PAGE
-    frames = StoryGAN.from_pretrained("clevr-sv").generate(STORY, samples=2, seed=7)
+    frames = StoryGAN.from_pretrained("clevr-sv").generate(STORY, num_samples=2, seed=7).frames
     with Image.open(files["Strip"]) as strip:
         saved = np.asarray(strip)[8 : 8 + 256, 8 : 8 + 341]
     assert np.abs(saved.astype(int) - enlarge(frames[1, 0], 4, 4 / 3)).max() <= 4  # rounding of a batch of 1

@@ -92,8 +92,8 @@ def generate(args: Namespace) -> None:
     understood = print_understood(model, story, args)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWordWarning)  # it was printed
-        frames = model.generate(understood, samples=args.samples, seed=args.seed)
-    viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
+        output = model.generate(understood, args.samples, args.seed)
+    viz.save_story(output.frames, out, story, **display_options(args, model.aspect_ratio))
     print(f"{args.samples} x {len(story)} frames in {out}")
     gc.freeze()  # skip the collection at exit
 

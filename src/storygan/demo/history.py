@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from storygan.editing import StoryOutput
-from storygan.editing.output import generate_from_noise
 from storygan.errors import UsageError
 from storygan.models.noise import Noise
+from storygan.models.output import generate_from_noise
 from storygan.models.storygan import StoryGAN
 
 MAX_UNDO = 8
@@ -70,6 +70,6 @@ def generate_samples(name: str, model: StoryGAN, sentences: Sequence[str], total
     S = torch.from_numpy(model.encode([sentences]))
     samples = Samples(name, total, ())
     for n in range(total):
-        output = generate_from_noise(model, tuple(sentences), S, S, noise[n : n + 1])
+        output = generate_from_noise(model, (tuple(sentences),), S, S, noise[n : n + 1])
         samples = replace(samples, outputs=(*samples.outputs, output))
         yield samples
