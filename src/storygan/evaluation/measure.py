@@ -15,7 +15,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation import metrics
 from storygan.evaluation.baselines import FramePool, build_pool, mean_image
-from storygan.evaluation.bootstrap import RESAMPLES, Estimate, PerStory, concatenate, estimates
+from storygan.evaluation.bootstrap import RESAMPLES, Metrics, PerStory, concatenate, estimates
 from storygan.evaluation.distances import MIN_STORIES, distances, stories_per_side
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.predictions import predict
@@ -27,8 +27,6 @@ BATCH = 16
 DIVERSITY_STORIES = 50
 """Stories of which diversity and sensitivity are measured, at most."""
 DIVERSITY_NOTE = f"diversity, sensitivity: the first {DIVERSITY_STORIES} stories, or all if there are fewer"
-Metrics = dict[str, Estimate | None]
-"""By name; None if the metric is undefined for all stories."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,10 @@ class Measurement:
     """All metrics with their intervals, by method."""
     notes: list[str]
     """How they were measured, as text."""
+
+    def per_story(self, method: str) -> dict[str, PerStory]:
+        """Return the metrics of a method that have a value for each story, by name."""
+        return self.classifier_metrics[method] | self.pixel_metrics[method]
 
 
 def measure(
