@@ -109,7 +109,7 @@ def test_a_defect_of_parquet_is_named(stories: StoryDataset, tmp_path: Path) -> 
     write_parquet(shard, stories.subset([0, *range(16)]), real[[0, *range(16)]])
     with pytest.raises(StoryganError, match=f"two stories '{stories.story_ids[0]}'"):
         read_system_frames("theirs", shard, stories, "test")
-    with pytest.raises(StoryganError, match="there is no .*nowhere"):
+    with pytest.raises(StoryganError, match=r"there is no .*nowhere"):
         read_system_frames("theirs", tmp_path / "nowhere", stories, "test")
 
 

@@ -17,7 +17,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
         "--model",
         type=named_path,
         help="a shipped model, a model folder, a hub id, or a baseline: real-frames, mean-image, previous-real-frame, "
-        f"another-story; default: {SHIPPED_MODEL}, or none beside --frames",
+        f"first-real-frame, another-story, nearest-story; default: {SHIPPED_MODEL}, or none beside --frames",
     )
     parser.add_argument(
         "--frames",

@@ -18,6 +18,7 @@ from storygan.evaluation.baselines import FramePool, build_pool, mean_image
 from storygan.evaluation.bootstrap import RESAMPLES, Metrics, PerStory, concatenate, estimates
 from storygan.evaluation.distances import MIN_STORIES, distances, stories_per_side
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
@@ -73,8 +74,8 @@ def measure(
     truth = labelled_frames_if_any(dataset)
     evaluator = find_classifier(truth, classifier, device)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
-    mean_of, mean_note = _mean_image_source(data, dataset)
-    pool = build_pool(dataset.frames, mean_image(mean_of), generated)
+    train = _training_split(data, dataset)
+    pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
     predictions = predict(evaluator, pool, dataset.sentences if locations else None)
     predicted: dict[str, dict[str, PerStory]] = {}
     for method, index in pool.index.items():
@@ -88,7 +89,10 @@ def measure(
     features = predictions.features if locations or labels else None
     for method, values in distances(pool, features, seed, device).items():
         table[method] |= values
-    notes = [mean_note, *_notes(len(dataset), evaluator, locations, labels)]
+    mean_note = (
+        "of the training split" if train else "of the evaluated frames, as there is no training split of this size"
+    )
+    notes = [f"mean image: {mean_note}", *_notes(len(dataset), evaluator, locations, labels)]
     return Measurement(pool, predicted, pixels, table, notes)
 
 
@@ -105,13 +109,19 @@ def _pixel_metrics(pool: FramePool, method: str) -> dict[str, PerStory]:
     return {name: concatenate([values[name] for values in found]) for name in found[0]}
 
 
-def _mean_image_source(data: str | Path, dataset: StoryDataset) -> tuple[StoryDataset, str]:
-    """Return the stories whose mean image is a baseline, and a note on them: the training split if its frames fit."""
-    if "train" in splits(data):
-        train = open_split(data, "train")
-        if train.size == dataset.size:
-            return train, "mean image: of the training split"
-    return dataset, "mean image: of the evaluated frames, as there is no training split of this size"
+def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset | None:
+    """Return the training split if its frames have the size of the evaluated ones."""
+    if "train" not in splits(data):
+        return None
+    train = open_split(data, "train")
+    return train if train.size == dataset.size else None
+
+
+def _nearest_stories(train: StoryDataset | None, dataset: StoryDataset) -> ndarray | None:
+    """Return the frames of the training stories nearest in text; None if the stories are of the training split."""
+    if train is None or train.T != dataset.T or train.fingerprint == dataset.fingerprint:
+        return None
+    return train.batch(nearest_story_indices(dataset.sentences, train.sentences))
 
 
 def _notes(N: int, classifier: AttributeClassifier, locations: bool, labels: bool) -> list[str]:
