@@ -16,7 +16,7 @@ from storygan.data.dataset import open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.data.toon.render import render_toon
 from storygan.errors import StoryganError, UsageError
-from storygan.evaluation import distances
+from storygan.evaluation import distances, st_lpips
 from storygan.evaluation.baselines import BASELINES, METHODS
 from storygan.evaluation.report import evaluate
 from storygan.models.attribute_classifier import SHIPPED
@@ -155,12 +155,16 @@ def test_systems_are_columns_with_paired_differences(model: Path, sample: Path, 
     assert ": worse" in text
 
 
-def test_stories_without_labels_have_pixel_metrics_alone(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_stories_without_labels_have_pixel_metrics_alone(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stories = [Story(s.story_id, ["Pororo sings."] * 4, s.frames) for s in read_stories(tiny_dataset, "train")]
     write_shard(tmp_path / shard_name("test", 0, 1), stories, None)
+    monkeypatch.setattr(st_lpips, "find_weights", lambda: None)
     report = evaluate("mean-image", tmp_path)
     assert set(report.to_dict()["metrics"]["model"]) == {"ssim_01_gauss11", "ssim_pm1_range1_gauss11", "psnr_01"}
     assert any("train-classifier" in note for note in report.notes)
+    assert any("storygan[lpips]" in note for note in report.notes)
     assert "mean image: of the evaluated frames, as there is no training split of this size" in report.notes
     with pytest.raises(UsageError, match="fits neither the locations nor the labels"):
         evaluate("mean-image", tmp_path, classifier=SHIPPED)

@@ -20,6 +20,7 @@ from storygan.evaluation.distances import MIN_STORIES, distances, stories_per_si
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import predict
+from storygan.evaluation.st_lpips import ST_LPIPS, measure_st_lpips
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
 
@@ -38,7 +39,7 @@ class Measurement:
     classifier_metrics: dict[str, dict[str, PerStory]]
     """Per story, by method and name; larger is better. Empty dictionaries without a classifier."""
     pixel_metrics: dict[str, dict[str, PerStory]]
-    """Likewise, of pixels."""
+    """Likewise, of pixels; ST-LPIPS among them, of which smaller is better."""
     table: dict[str, Metrics]
     """All metrics with their intervals, by method."""
     notes: list[str]
@@ -85,6 +86,9 @@ def measure(
                 predictions.labels[index], truth.labels.astype(bool), truth.label_names
             )
     pixels = {method: _pixel_metrics(pool, method) for method in tqdm(pool.index, desc="pixels", disable=None)}
+    perceptual, perceptual_note = measure_st_lpips(pool, device)
+    for method, value in perceptual.items():
+        pixels[method][ST_LPIPS] = value
     table = {method: estimates(predicted[method] | pixels[method], seed) for method in pool.index}
     features = predictions.features if locations or labels else None
     for method, values in distances(pool, features, seed, device).items():
@@ -93,6 +97,7 @@ def measure(
         "of the training split" if train else "of the evaluated frames, as there is no training split of this size"
     )
     notes = [f"mean image: {mean_note}", *_notes(len(dataset), evaluator, locations, labels)]
+    notes.append(perceptual_note)
     return Measurement(pool, predicted, pixels, table, notes)
 
 

@@ -24,7 +24,8 @@ def nearest_story_indices(stories: Stories, training: Stories) -> np.ndarray:
     """Find the training story that is nearest in text to each of N stories.
 
     Sentence t is compared with sentence t, by the Euclidean distance of their vectors: those of the CLEVR-SV sentence
-    encoder, or unit TF-IDF vectors of word stems (Manning et al., Introduction to Information Retrieval, 2008, section 6.2).
+    encoder, or unit TF-IDF vectors of word stems (Manning et al., Introduction to Information Retrieval, 2008, section
+    6.2).
 
     Args:
         stories: N stories of T sentences.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from storygan.evaluation.bootstrap import Estimate, Metrics, PerStory, paired_difference
 
-LOWER_IS_BETTER = ("kid", "fid")
+LOWER_IS_BETTER = ("kid", "fid", "st_lpips", "story_fid")
 """Beginnings of the names of metrics of which 0 is best."""
 
 
