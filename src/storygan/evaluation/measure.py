@@ -16,7 +16,15 @@ from storygan.data.schema import splits
 from storygan.evaluation import metrics
 from storygan.evaluation.baselines import FramePool, build_pool, mean_image
 from storygan.evaluation.bootstrap import RESAMPLES, Metrics, PerStory, concatenate, estimates
-from storygan.evaluation.distances import MIN_STORIES, distances, stories_per_side
+from storygan.evaluation.distances import (
+    COMPONENTS,
+    MIN_STORIES,
+    MIN_STORY_FID,
+    distances,
+    stories_per_side,
+    story_distances,
+    story_fid_side,
+)
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import predict
@@ -93,6 +101,8 @@ def measure(
     features = predictions.features if locations or labels else None
     for method, values in distances(pool, features, seed, device).items():
         table[method] |= values
+    for method, story_value in story_distances(pool, seed, device).items():
+        table[method]["story_fid_efficientnet_lite0"] = story_value
     mean_note = (
         "of the training split" if train else "of the evaluated frames, as there is no training split of this size"
     )
@@ -147,4 +157,10 @@ def _notes(N: int, classifier: AttributeClassifier, locations: bool, labels: boo
         notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
     else:
         notes.append(f"no kid, no fid: they need {2 * MIN_STORIES} stories")
+    if side := story_fid_side(N):
+        notes.append(f"story_fid: {side} stories a side, {COMPONENTS} principal components of the real stories")
+    else:
+        notes.append(
+            f"no story_fid: it needs {2 * MIN_STORY_FID} stories, as it fits covariances of {COMPONENTS} components"
+        )
     return notes

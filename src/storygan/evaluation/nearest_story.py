@@ -35,7 +35,7 @@ def nearest_story_indices(stories: Stories, training: Stories) -> np.ndarray:
         (N,) int64, indices of training stories; of equally near ones the first.
     """
     try:
-        encode = _encode_clevr
+        encode: Encode = _encode_clevr
         X = encode(stories)
         encode(training[:1])
     except UsageError:
