@@ -35,6 +35,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     device_options(parser)
     classifier_option(parser)
     parser.add_argument("--sample-grid", type=named_path, help="image of stories from best to worst to write")
+    parser.add_argument("--page", type=named_path, help="HTML page of tables, best and worst stories to write")
     parser.add_argument("--card", action="store_true", help="write the metrics to the model card, README.md, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -66,6 +67,7 @@ def evaluate(args: Namespace) -> None:
         args.device,
         args.precision,
         frames,
+        Path(args.page) if args.page else None,
     )
     print(json.dumps(report.to_dict()) if args.json else report)
     if args.card:

@@ -15,9 +15,11 @@ from storygan.errors import UsageError, require_seed
 from storygan.evaluation.baselines import METHODS, MODEL, find_baseline
 from storygan.evaluation.bootstrap import Metrics
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
+from storygan.evaluation.page import check_page, make_page
 from storygan.evaluation.sample_grid import build_sample_grid
 from storygan.evaluation.system_frames import read_system_frames, require_name
 from storygan.evaluation.tables import Table, differences, differences_table, metrics_table, text_table, to_plain
+from storygan.files import atomic_write
 from storygan.models.devices import Precision, find_device
 from storygan.models.storygan import load_for_inference
 from storygan.viz import check_out, save_sheet
@@ -72,6 +74,7 @@ def evaluate(
     device: str = "cpu",
     precision: Precision = "fp32",
     frames: Mapping[str, str | Path] | None = None,
+    page: Path | None = None,
 ) -> Report:
     """Evaluate a model, one sample a story, and the frames of other systems.
 
@@ -87,6 +90,7 @@ def evaluate(
         device: of all networks; `auto`: the accelerator if there is one.
         precision: of the model. The networks that measure compute in fp32.
         frames: by name of a system, where its frames are: see `read_system_frames`.
+        page: HTML file to write, see `make_page`.
 
     Raises:
         UsageError: the model does not fit the data, there are fewer than 2 stories, or there is no system.
@@ -101,6 +105,8 @@ def evaluate(
         require_name(name)
     if sample_grid:
         check_out(sample_grid)
+    if page:
+        check_page(page)
     require_seed(seed)
     torch.set_flush_denormal(True)
     dataset = _select(open_split(data, split), id_prefix, stories)
@@ -129,7 +135,7 @@ def evaluate(
         notes.append(DIVERSITY_NOTE)
     if len(systems) > 1:
         notes.append(f"{first} - X: {first} minus X, both resampled together, story by story")
-    return Report(
+    report = Report(
         model=model or "",
         systems=systems,
         data=Path(data).name,
@@ -141,6 +147,11 @@ def evaluate(
         metrics=measured.table,
         differences=differences(per_story, seed),
     )
+    if page:
+        samples = {name: (measured.pool.select(name), per_story[name]) for name in generated}
+        title = f"Story visualization on {report.data}"
+        atomic_write(page, make_page(title, report.tables(), notes, dataset, samples))
+    return report
 
 
 def _select(dataset: StoryDataset, id_prefix: str, stories: int) -> StoryDataset:
