@@ -15,12 +15,12 @@ from tests.tiny_run import ITERATIONS, TINY
 from storygan.cli import main
 from storygan.cli.train import read_runs_file
 from storygan.compare import round_robin
-from storygan.compare.result import differences
 from storygan.config import DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.evaluation import distances
 from storygan.evaluation.measure import measure
+from storygan.evaluation.tables import differences
 from storygan.signals import SignalExit
 from storygan.training.loop import train
 
@@ -137,8 +137,8 @@ def test_runs_are_read_from_a_file(tmp_path: Path) -> None:
         ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
         ("{}", "nothing to compare"),
         ("real_frames: {}", "'real_frames' is a row of the tables already"),
-        ("../elsewhere: {}", "'../elsewhere' is no name of a run"),
-        ("a|b: {}", "'a|b' is no name of a run"),
+        ("../elsewhere: {}", "'../elsewhere' is no name"),
+        ("a|b: {}", "'a|b' is no name"),
         ("a: {run: elsewhere}", "a: run is set by the comparison"),
         ("a: {stages.adversarial.iterations: 1}\nb: {}", "different budgets"),
         ("a: {}\nb: {stages.adversarial.batch_size: 50}", "stages.adversarial.batch_size is 50, but"),

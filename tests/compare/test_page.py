@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from storygan.compare.page import POINTS, draw_curves, make_page, read_curves, thin
-from storygan.compare.result import Comparison, Training, verdict
+from storygan.compare.result import Comparison, Training
 from storygan.evaluation.bootstrap import Estimate
+from storygan.evaluation.tables import verdict
 from storygan.viz import enlarge
 
 STORIES = [[f"sentence {t} of <story> {n}" for t in range(4)] for n in range(3)]

@@ -13,8 +13,10 @@ from storygan.evaluation.baselines import METHODS, MODEL, build_pool, find_basel
 def test_frames_of_each_method(stories: StoryDataset) -> None:
     real = stories.batch(range(4))
     generated, mean = 255 - real, mean_image(stories)
-    pool = build_pool(real, mean, {MODEL: generated})
+    pool = build_pool(real, mean, {MODEL: generated}, nearest=real[::-1])
     assert set(pool.index) == set(METHODS)
+    assert np.array_equal(pool.select("nearest_story"), real[::-1])
+    assert np.array_equal(pool.select("first_real_frame"), real[:, [0, 0, 0, 0]])
     assert np.array_equal(pool.select("real_frames"), real)
     assert np.array_equal(pool.select(MODEL), generated)
     assert (pool.select("mean_image") == mean).all()
@@ -46,6 +48,8 @@ def test_several_models_and_a_baseline_in_place_of_one(stories: StoryDataset) ->
         ("previous real frame", "previous_real_frame"),
         ("another story's frames", "another_story"),
         ("another_story", "another_story"),
+        ("first-real-frame", "first_real_frame"),
+        ("nearest-story", "nearest_story"),
         ("clevr-sv", None),
         ("model", None),
     ],
@@ -62,5 +66,7 @@ def test_one_story_or_frames_of_another_shape_are_refused(stories: StoryDataset)
     real = stories.batch(range(2))
     with pytest.raises(UsageError, match="2 stories"):
         build_pool(real[:1], mean_image(stories), {MODEL: real[:1]})
+    with pytest.raises(UsageError, match="no training split"):
+        build_pool(real, mean_image(stories), {MODEL: "nearest_story"})
     with pytest.raises(UsageError, match=r"generated frames are \(3, 64, 64, 3\)"):
         build_pool(real, mean_image(stories), {MODEL: real[:, :3]})

@@ -6,13 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
 from storygan.evaluation import distances as module
 from storygan.evaluation.baselines import FramePool
-from storygan.evaluation.distances import distances, extract_features, feature_extractors, fid, inception_weights, kid
+from storygan.evaluation.distances import (
+    distances,
+    extract_features,
+    feature_extractors,
+    fid,
+    inception_weights,
+    kid,
+    story_distances,
+    story_projection,
+)
 
 
 class Identity(torch.nn.Module):
@@ -112,3 +122,45 @@ def test_features_of_efficientnet_do_not_depend_on_the_batch() -> None:
     assert found.shape == (3, 1280)
     assert np.isfinite(found).all()
     assert np.allclose(found[1:2], extract_features(network, frames[1:2], "test", cpu), atol=1e-3)
+
+
+def test_story_fid_equals_numpy_and_scipy() -> None:
+    """Principal components as eigenvectors of the covariance, and the distance with scipy's matrix square root."""
+    rng = np.random.default_rng(6)
+    mixed = rng.normal(0, 1, (12, 12))
+    X, Y = (rng.normal(mean, 1, (80, 12)) @ mixed for mean in (0.2, 0.0))
+    vectors = np.linalg.eigh(np.cov(Y.T))[1][:, -5:]
+    x, y = X @ vectors, Y @ vectors
+    C_x, C_y = np.cov(x.T), np.cov(y.T)
+    root = scipy.linalg.sqrtm(C_x @ C_y).real
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(C_x + C_y - 2 * root)
+    X, Y = (Z.reshape(80, 4, 3) for Z in (X, Y))
+    project = story_projection(Y, components=5)
+    assert project(X).shape == (80, 1, 5)
+    assert fid(project(X), project(Y), seed=0).mean == pytest.approx(expected, rel=1e-3)
+
+
+def test_story_fid_sees_frames_of_other_stories_and_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FID of single frames sees neither: the frames are the same."""
+    monkeypatch.setattr(
+        module, "feature_extractors", lambda: {"efficientnet_lite0": lambda _: lambda x: x.mean((2, 3))}
+    )
+    monkeypatch.setattr(module, "MIN_STORY_FID", 30)
+    rng, N, T = np.random.default_rng(7), 120, 2
+    story, frame = rng.integers(0, 100, (N, 1, 1, 1, 3)), np.array([0, 100]).reshape(1, T, 1, 1, 1)
+    frames = (story + frame + rng.integers(0, 9, (N, T, 1, 1, 3))).astype(np.uint8).reshape(N * T, 1, 1, 3)
+    real = np.arange(N * T).reshape(N, T)
+    shuffled = np.stack([real[:, 0], np.concatenate([real[:60, 1], rng.permutation(real[60:, 1])])], 1)
+    pool = FramePool(frames, {"real_frames": real, "swapped": real[:, ::-1], "shuffled": shuffled})
+    values = {method: value.mean for method, value in story_distances(pool, seed=0).items()}
+    assert values["shuffled"] > 2 * values["real_frames"]
+    assert values["swapped"] > 10 * values["real_frames"]
+    single = distances(pool, frames.reshape(-1, 3).astype(np.float32), seed=0)
+    for method in ("swapped", "shuffled"):
+        same = single["real_frames"]["fid_attribute_classifier"].mean
+        assert single[method]["fid_attribute_classifier"].mean == pytest.approx(same, rel=1e-3)
+
+
+def test_story_fid_of_too_few_stories_is_none() -> None:
+    index = np.arange(1023)[:, None]
+    assert story_distances(FramePool(np.zeros((1023, 1, 1, 3), np.uint8), {"real_frames": index}), seed=0) == {}

@@ -89,6 +89,9 @@ def test_label_metrics() -> None:
     assert value(metrics.label_exact_match(predicted, labels)) == [0.5]
     assert value(metrics.label_micro_f1(predicted, labels)) == [2 * 2 / (3 + 3)]
     assert value(metrics.label_consistency(predicted, labels)) == [0]
+    predicted[0, 1] = [1, 1, 0]
+    assert value(metrics.label_micro_precision(predicted, labels)) == [2 / 4]
+    assert value(metrics.label_micro_recall(predicted, labels)) == [2 / 3]
 
 
 def test_label_groups_are_also_measured_alone() -> None:
@@ -99,12 +102,18 @@ def test_label_groups_are_also_measured_alone() -> None:
     assert values == {
         "label_exact_match": 0,
         "label_micro_f1": 2 * 4 / (5 + 5),
+        "label_micro_precision": 4 / 5,
+        "label_micro_recall": 4 / 5,
         "label_consistency": 0,
         "label_exact_match_who": 0.5,
         "label_micro_f1_who": 2 * 1 / (1 + 2),
+        "label_micro_precision_who": 1,
+        "label_micro_recall_who": 1 / 2,
         "label_consistency_who": 0,
         "label_exact_match_place": 1,
         "label_micro_f1_place": 1,
+        "label_micro_precision_place": 1,
+        "label_micro_recall_place": 1,
         "label_consistency_place": 1,
     }
 

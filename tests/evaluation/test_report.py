@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from tests.evaluation.test_system_frames import write_folder, write_parquet
 
 from storygan.cli import main
 from storygan.config import ModelConfig
@@ -14,8 +16,8 @@ from storygan.data.dataset import open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.data.toon.render import render_toon
 from storygan.errors import StoryganError, UsageError
-from storygan.evaluation import distances
-from storygan.evaluation.baselines import METHODS
+from storygan.evaluation import distances, st_lpips
+from storygan.evaluation.baselines import BASELINES, METHODS
 from storygan.evaluation.report import evaluate
 from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.storygan import StoryGAN
@@ -122,12 +124,47 @@ def test_distances_on_the_classifiers_features(sample: Path, monkeypatch: pytest
         assert metrics["another_story"][name]["mean"] == pytest.approx(metrics["real_frames"][name]["mean"])
 
 
-def test_stories_without_labels_have_pixel_metrics_alone(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_systems_are_columns_with_paired_differences(model: Path, sample: Path, tmp_path: Path, capsys: Output) -> None:
+    """Planted faults: `swapped` has frames 2 and 3 exchanged, `shuffled` has each frame in another story."""
+    dataset = open_split(sample, "test")
+    real = dataset.batch(range(16))
+    write_folder(tmp_path / "copy", dataset.story_ids, real)
+    write_folder(tmp_path / "swapped", dataset.story_ids, real[:, [0, 2, 1, 3]])
+    write_parquet(tmp_path / "shuffled.parquet", dataset, np.roll(real, 1, 0))
+    frames = [f"copy={tmp_path}/copy", f"swapped={tmp_path}/swapped", f"shuffled={tmp_path}/shuffled.parquet"]
+    assert main(["evaluate", "--frames", *frames, "--data", str(sample), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    metrics, differences = report["metrics"], report["differences"]
+    assert report["model"] == ""
+    assert list(report["systems"]) == ["copy", "swapped", "shuffled"]
+    assert list(metrics) == [*BASELINES, "copy", "swapped", "shuffled"]
+    assert metrics["copy"] == metrics["real_frames"], "the PNG files hold the same pixels"
+    assert list(differences) == ["swapped", "shuffled"]
+    for name in differences["swapped"]:
+        means = [metrics[method][name]["mean"] for method in ("copy", "swapped")]
+        assert differences["swapped"][name]["mean"] == pytest.approx(means[0] - means[1])
+    assert differences["swapped"]["object_accuracy"]["low"] > 0.1
+    assert differences["swapped"]["no_false_positives"]["low"] > 0.1
+    assert differences["shuffled"]["object_accuracy"]["low"] > 0.7
+    assert differences["shuffled"]["story_consistency"]["low"] > 0.7
+
+    assert main(["evaluate", "--model", str(model), "--frames", frames[0], "--data", str(sample)]) == 0
+    text = capsys.readouterr().out
+    assert all(title in text.splitlines()[0] for title in ("the model", "copy"))
+    assert "model - copy" in text
+    assert ": worse" in text
+
+
+def test_stories_without_labels_have_pixel_metrics_alone(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stories = [Story(s.story_id, ["Pororo sings."] * 4, s.frames) for s in read_stories(tiny_dataset, "train")]
     write_shard(tmp_path / shard_name("test", 0, 1), stories, None)
+    monkeypatch.setattr(st_lpips, "find_weights", lambda: None)
     report = evaluate("mean-image", tmp_path)
     assert set(report.to_dict()["metrics"]["model"]) == {"ssim_01_gauss11", "ssim_pm1_range1_gauss11", "psnr_01"}
     assert any("train-classifier" in note for note in report.notes)
+    assert any("storygan[lpips]" in note for note in report.notes)
     assert "mean image: of the evaluated frames, as there is no training split of this size" in report.notes
     with pytest.raises(UsageError, match="fits neither the locations nor the labels"):
         evaluate("mean-image", tmp_path, classifier=SHIPPED)
@@ -145,5 +182,11 @@ def test_errors(sample: Path, tmp_path: Path, capsys: Output) -> None:
     StoryGAN(ModelConfig(T=5), ClevrEncoder()).save_pretrained(tmp_path)
     with pytest.raises(UsageError, match="5 sentences; this one has 4"):
         evaluate(str(tmp_path), sample)
+    with pytest.raises(UsageError, match="give a model or frames"):
+        evaluate(None, sample)
+    assert main(["evaluate", "--frames", "theirs=nowhere", "--data", str(sample), "--card"]) == 2
+    assert "--model" in capsys.readouterr().err
+    assert main(["evaluate", "--frames", "theirs=nowhere", "--data", str(sample)]) == 1
+    assert "theirs: there is no nowhere" in capsys.readouterr().err
     assert main(["evaluate", "--data", "nowhere", "--model", "real-frames"]) == 1
     assert "nowhere" in capsys.readouterr().err

@@ -49,6 +49,10 @@ def data_options(parser: ArgumentParser) -> None:
     check = subcommand(commands, "check", "validate a data set and describe it")
     check.add_argument("folder", type=named_path, help="folder of the data set")
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    prompts = subcommand(commands, "prompts", "write the stories as text, one JSON line each, for other systems")
+    prompts.add_argument("folder", type=named_path, help="folder of the data set")
+    prompts.add_argument("--split", type=str, default="test", help="of the data set")
+    prompts.add_argument("--out", type=named_path, required=True, help="file to write, such as prompts.jsonl")
     imports = subcommand(commands, "import", "convert a public data set, or your own images, to the canonical form")
     layouts = imports.add_subcommands(dest="layout")
     clevr = subcommand(layouts, "clevr-sv", "the original CLEVR-SV: CLEVR_dict.npy and images/")
@@ -164,6 +168,14 @@ def data_check(args: Namespace) -> None:
         raise StoryganError(f"{args.folder} has {len(report.problems)} problems")
 
 
+def data_prompts(args: Namespace) -> None:
+    """Run `storygan data prompts`."""
+    from storygan.data.prompts import write_prompts
+
+    count = write_prompts(args.folder, args.split, args.out)
+    print(f"{count} stories are in {args.out}: storygan evaluate --frames NAME=FOLDER evaluates a system's frames")
+
+
 DATA_COMMANDS = {
     "render-clevr": data_render,
     "render-toon": data_render_toon,
@@ -171,5 +183,6 @@ DATA_COMMANDS = {
     "sample": data_sample,
     "add-nuisance": data_add_nuisance,
     "check": data_check,
+    "prompts": data_prompts,
     "import": data_import,
 }

@@ -9,15 +9,22 @@ from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.generate import SHIPPED_MODEL
 from storygan.cli.parser import classifier_option, device_options, named_path, threads_option
+from storygan.errors import UsageError
 
 
 def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=named_path,
-        default=SHIPPED_MODEL,
         help="a shipped model, a model folder, a hub id, or a baseline: real-frames, mean-image, previous-real-frame, "
-        "another-story",
+        f"first-real-frame, another-story, nearest-story; default: {SHIPPED_MODEL}, or none beside --frames",
+    )
+    parser.add_argument(
+        "--frames",
+        type=named_path,
+        nargs="+",
+        default=[],
+        help="frames of other systems: NAME=FOLDER with STORY_ID/1.png to STORY_ID/T.png, or NAME=FILE.parquet",
     )
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test", help="of the data set")
@@ -28,6 +35,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     device_options(parser)
     classifier_option(parser)
     parser.add_argument("--sample-grid", type=named_path, help="image of stories from best to worst to write")
+    parser.add_argument("--page", type=named_path, help="HTML page of tables, best and worst stories to write")
     parser.add_argument("--card", action="store_true", help="write the metrics to the model card, README.md, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -35,15 +43,20 @@ def evaluate_options(parser: ArgumentParser) -> None:
 def evaluate(args: Namespace) -> None:
     """Run `storygan evaluate`."""
     from storygan.evaluation.report import evaluate as evaluate_model
+    from storygan.evaluation.system_frames import parse_systems
     from storygan.files import atomic_write
     from storygan.models.accelerate import tune_malloc
     from storygan.models.model_card import add_results, read_card
 
-    path = Path(args.model) / "README.md"
+    frames = parse_systems(args.frames)
+    model = args.model or (None if frames else SHIPPED_MODEL)
+    if args.card and model is None:
+        raise UsageError("--card: name the model whose card it is, with --model")
+    path = Path(model or "") / "README.md"
     card = read_card(path) if args.card else ""
     tune_malloc()
     report = evaluate_model(
-        args.model,
+        model,
         args.data,
         args.split,
         args.stories,
@@ -53,6 +66,8 @@ def evaluate(args: Namespace) -> None:
         Path(args.sample_grid) if args.sample_grid else None,
         args.device,
         args.precision,
+        frames,
+        Path(args.page) if args.page else None,
     )
     print(json.dumps(report.to_dict()) if args.json else report)
     if args.card:

@@ -35,6 +35,7 @@ storygan train configs/clevr-sv.yaml --from-stage refinement runs/clevr-sv/stage
     "evaluate": """
 storygan evaluate --model runs/paper/model --data data/clevr-sv
 storygan evaluate --model previous-real-frame --data data/clevr-sv --stories 500 --json
+storygan evaluate --frames ours=frames theirs=others.parquet --data data/clevr-sv --page evaluation.html
 """,
     "compare": """
 storygan compare configs/quickstart.yaml --data.path data/sample --variants storygan svc --minutes 10 --out runs/compare
@@ -69,6 +70,9 @@ storygan data add-nuisance data/clevr-sv
 """,
     "check": """
 storygan data check data/clevr-sv --json
+""",
+    "prompts": """
+storygan data prompts data/clevr-sv --split test --out prompts.jsonl
 """,
     "clevr-sv": """
 storygan data import clevr-sv CLEVR data/clevr-original --train-below 10000

@@ -6,7 +6,6 @@ The runs are the paper's variants of one configuration, or any other configurati
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from storygan.compare.page import draw_curves, make_page, read_curves
-from storygan.compare.result import Comparison, Training, differences
+from storygan.compare.result import Comparison, Training
 from storygan.compare.round_robin import Run, train_round_robin
 from storygan.config import MAX_WHOLE, TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
@@ -24,6 +23,8 @@ from storygan.errors import UsageError, require_whole
 from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
+from storygan.evaluation.system_frames import require_name
+from storygan.evaluation.tables import differences
 from storygan.files import atomic_write, locked, parse_json, read_text
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
@@ -125,14 +126,6 @@ def compared_runs(out: Path) -> set[str]:
         return set(parse_json(read_text(out / f"{NAME}.json"))["trained"])
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-
-
-def require_name(name: str) -> None:
-    """Raise UsageError unless a run's name is a folder name and no row of the tables."""
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UsageError(f"{name!r} is no name of a run: use letters, digits, '-', '_' and '.'")
-    if name in METHODS:
-        raise UsageError(f"{name!r} is a row of the tables already: give the run another name")
 
 
 def evaluate_runs(

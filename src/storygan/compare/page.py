@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from storygan import viz
 from storygan.compare.result import Comparison
+from storygan.evaluation.html import html_list, html_story, html_table, make_document
 from storygan.training.run_folder import read_metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -92,21 +92,6 @@ def _panel(name: str, lines: dict[str, Curve], last: float) -> list[str]:
     return parts
 
 
-STYLE = """
-body { font: 15px/1.45 sans-serif; color: #222; margin: 1.5rem auto; padding: 0 1rem; max-width: 1480px }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem }
-th, td { padding: .2rem .4rem; text-align: right; vertical-align: top; white-space: nowrap; font-size: 12px }
-th:first-child, td:first-child, .story { text-align: left }
-thead th { border-bottom: 2px solid #888 }
-tbody tr:nth-child(even) { background: #f4f4f4 }
-.samples tbody tr td, .samples th { text-align: left; background: #fff; vertical-align: middle }
-.samples td + td { white-space: normal }
-"""
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""Content security policy: the browser fetches nothing."""
-
-
 def make_page(
     comparison: Comparison,
     stories: Sequence[Sequence[str]],
@@ -123,42 +108,12 @@ def make_page(
         curves: an SVG.
         aspect_ratio: display width over height of a frame.
     """
-    title = escape(comparison.title)
-    body = [f"<h1>{title}</h1>", "<h2>Samples of the same stories</h2>", _samples(stories, samples, aspect_ratio)]
+    body = ["<h2>Samples of the same stories</h2>"]
+    for n, story in enumerate(stories):
+        rows = {name: frames[n] for name, frames in samples.items()}
+        body.append(html_story(f"Story {n + 1}", story, rows, aspect_ratio))
     for table in comparison.tables():
         body += [f"<h2>{escape(table.title)}</h2>", html_table(table.cells)]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
     body += ["<h2>Training curves</h2>", f'<div class="wide">{curves}</div>']
-    body += ["<h2>How it was measured</h2>", f"<ul>{notes}</ul>"]
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style>"
-    )
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
-
-
-def html_table(cells: Sequence[Sequence[str]]) -> str:
-    """Format cells, the first row the header, as a table that scrolls where it is too wide."""
-    head, *rows = cells
-    header = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _samples(stories: Sequence[Sequence[str]], samples: dict[str, np.ndarray], aspect_ratio: float) -> str:
-    """Return a table for each story: a row for each name with its frames, then the sentences under them."""
-    tables = []
-    for n, story in enumerate(stories):
-        rows = []
-        for name, frames in samples.items():
-            pictures = (
-                f'<td><img src="{viz.data_uri(viz.enlarge(frame, aspect_ratio=aspect_ratio))}" '
-                f'alt="{escape(name)}, story {n + 1}, frame {t}"></td>'
-                for t, frame in enumerate(frames[n], 1)
-            )
-            rows.append(f"<tr><th>{escape(name)}</th>{''.join(pictures)}</tr>")
-        rows.append("<tr><td></td>" + "".join(f"<td>{escape(sentence)}</td>" for sentence in story) + "</tr>")
-        table = f'<table class="samples"><tbody>{"".join(rows)}</tbody></table>'
-        tables.append(f'<h3>Story {n + 1}</h3><div class="wide">{table}</div>')
-    return "\n".join(tables)
+    body += ["<h2>How it was measured</h2>", html_list(comparison.notes)]
+    return make_document(comparison.title, body)

@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from storygan.evaluation.baselines import METHODS
-from storygan.evaluation.bootstrap import Estimate, PerStory, paired_difference
-from storygan.evaluation.measure import Metrics
-
-
-def differences(per_story: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Metrics]:
-    """Return the metrics of the first run minus those of each other run.
-
-    Args:
-        per_story: by run and metric, values of the same N stories; larger is better.
-        seed: of the bootstrap.
-
-    Returns:
-        By other run and metric: the difference with its 95% interval.
-    """
-    first, *others = per_story
-    return {
-        other: {
-            name: paired_difference(value, per_story[other][name], seed) for name, value in per_story[first].items()
-        }
-        for other in others
-    }
-
-
-def verdict(difference: Estimate) -> str:
-    """Return whether a difference's interval excludes 0, and on which side."""
-    return "better" if difference.low > 0 else "worse" if difference.high < 0 else "no difference shown"
-
-
-class Table(NamedTuple):
-    """A titled table; the first row is the header."""
-
-    title: str
-    cells: list[list[str]]
+from storygan.evaluation.bootstrap import Metrics
+from storygan.evaluation.tables import Table, differences_table, markdown_table, metrics_table, to_plain
 
 
 @dataclass(frozen=True)
@@ -81,8 +49,8 @@ class Comparison:
             "config": self.config,
             "differing_fields": self.differing_fields,
             "trained": {name: asdict(trained) for name, trained in self.trained.items()},
-            "metrics": _plain(self.metrics),
-            "differences": _plain(self.differences),
+            "metrics": to_plain(self.metrics),
+            "differences": to_plain(self.differences),
             "notes": self.notes,
         }
 
@@ -106,10 +74,9 @@ class Comparison:
             if fields:
                 differing.append([name, ", ".join(f"{field} {value}" for field, value in fields.items())])
         tables = [Table("Runs", differing)] if len(differing) > 1 else []
-        tables += [Table(f"Training: {self.budget}", training), _table("Metrics", self.metrics, METHODS, str)]
+        tables += [Table(f"Training: {self.budget}", training), metrics_table("Metrics", self.metrics, METHODS)]
         if self.differences:
-            names = {other: f"{first} - {other}" for other in self.differences}
-            tables.append(_table(f"Is {first} better?", self.differences, names, _difference))
+            tables.append(differences_table(f"Is {first} better?", first, self.differences))
         common = [["field", "value"], *([name, str(value)] for name, value in self.config.items())]
         return [*tables, Table("Fields that all runs share", common)]
 
@@ -120,30 +87,3 @@ class Comparison:
         parts += [f"## Training curves\n\n![training curves]({curves})"]
         parts += ["## How it was measured\n\n" + "\n".join(f"- {note}" for note in self.notes)]
         return "\n\n".join(parts) + "\n"
-
-
-def markdown_table(cells: Sequence[Sequence[str]]) -> str:
-    """Format cells without `|` as a Markdown table, the first row as its header."""
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
-    return "\n".join(lines)
-
-
-def _table(title: str, methods: dict[str, Metrics], names: dict[str, str], cell: Any) -> Table:
-    """Return a table with one line per metric and one column per method."""
-    metrics = list(dict.fromkeys(metric for found in methods.values() for metric in found))
-    cells = [["", *(names.get(method, method) for method in methods)]]
-    for metric in metrics:
-        values = [found.get(metric) for found in methods.values()]
-        cells.append([metric, *("-" if value is None else cell(value) for value in values)])
-    return Table(title, cells)
-
-
-def _difference(value: Estimate) -> str:
-    return f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}): {verdict(value)}"
-
-
-def _plain(methods: dict[str, Metrics]) -> dict[str, Any]:
-    return {
-        method: {name: value.to_dict() for name, value in found.items() if value} for method, found in methods.items()
-    }

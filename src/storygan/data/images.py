@@ -78,10 +78,8 @@ def encode_png(image: Image.Image, optimize: bool = True) -> bytes:
     return buffer.getvalue()
 
 
-def frame_from_image(image: Image.Image) -> bytes:
-    """Crop an image to a square, resize it to SIZE and encode it as PNG.
-
-    The EXIF orientation is applied, and transparency becomes white.
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB. The EXIF orientation is applied, and transparency becomes white.
 
     Raises:
         ValueError: its values have no known range (modes I and F); or another of IMAGE_ERRORS: it is damaged.
@@ -94,7 +92,12 @@ def frame_from_image(image: Image.Image) -> bytes:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return encode_png(ImageOps.fit(image.convert("RGB"), (SIZE, SIZE), Image.Resampling.BILINEAR))
+    return image.convert("RGB")
+
+
+def frame_from_image(image: Image.Image) -> bytes:
+    """Convert an image as `to_rgb`, crop it to a square, resize it to SIZE and encode it as PNG. Raises as `to_rgb`."""
+    return encode_png(ImageOps.fit(to_rgb(image), (SIZE, SIZE), Image.Resampling.BILINEAR))
 
 
 def frame_from_file(path: Path) -> bytes:
@@ -103,5 +106,33 @@ def frame_from_file(path: Path) -> bytes:
         with open_image(path, IMPORT_FORMATS, MAX_IMPORT_PIXELS) as image:
             return frame_from_image(image)
     except IMAGE_ERRORS as error:
-        problem = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
-        raise ValueError(problem.replace(str(path), path.name)) from error
+        raise ValueError(_problem(error, path)) from error
+
+
+def read_frame(source: Path | bytes, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Read a PNG or WebP picture of any size as a frame, resized as importers do, but without cropping.
+
+    Args:
+        source: a file, or its content.
+        size: pixels a side of the frame.
+
+    Returns:
+        uint8 (size, size, 3), and the width and height of the picture.
+
+    Raises:
+        ValueError: one line, if the picture cannot be read.
+    """
+    path = source if isinstance(source, Path) else None
+    try:
+        with open_image(path or io.BytesIO(source), FORMATS, MAX_PIXELS) as image:  # type: ignore[arg-type]
+            rgb = to_rgb(image)
+    except IMAGE_ERRORS as error:
+        raise ValueError(_problem(error, path)) from error
+    found = rgb.size
+    return np.array(rgb if found == (size, size) else rgb.resize((size, size), Image.Resampling.BILINEAR)), found
+
+
+def _problem(error: BaseException, path: Path | None) -> str:
+    """Describe one of IMAGE_ERRORS in a line that names the file without its folder."""
+    problem = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
+    return problem.replace(str(path), path.name) if path else problem

@@ -1,4 +1,4 @@
-"""The methods that a metrics table compares: real frames, three trivial baselines and the model."""
+"""The methods that a metrics table compares: real frames, trivial baselines and the model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ METHODS = {
     "real_frames": "real frames",
     "mean_image": "mean image",
     "previous_real_frame": "previous real frame",
+    "first_real_frame": "first real frame repeated",
     "another_story": "another story's frames",
+    "nearest_story": "nearest training story",
     MODEL: "the model",
 }
-"""JSON key -> column title. Real frames are the upper bound; the next three are trivial baselines."""
+"""JSON key -> column title. Real frames are the upper bound; the next ones are trivial baselines."""
 BASELINES = tuple(name for name in METHODS if name != MODEL)
 """Methods that need no model."""
 
@@ -49,7 +51,9 @@ def mean_image(dataset: StoryDataset) -> np.ndarray:
     return (total / (len(dataset) * dataset.T)).round().astype(np.uint8)
 
 
-def build_pool(real: np.ndarray, mean: np.ndarray, generated: Mapping[str, np.ndarray | str]) -> FramePool:
+def build_pool(
+    real: np.ndarray, mean: np.ndarray, generated: Mapping[str, np.ndarray | str], nearest: np.ndarray | None = None
+) -> FramePool:
     """Return the frames of all methods for N stories.
 
     `previous_real_frame` shows frame t - 1, and the mean image as frame 1. `another_story` shows the next story; for
@@ -59,9 +63,10 @@ def build_pool(real: np.ndarray, mean: np.ndarray, generated: Mapping[str, np.nd
         real: (N, T, H, W, 3) uint8.
         mean: (H, W, 3) uint8.
         generated: by method, frames of the shape of `real`, or the name of a baseline to use instead.
+        nearest: frames of the shape of `real`, of the training stories nearest in text; None: no such baseline.
 
     Raises:
-        UsageError: N < 2, or generated frames have another shape than the real ones.
+        UsageError: N < 2, a baseline is missing, or generated frames have another shape than the real ones.
     """
     N, T = real.shape[:2]
     if N < 2:
@@ -73,10 +78,14 @@ def build_pool(real: np.ndarray, mean: np.ndarray, generated: Mapping[str, np.nd
         "real_frames": real_idx,
         "mean_image": mean_idx,
         "previous_real_frame": np.concatenate([mean_idx[:, :1], real_idx[:, :-1]], 1),
+        "first_real_frame": np.repeat(real_idx[:, :1], T, 1),
         "another_story": real_idx[[*range(1, N), N // 2 if N > 2 else 0]],
     }
-    for method, X_hat in generated.items():
+    shown = dict(generated) if nearest is None else {"nearest_story": nearest, **generated}
+    for method, X_hat in shown.items():
         if isinstance(X_hat, str):
+            if X_hat not in index:
+                raise UsageError("nearest-story: the data set has no training split with frames of this T and size")
             index[method] = index[X_hat]
         elif X_hat.shape != real.shape:
             raise UsageError(f"generated frames are {X_hat.shape[1:]}, but the real ones are {real.shape[1:]}")

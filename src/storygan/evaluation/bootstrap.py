@@ -41,6 +41,10 @@ class Estimate:
         return asdict(self)
 
 
+Metrics = dict[str, Estimate | None]
+"""By name; None if the metric is undefined for all stories."""
+
+
 def per_story(values: np.ndarray) -> PerStory:
     """Return the sums and weights of equally weighted values (N, ...)."""
     flat = values.reshape(len(values), -1).astype(np.float64)

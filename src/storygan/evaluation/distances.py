@@ -27,6 +27,10 @@ EFFICIENTNET_SIZE = 128
 """Pixels that frames are enlarged to for EfficientNet-Lite0, which reduces them 32 times."""
 MAX_STORIES, MIN_STORIES = 250, 10
 """Stories on each side of a distance: at most, for time and memory; at least, or there is none."""
+COMPONENTS = 256
+"""Of the principal component analysis of the story-level distance."""
+MAX_STORY_FID, MIN_STORY_FID = 1000, 2 * COMPONENTS
+"""Stories on each side of it: with fewer than 257, their covariance has no full rank."""
 
 # ---- features ----
 
@@ -124,6 +128,54 @@ def distances(
             values[method][f"kid_{name}"] = kid(f[index], f[where[0]], seed)
             values[method][f"fid_{name}"] = fid(f[index], f[where[0]], seed)
     return values
+
+
+def story_distances(pool: FramePool, seed: int, device: torch.device | None = None) -> dict[str, Estimate]:
+    """Compute `story_fid` on EfficientNet-Lite0 of each method, by method, as `distances` does; none of fewer stories.
+
+    Args:
+        pool: the frames of all methods.
+        seed: of the bootstrap.
+        device: of the network; None: CPU.
+    """
+    N = len(pool.index["real_frames"])
+    load, side = feature_extractors().get("efficientnet_lite0"), story_fid_side(N)
+    if load is None or not side:
+        return {}
+    halves = [pool.index["real_frames"][:side], *(index[N // 2 : N // 2 + side] for index in pool.index.values())]
+    needed, where = np.unique(np.stack(halves), return_inverse=True)
+    device = device or torch.device("cpu")
+    features = extract_features(load(device), pool.frames[needed], "story", device)
+    reference, *compared = features[where.reshape(-1, *halves[0].shape)]
+    real = compared[list(pool.index).index("real_frames")]
+    project = story_projection(np.concatenate([reference, real]))
+    Y = project(reference)
+    return {method: fid(project(X), Y, seed) for method, X in zip(pool.index, compared, strict=True)}
+
+
+def story_fid_side(N: int) -> int:
+    """Return how many of N stories are on each side of the story-level distance; 0 if there are too few."""
+    side = min(N // 2, MAX_STORY_FID)
+    return side if side >= MIN_STORY_FID else 0
+
+
+def story_projection(real: np.ndarray, components: int = COMPONENTS) -> Callable[[np.ndarray], np.ndarray]:
+    """Fit a principal component analysis to stories, and return the function that projects stories.
+
+    The Frechet distance of projected stories compares whole stories: the frames of one are one vector. The Frechet
+    story distance of Song et al. (ECCV 2020) has the same purpose and another network.
+
+    Args:
+        real: (N, T, F), N > components; the features of a story's frames are concatenated.
+        components: of the projection.
+
+    Returns:
+        A function from (n, T, F) to (n, 1, components), for `fid`.
+    """
+    x = torch.from_numpy(real).double().flatten(1)
+    mean = x.mean(0)
+    basis = torch.linalg.svd(x - mean, full_matrices=False).Vh[:components].T
+    return lambda X: ((torch.from_numpy(X).double().flatten(1) - mean) @ basis)[:, None].numpy()
 
 
 def kid(X: np.ndarray, Y: np.ndarray, seed: int) -> Estimate:

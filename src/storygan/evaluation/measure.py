@@ -15,10 +15,20 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.data.schema import splits
 from storygan.evaluation import metrics
 from storygan.evaluation.baselines import FramePool, build_pool, mean_image
-from storygan.evaluation.bootstrap import RESAMPLES, Estimate, PerStory, concatenate, estimates
-from storygan.evaluation.distances import MIN_STORIES, distances, stories_per_side
+from storygan.evaluation.bootstrap import RESAMPLES, Metrics, PerStory, concatenate, estimates
+from storygan.evaluation.distances import (
+    COMPONENTS,
+    MIN_STORIES,
+    MIN_STORY_FID,
+    distances,
+    stories_per_side,
+    story_distances,
+    story_fid_side,
+)
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import predict
+from storygan.evaluation.st_lpips import ST_LPIPS, measure_st_lpips
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
 
@@ -27,8 +37,6 @@ BATCH = 16
 DIVERSITY_STORIES = 50
 """Stories of which diversity and sensitivity are measured, at most."""
 DIVERSITY_NOTE = f"diversity, sensitivity: the first {DIVERSITY_STORIES} stories, or all if there are fewer"
-Metrics = dict[str, Estimate | None]
-"""By name; None if the metric is undefined for all stories."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,15 @@ class Measurement:
     classifier_metrics: dict[str, dict[str, PerStory]]
     """Per story, by method and name; larger is better. Empty dictionaries without a classifier."""
     pixel_metrics: dict[str, dict[str, PerStory]]
-    """Likewise, of pixels."""
+    """Likewise, of pixels; ST-LPIPS among them, of which smaller is better."""
     table: dict[str, Metrics]
     """All metrics with their intervals, by method."""
     notes: list[str]
     """How they were measured, as text."""
+
+    def per_story(self, method: str) -> dict[str, PerStory]:
+        """Return the metrics of a method that have a value for each story, by name."""
+        return self.classifier_metrics[method] | self.pixel_metrics[method]
 
 
 def measure(
@@ -71,8 +83,8 @@ def measure(
     truth = labelled_frames_if_any(dataset)
     evaluator = find_classifier(truth, classifier, device)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
-    mean_of, mean_note = _mean_image_source(data, dataset)
-    pool = build_pool(dataset.frames, mean_image(mean_of), generated)
+    train = _training_split(data, dataset)
+    pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
     predictions = predict(evaluator, pool, dataset.sentences if locations else None)
     predicted: dict[str, dict[str, PerStory]] = {}
     for method, index in pool.index.items():
@@ -82,11 +94,20 @@ def measure(
                 predictions.labels[index], truth.labels.astype(bool), truth.label_names
             )
     pixels = {method: _pixel_metrics(pool, method) for method in tqdm(pool.index, desc="pixels", disable=None)}
+    perceptual, perceptual_note = measure_st_lpips(pool, device)
+    for method, value in perceptual.items():
+        pixels[method][ST_LPIPS] = value
     table = {method: estimates(predicted[method] | pixels[method], seed) for method in pool.index}
     features = predictions.features if locations or labels else None
     for method, values in distances(pool, features, seed, device).items():
         table[method] |= values
-    notes = [mean_note, *_notes(len(dataset), evaluator, locations, labels)]
+    for method, story_value in story_distances(pool, seed, device).items():
+        table[method]["story_fid_efficientnet_lite0"] = story_value
+    mean_note = (
+        "of the training split" if train else "of the evaluated frames, as there is no training split of this size"
+    )
+    notes = [f"mean image: {mean_note}", *_notes(len(dataset), evaluator, locations, labels)]
+    notes.append(perceptual_note)
     return Measurement(pool, predicted, pixels, table, notes)
 
 
@@ -103,13 +124,19 @@ def _pixel_metrics(pool: FramePool, method: str) -> dict[str, PerStory]:
     return {name: concatenate([values[name] for values in found]) for name in found[0]}
 
 
-def _mean_image_source(data: str | Path, dataset: StoryDataset) -> tuple[StoryDataset, str]:
-    """Return the stories whose mean image is a baseline, and a note on them: the training split if its frames fit."""
-    if "train" in splits(data):
-        train = open_split(data, "train")
-        if train.size == dataset.size:
-            return train, "mean image: of the training split"
-    return dataset, "mean image: of the evaluated frames, as there is no training split of this size"
+def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset | None:
+    """Return the training split if its frames have the size of the evaluated ones."""
+    if "train" not in splits(data):
+        return None
+    train = open_split(data, "train")
+    return train if train.size == dataset.size else None
+
+
+def _nearest_stories(train: StoryDataset | None, dataset: StoryDataset) -> ndarray | None:
+    """Return the frames of the training stories nearest in text; None if the stories are of the training split."""
+    if train is None or train.T != dataset.T or train.fingerprint == dataset.fingerprint:
+        return None
+    return train.batch(nearest_story_indices(dataset.sentences, train.sentences))
 
 
 def _notes(N: int, classifier: AttributeClassifier, locations: bool, labels: bool) -> list[str]:
@@ -130,4 +157,10 @@ def _notes(N: int, classifier: AttributeClassifier, locations: bool, labels: boo
         notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
     else:
         notes.append(f"no kid, no fid: they need {2 * MIN_STORIES} stories")
+    if side := story_fid_side(N):
+        notes.append(f"story_fid: {side} stories a side, {COMPONENTS} principal components of the real stories")
+    else:
+        notes.append(
+            f"no story_fid: it needs {2 * MIN_STORY_FID} stories, as it fits covariances of {COMPONENTS} components"
+        )
     return notes

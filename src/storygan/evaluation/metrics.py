@@ -104,6 +104,18 @@ def label_micro_f1(predicted: np.ndarray, labels: np.ndarray) -> PerStory:
     return PerStory(2.0 * TP, (predicted.sum((1, 2)) + labels.sum((1, 2))).astype(float))
 
 
+def label_micro_precision(predicted: np.ndarray, labels: np.ndarray) -> PerStory:
+    """Compute TP / (TP + FP), the share of predicted labels that are correct; arguments (N, T, K) bool."""
+    TP = (predicted & labels).sum((1, 2))
+    return PerStory(TP.astype(float), predicted.sum((1, 2)).astype(float))
+
+
+def label_micro_recall(predicted: np.ndarray, labels: np.ndarray) -> PerStory:
+    """Compute TP / (TP + FN), the share of true labels that are predicted; arguments (N, T, K) bool."""
+    TP = (predicted & labels).sum((1, 2))
+    return PerStory(TP.astype(float), labels.sum((1, 2)).astype(float))
+
+
 def label_consistency(predicted: np.ndarray, labels: np.ndarray) -> PerStory:
     """Compute the share of stories whose K labels are all correct in every frame; arguments (N, T, K) bool."""
     return per_story((predicted == labels).all((1, 2)))
@@ -126,7 +138,13 @@ def label_metrics(predicted: np.ndarray, labels: np.ndarray, names: Sequence[str
     return {
         f"{metric.__name__}{group}": metric(predicted[..., ks], labels[..., ks])
         for group, ks in groups.items()
-        for metric in (label_exact_match, label_micro_f1, label_consistency)
+        for metric in (
+            label_exact_match,
+            label_micro_f1,
+            label_micro_precision,
+            label_micro_recall,
+            label_consistency,
+        )
     }
 
 

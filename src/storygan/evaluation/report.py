@@ -1,18 +1,25 @@
-"""`storygan evaluate`: the metrics table of one model, as text or as JSON."""
+"""`storygan evaluate`: the metrics table of a model and of other systems, as text or as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_seed
 from storygan.evaluation.baselines import METHODS, MODEL, find_baseline
-from storygan.evaluation.measure import DIVERSITY_NOTE, Metrics, measure, measure_diversity
+from storygan.evaluation.bootstrap import Metrics
+from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
+from storygan.evaluation.page import check_page, make_page
 from storygan.evaluation.sample_grid import build_sample_grid
+from storygan.evaluation.system_frames import read_system_frames, require_name
+from storygan.evaluation.tables import Table, differences, differences_table, metrics_table, text_table, to_plain
+from storygan.files import atomic_write
 from storygan.models.devices import Precision, find_device
 from storygan.models.storygan import load_for_inference
 from storygan.viz import check_out, save_sheet
@@ -23,6 +30,9 @@ class Report:
     """The metrics table, and how it was measured."""
 
     model: str
+    """Empty: no model, only frames."""
+    systems: dict[str, str]
+    """By name, the model or the frames of each; the paired differences are against the first."""
     data: str
     split: str
     stories: int
@@ -32,27 +42,28 @@ class Report:
     notes: list[str]
     metrics: dict[str, Metrics]
     """By method."""
+    differences: dict[str, Metrics]
+    """By system except the first: the first minus this one, on the same stories."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON: each value as `mean`, `low`, `high` (95% interval) and `stories`."""
-        metrics = {
-            method: {name: value.to_dict() for name, value in values.items() if value}
-            for method, values in self.metrics.items()
-        }
-        return {**vars(self), "metrics": metrics}
+        return {**vars(self), "metrics": to_plain(self.metrics), "differences": to_plain(self.differences)}
+
+    def tables(self) -> list[Table]:
+        """Return the table of metrics, a column a method, and with several systems that of their differences."""
+        tables = [metrics_table("Metrics", self.metrics, METHODS)]
+        if self.differences:
+            first = next(iter(self.systems))
+            tables.append(differences_table(f"Is {first} better?", first, self.differences))
+        return tables
 
     def __str__(self) -> str:
-        """Return the table as text: a row a metric, a column a method."""
-        names = dict.fromkeys(name for values in self.metrics.values() for name in values)
-        cells = [["", *(METHODS[method] for method in self.metrics)]]
-        cells += [[name, *(str(values.get(name) or "-") for values in self.metrics.values())] for name in names]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        rows = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-        return "\n".join([*(row.rstrip() for row in rows), "", *self.notes])
+        """Return tables and notes as text."""
+        return "\n\n".join([*(text_table(table.cells) for table in self.tables()), "\n".join(self.notes)])
 
 
 def evaluate(
-    model: str,
+    model: str | None,
     data: str | Path,
     split: str = "test",
     stories: int = 0,
@@ -62,48 +73,85 @@ def evaluate(
     sample_grid: Path | None = None,
     device: str = "cpu",
     precision: Precision = "fp32",
+    frames: Mapping[str, str | Path] | None = None,
+    page: Path | None = None,
 ) -> Report:
-    """Evaluate a model, one sample a story.
+    """Evaluate a model, one sample a story, and the frames of other systems.
 
     Args:
-        model: a shipped model, model folder or hub id, or a baseline: `real-frames`, `mean-image`, ...
+        model: a shipped model, model folder or hub id, or a baseline: `real-frames`, `mean-image`, ...; None: none.
         data: folder of the data set.
         split: of the data set.
         stories: how many to evaluate on, the first ones; 0: all.
         seed: of the model's noise and of the bootstrap.
         classifier: folder of the evaluation classifier; None: the shipped one that fits the data.
         id_prefix: evaluate only on stories whose ids begin with it.
-        sample_grid: image file to write, see `build_sample_grid`.
+        sample_grid: image file to write, of the first system, see `build_sample_grid`.
         device: of all networks; `auto`: the accelerator if there is one.
         precision: of the model. The networks that measure compute in fp32.
+        frames: by name of a system, where its frames are: see `read_system_frames`.
+        page: HTML file to write, see `make_page`.
 
     Raises:
-        UsageError: the model does not fit the data, or there are fewer than 2 stories.
-        StoryganError: the model, the data or the classifier cannot be read.
+        UsageError: the model does not fit the data, there are fewer than 2 stories, or there is no system.
+        StoryganError: the model, the frames, the data or the classifier cannot be read.
     """
+    frames = frames or {}
     if stories < 0:
         raise UsageError(f"{stories} stories: give a positive number, or 0 for all")
+    if model is None and not frames:
+        raise UsageError("nothing to evaluate: give a model or frames")
+    for name in frames:
+        require_name(name)
     if sample_grid:
         check_out(sample_grid)
+    if page:
+        check_page(page)
     require_seed(seed)
     torch.set_flush_denormal(True)
     dataset = _select(open_split(data, split), id_prefix, stories)
     sentences = dataset.sentences
-    baseline = find_baseline(model)
     on = find_device(device)
-    network = None if baseline else load_for_inference(model, on, precision)
-    generated = network.generate_dataset(sentences, seed=seed) if network else str(baseline)
-    measured = measure(dataset, data, {MODEL: generated}, seed, classifier, on)
+    read = {name: read_system_frames(name, path, dataset, split) for name, path in frames.items()}
+    baseline = find_baseline(model or "")
+    network = None if baseline or model is None else load_for_inference(model, on, precision)
+    generated: dict[str, np.ndarray | str] = {}
+    if model is not None:
+        generated[MODEL] = network.generate_dataset(sentences, seed=seed) if network else str(baseline)
+    generated |= {name: X_hat for name, (X_hat, _) in read.items()}
+    measured = measure(dataset, data, generated, seed, classifier, on)
+    per_story = {name: measured.per_story(name) for name in generated}
+    first = next(iter(generated))
     if sample_grid:
-        per_story = measured.classifier_metrics[MODEL] | measured.pixel_metrics[MODEL]
-        rows = build_sample_grid(per_story, dataset.frames, measured.pool.select(MODEL), sentences)
+        rows = build_sample_grid(per_story[first], dataset.frames, measured.pool.select(first), sentences)
         save_sheet(rows, sample_grid, aspect_ratio=dataset.aspect_ratio)
     part = f"{Path(data).name}, split {split}" + (f", ids that begin with {id_prefix}" if id_prefix else "")
-    notes = [f"{len(sentences)} stories of {part}; seed {seed}; model {model}", *measured.notes]
+    systems = ({} if model is None else {MODEL: model}) | {name: str(path) for name, path in frames.items()}
+    named = "; ".join(f"{name} {source}" for name, source in systems.items())
+    notes = [f"{len(sentences)} stories of {part}; seed {seed}; {named}", *measured.notes]
+    notes += [note for _, note in read.values() if note]
     if network:
         measured.table[MODEL].update(measure_diversity(network, sentences, seed))
         notes.append(DIVERSITY_NOTE)
-    return Report(model, Path(data).name, split, len(sentences), seed, id_prefix, notes, measured.table)
+    if len(systems) > 1:
+        notes.append(f"{first} - X: {first} minus X, both resampled together, story by story")
+    report = Report(
+        model=model or "",
+        systems=systems,
+        data=Path(data).name,
+        split=split,
+        stories=len(sentences),
+        seed=seed,
+        id_prefix=id_prefix,
+        notes=notes,
+        metrics=measured.table,
+        differences=differences(per_story, seed),
+    )
+    if page:
+        samples = {name: (measured.pool.select(name), per_story[name]) for name in generated}
+        title = f"Story visualization on {report.data}"
+        atomic_write(page, make_page(title, report.tables(), notes, dataset, samples))
+    return report
 
 
 def _select(dataset: StoryDataset, id_prefix: str, stories: int) -> StoryDataset:

@@ -64,5 +64,6 @@ class Validation:
         found = object_metrics(looked.objects["model"]) if self.locations else {}
         if self.labelled and self.known is not None and self.labels is not None:
             found |= label_metrics(looked.labels[rows[1]], self.labels, self.known.label_names)
-        values = {name: float(value.total.sum() / value.weight.sum()) for name, value in found.items()}
+        sums = {name: (value.total.sum(), value.weight.sum()) for name, value in found.items()}
+        values = {name: float(total / weight) if weight else 0.0 for name, (total, weight) in sums.items()}
         return values | {name: value.mean for name, value in distances(pool, None, self.seed)["model"].items()}
