@@ -20,8 +20,8 @@ from tests.fuzz.harness import READERS, Examples, Finding, in_file, printable, r
 
 from storygan.cli.generate import read_story
 from storygan.data.check import check_dataset
-from storygan.data.dataset import open_split
-from storygan.data.images import decode_frame
+from storygan.data.dataset import StoryDataset, open_split
+from storygan.data.images import decode_frame, read_frame
 from storygan.data.importers.clevr_sv import import_clevr_sv
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
 from storygan.data.importers.own_stories import import_own_stories
@@ -31,6 +31,7 @@ from storygan.data.restricted_pickle import load_pickle
 from storygan.data.schema import NuisanceColumns, Story, write_shard
 from storygan.data.toon.render import ToonConfig
 from storygan.errors import StoryganError
+from storygan.evaluation.system_frames import read_system_frames
 from storygan.text.clevr_encoder import ClevrEncoder
 
 SENTENCES = ["large red rubber cube at (2.18, -2.85)", "a small, grey metallic sphere (0,1)."]
@@ -59,6 +60,14 @@ def _(folder: Path, content: bytes) -> None:
     try:
         decode_frame(content)
     except ValueError as error:  # which a data set turns into StoryganError
+        raise StoryganError(str(error)) from error
+
+
+@reader("frame of another system", lambda folder: c.images(), **PIXELS)
+def _(folder: Path, content: bytes) -> None:
+    try:
+        assert read_frame(content, 64)[0].shape == (64, 64, 3)
+    except ValueError as error:  # which `read_system_frames` turns into StoryganError
         raise StoryganError(str(error)) from error
 
 
@@ -116,6 +125,16 @@ def _(folder: Path, content: bytes) -> None:
     dataset = open_split(data, "train")
     if dataset.has_foreground:
         dataset.foreground([0])
+
+
+STORIES = StoryDataset(np.zeros((2, 2, 64, 64, 3), np.uint8), [["x", "y"]] * 2, None, None, ["a", "b"], "")
+
+in_file(
+    "shard of another system",
+    "theirs.parquet",
+    lambda folder: [parquet(), *shards(folder)],
+    lambda folder: read_system_frames("theirs", folder / "theirs.parquet", STORIES, "test"),
+)
 
 
 def memory_maps(folder: Path) -> Iterator[bytes]:
