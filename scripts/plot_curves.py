@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from storygan.compare.page import draw_curves, read_curves
-from storygan.training.run_folder import METRICS
+from storygan.training.loggers import METRICS
 
 
 def main(out: str, *runs: str) -> None:

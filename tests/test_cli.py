@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import logging
 import os
 import re
 import shlex
@@ -469,3 +470,11 @@ def test_a_user_without_a_home_reads_a_data_set(tiny_dataset: Path, monkeypatch:
     assert len(open_split(tiny_dataset, "train")) == 8
     with pytest.raises(StoryganError, match="set XDG_CACHE_HOME"):
         user_cache()
+
+
+def test_what_the_package_logs_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: Errors) -> None:
+    monkeypatch.setattr(commands, "run", lambda _: logging.getLogger("storygan.training").info("a message"))
+    assert [main([]), main([])] == [0, 0]
+    assert capsys.readouterr().err == "a message\n" * 2
+    logging.getLogger("storygan.training").info("later")
+    assert capsys.readouterr().err == ""

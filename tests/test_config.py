@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -169,7 +171,7 @@ def test_a_stage_needs_the_networks_of_its_terms() -> None:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     """Collect the configurations that `storygan train` trains."""
     found: list[TrainConfig] = []
-    monkeypatch.setattr("storygan.training.loop.train", lambda config, *rest: found.append(config))
+    monkeypatch.setattr("storygan.training.loop.train", lambda config, *_, **__: found.append(config))
     return found
 
 
@@ -189,6 +191,17 @@ def test_fields_of_a_stage_are_options(parsed: list[TrainConfig]) -> None:
         "adversarial": replace(stages["adversarial"], iterations=10, G=replace(G, loss=replace(G.loss, L_KL=0.5))),
     }
     assert parsed == [replace(before, stages=wanted)]
+
+
+def test_the_command_line_names_loggers(
+    parsed: list[TrainConfig], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)  # type: ignore[arg-type]  # not installed
+    monkeypatch.setitem(sys.modules, "trackio", ModuleType("trackio"))
+    assert main(["train", str(QUICKSTART), "--logger", "wandb", "trackio"]) == 2
+    assert capsys.readouterr().err == "storygan: WandbLogger needs wandb: pip install wandb\n"
+    assert main(["train", str(QUICKSTART), "--logger", "trackio"]) == 0
+    assert len(parsed) == 1
 
 
 def test_a_network_of_a_stage_is_turned_off_and_on(parsed: list[TrainConfig]) -> None:

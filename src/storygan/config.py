@@ -240,6 +240,8 @@ class ValidationConfig:
     """Number of stories, the first of the split."""
     metric: str = "object_accuracy"
     """Metric of `best`, named as in `evaluate`: `object_accuracy`, `label_micro_f1`, `kid_efficientnet_lite0`, ..."""
+    patience: int = 0
+    """Early stopping: the run ends after this number of validations without a better `metric`; 0: it does not."""
 
 
 @dataclass
@@ -317,8 +319,11 @@ class TrainConfig:
         for name in _AT_LEAST_1:
             if values[name] < 1:
                 raise UsageError(f"{name} is {number_text(values[name])}: it must be at least 1")
-        if values["validation.every"] < 0:
-            raise UsageError(f"validation.every is {values['validation.every']}: it must be 0 or more")
+        for name in ("validation.every", "validation.patience"):
+            if values[name] < 0:
+                raise UsageError(f"{name} is {values[name]}: it must be 0 or more")
+        if self.validation.patience and not self.validation.every:
+            raise UsageError("validation.patience counts validations: set validation.every too")
         for name, value in values.items():
             if isinstance(value, int) and abs(value) > MAX_WHOLE and name != "seed":
                 raise UsageError(f"{name} is {number_text(value)}: it must be at most {MAX_WHOLE:,}")

@@ -94,6 +94,7 @@ def test_an_interrupted_comparison_resumes_bit_exactly(
         (("--minutes=-1",), 2, "--minutes -1: give 0 to 10,000,000"),
         (("--stories", "0"), 2, "--stories is 0: it must be at least 1"),
         (("--model.T", "5"), 2, "model.T is 5"),
+        (("--validation.every", "1", "--validation.patience", "1"), 2, "validation.patience ends a run early"),
         (("--split", "validation"), 1, "validation"),
         (("--classifier", "nowhere"), 1, "nowhere"),
     ],

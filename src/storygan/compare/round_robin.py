@@ -7,9 +7,9 @@ run is the same as that of `storygan train` with the `config.yaml` in its folder
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from itertools import accumulate
@@ -25,6 +25,8 @@ from storygan.training.checkpoint import checkpoint_paths, step_of
 from storygan.training.loop import train
 from storygan.training.run_folder import CONFIG
 from storygan.training.stage_folder import stage_folder
+
+log = logging.getLogger(__name__)
 
 ROUNDS = "rounds.json"
 MAX = 10**9
@@ -131,7 +133,7 @@ class Run:
     def train_round(self, goal: int) -> None:
         """Train up to `goal` iterations and record the time."""
         done = f"{self.iterations} iterations in {self.seconds / 60:.1f} minutes"
-        print(f"{self.path.name}: {done}, now to {goal}", file=sys.stderr)
+        log.info(f"{self.path.name}: {done}, now to {goal}")
         start = time.perf_counter()
         try:
             train(self.config, resume=self.started, until=goal)

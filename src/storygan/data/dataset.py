@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import sys
+import logging
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +24,8 @@ from storygan.data.images import decode_frame, decode_mask
 from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, read_metadata, read_rows, read_shard, shard_paths
 from storygan.errors import StoryganError, UsageError, reason
 from storygan.files import atomic_open, locked, open_regular, remove_temporaries, user_cache
+
+log = logging.getLogger(__name__)
 
 MAX_VERIFIED = 100_000
 """Stories whose checksum is verified on opening, evenly spaced (4.9 GB at 4 frames of 64x64); of fewer, all."""
@@ -134,7 +136,7 @@ def open_split(folder: str | Path, split: str) -> StoryDataset:
             frames = open_frame_map(file, shape)
         except ValueError as error:
             if file.exists():
-                print(f"{file} is rebuilt: {error}", file=sys.stderr)
+                log.warning(f"{file} is rebuilt: {error}")
             remove_temporaries(cache, f"{split}-*")
             build_frame_map(paths, split, shape, file)
             for stale in set(cache.glob(f"{split}-*.npy")) - {file}:

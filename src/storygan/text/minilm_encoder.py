@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -26,6 +26,8 @@ from storygan.errors import StoryganError, UsageError, advice, out_of_memory, re
 from storygan.files import atomic_open, locked, open_regular, read_file
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 from storygan.text.vocabulary import vocabulary_of
+
+log = logging.getLogger(__name__)
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDING_DIM = 384
@@ -57,7 +59,7 @@ def minilm_folder() -> Path:
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
     if not isinstance(try_to_load_from_cache(HUB_ID, "model.safetensors"), str):
-        print("storygan: downloading all-MiniLM-L6-v2 from the hub (90 MB)", file=sys.stderr)
+        log.warning("downloading all-MiniLM-L6-v2 from the hub (90 MB)")
     try:
         return Path(snapshot_download(HUB_ID, allow_patterns=["*.json", "*.txt", "model.safetensors"]))
     except Exception as error:  # of the network, the hub or the disk

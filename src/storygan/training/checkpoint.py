@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from storygan.errors import StoryganError, machine_failed, reason
 from storygan.files import atomic_open, open_regular
+
+log = logging.getLogger(__name__)
 
 MAX_STEPS = 10**9
 """Iterations of a run."""
@@ -100,7 +102,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Load the newest readable checkpoint of a folder; print each that is skipped. None: there is no checkpoint.
+    """Load the newest readable checkpoint of a folder; log each that is skipped. None: there is no checkpoint.
 
     Raises:
         StoryganError: there are checkpoints, and none can be read.
@@ -110,7 +112,7 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
         try:
             return load_checkpoint(path)
         except StoryganError as error:
-            print(f"{error}; trying the one before", file=sys.stderr)
+            log.warning(f"{error}; trying the one before")
     if paths:
         raise StoryganError(f"none of the {len(paths)} checkpoints in {folder} can be read")
     return None

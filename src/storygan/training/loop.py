@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
 from storygan.models.devices import find_device, resolve_precision
 from storygan.signals import GracefulShutdown
+from storygan.training.callbacks import Callback, CallbackList
 from storygan.training.check_fit import check_fit
 from storygan.training.distributed import Processes
+from storygan.training.loggers import Logger
 from storygan.training.networks import frozen
 from storygan.training.run_folder import MODEL, NullRunFolder, RunFolder
 from storygan.training.steps import LOSSES, Terms, generate
@@ -31,6 +34,9 @@ def train(
     resume: bool = False,
     from_stage: tuple[str, str | Path] | None = None,
     until: int | None = None,
+    *,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
 ) -> Path | None:
     """Train a configuration, from the start or from the newest checkpoint of its run folder.
 
@@ -39,6 +45,8 @@ def train(
         resume: continue the run.
         from_stage: name of a stage to start at, and the stage folder of the stage before it.
         until: iterations of the whole run after which to save and return; None: all.
+        callbacks: code of one's own: see `Callback`.
+        loggers: besides `metrics.jsonl` and TensorBoard: `WandbLogger()`, `TrackioLogger()`, or see `Logger`.
 
     Returns:
         The model folder, `RUN/model`, for `StoryGAN.from_pretrained`; None in processes other than the main one.
@@ -58,7 +66,7 @@ def train(
             config = replace(config, model=replace(config.model, T=config.model.T or dataset.T))
             check_fit(config, dataset, processes.world_size)
             folder = RunFolder if processes.is_main else NullRunFolder
-            run = stack.enter_context(folder(config, resume, dataset, from_stage))
+            run = stack.enter_context(folder(config, resume, dataset, from_stage, loggers))
             experiment = Experiment.build(config, dataset, processes, *run.encoder_folders())
             validation = Validation(config) if processes.is_main and config.validation.every else None
         processes.assert_synced(dataset.fingerprint, experiment.S)
@@ -74,15 +82,18 @@ def train(
             trainer.load_state_dict(checkpoint)
         with processes.sync_errors():
             run.begin()
+        hooks = CallbackList(callbacks, processes)
+        hooks.call("on_train_start", trainer)
         shutdown = stack.enter_context(GracefulShutdown(verbose=processes.is_main))
         bar = {"unit": "it", "dynamic_ncols": True, "smoothing": 0.05, "disable": not processes.is_main}
         progress = stack.enter_context(tqdm(total=config.iterations, initial=run.step, **bar))  # type: ignore[call-overload]
         for number in range(first, len(config.stages)):
             trainer = trainer if number == first else build(number)
-            if not run_stage(trainer, run, validation, shutdown, progress, until or config.iterations):
+            if not run_stage(trainer, run, validation, hooks, shutdown, progress, until or config.iterations):
                 break
             with processes.sync_errors():
                 run.save_stage(number, trainer)
+        hooks.call("on_train_end", trainer)
     return run.path / MODEL if processes.is_main else None
 
 
@@ -90,19 +101,22 @@ def run_stage(
     trainer: StageTrainer,
     run: RunFolder,
     validation: Validation | None,
+    hooks: CallbackList,
     shutdown: GracefulShutdown,
     progress: Any,
     until: int,
 ) -> bool:
-    """Train a stage, with logs, validation, samples and checkpoints. Return False if it stopped early, at `until`."""
+    """Train a stage, with logs, validation, samples and checkpoints. Return False if the run ends in it."""
     config, processes = trainer.config, trainer.processes
     run.save_model(trainer)
+    stop = processes.all_reduce_max(run.out_of_patience)
     while trainer.k < trainer.stage.iterations:
-        if run.step_of(trainer) >= until:
+        if stop or trainer.step >= until:
             return False
         metrics = iteration(trainer)
         progress.update()
-        step, signal = run.step_of(trainer), processes.all_reduce_max(shutdown.signal)
+        hooks.call("on_iteration_end", trainer, metrics)
+        step, signal = trainer.step, processes.all_reduce_max(shutdown.signal)
         last = trainer.k == trainer.stage.iterations or step == until
         log, sample, save, validate = (
             every > 0 and (step % every == 0 or last)
@@ -116,14 +130,18 @@ def run_stage(
                 run.log(trainer, values)
                 progress.set_description(trainer.name)
                 progress.set_postfix({name: f"{value:.3g}" for name, value in values.items()})
-            if validate and validation:
-                run.log_validation(trainer, validation(trainer.inference_model()))
+            if validate:
+                found = validation(trainer.inference_model()) if validation else {}
+                run.log_validation(trainer, found)
             if sample:
-                run.save_samples(step, trainer.sample(), trainer.model.aspect_ratio)
-            if save or signal:
+                run.save_samples(trainer)
+            if save or signal or run.out_of_patience:
                 saved = run.save_checkpoint(trainer, prune=save)
             if signal and step < config.iterations:
                 raise run.stopped(signal, saved)
+        if validate:
+            hooks.call("on_validation_end", trainer, found)
+            stop = processes.all_reduce_max(run.out_of_patience)
     return True
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Any, Self
@@ -16,16 +16,16 @@ from typing import Any, Self
 import numpy as np
 import torch
 import yaml
-from torch.utils.tensorboard import SummaryWriter
 
 from storygan import viz
 from storygan.config import TrainConfig
 from storygan.cores import cores
 from storygan.data.dataset import StoryDataset
-from storygan.errors import Interrupted, StoryganError, UsageError, reason
-from storygan.files import atomic_write, cannot_write, locked, parse_json, read_file, remove_temporaries
+from storygan.errors import Interrupted, StoryganError, UsageError
+from storygan.files import atomic_write, cannot_write, locked, remove_temporaries
 from storygan.models.model_card import make_card
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
+from storygan.training.loggers import METRICS, JSONLLogger, Logger, TensorBoardLogger
 from storygan.training.stage_folder import (
     InitialWeights,
     aux_classifier,
@@ -38,36 +38,12 @@ from storygan.training.stage_folder import (
 from storygan.training.trainer import StageTrainer
 from storygan.training.validation import LOWER_IS_BETTER
 
-CONFIG, METRICS = "config.yaml", "metrics.jsonl"
+CONFIG = "config.yaml"
 MODEL, BEST = "model", "best"
 """Model folders within the run folder: the newest, and the best by the validation metric."""
-MAX_METRICS_BYTES = 256 * 2**20
-"""Half a million lines."""
-MAX_METRIC = 3.5e38
-"""Largest float32."""
 
 
-def read_metrics(path: Path) -> Iterator[dict[str, float]]:
-    """Yield the lines of `metrics.jsonl`. A last line without line break is skipped: the process was killed.
-
-    Raises:
-        StoryganError: the file cannot be read, or a line does not hold metrics.
-    """
-    try:
-        lines = read_file(path, MAX_METRICS_BYTES).split(b"\n")[:-1]
-    except (OSError, ValueError) as error:
-        raise StoryganError(f"{path} cannot be read: {reason(error)}") from error
-    for n, line in enumerate(lines, 1):
-        try:
-            values = parse_json(line)
-            if not isinstance(values, dict) or type(values.get("step")) is not int or values["step"] < 1:
-                raise ValueError("there is no step")
-            for name, value in values.items():
-                if not name.isprintable() or type(value) not in (int, float) or not abs(value) <= MAX_METRIC:
-                    raise ValueError(f"{name!r} is not a metric")
-        except ValueError as error:
-            raise StoryganError(f"{path}, line {n}, holds no metrics ({reason(error)}): remove the line") from error
-        yield values
+log = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -84,6 +60,7 @@ class RunFolder:
         resume: bool,
         dataset: StoryDataset,
         from_stage: tuple[str, str | Path] | None = None,
+        loggers: Sequence[Logger] = (),
     ) -> None:
         self.config, self.resume, self.fingerprint, self.stories = config, resume, dataset.fingerprint, len(dataset)
         self.path = Path(config.run)
@@ -92,7 +69,9 @@ class RunFolder:
         self.first_stage = 0
         self._from_stage = from_stage
         self._best: float | None = None
+        self._since_best = 0  # validations
         self._lock = locked(self.path)
+        self._loggers: list[Logger] = [JSONLLogger(), TensorBoardLogger(), *loggers]
         self._logs = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -137,7 +116,7 @@ class RunFolder:
             raise UsageError(f"{self.path} is at iteration {k} of the stage {stage!r}: the stages before have changed")
         if self.config.stages[stage].iterations < k:
             raise UsageError(f"{self.path} has done {k} iterations of the stage {stage!r}: give it as many or more")
-        self._best = self.checkpoint["best"]
+        self._best, self._since_best = self.checkpoint["best"], self.checkpoint.get("since_best", 0)
         return number
 
     def _offset(self, number: int) -> int:
@@ -149,30 +128,20 @@ class RunFolder:
         """Iterations of the whole run at which training starts."""
         return self.checkpoint["step"] if self.checkpoint else self._offset(self.first_stage)
 
-    def step_of(self, trainer: StageTrainer) -> int:
-        """Return the finished iterations of the whole run."""
-        return self._offset(trainer.number) + trainer.k
-
     def begin(self) -> None:
         """Write the configuration, and open the logs, truncated to the starting iteration."""
         self._start_time = time.monotonic() - (self.checkpoint or {}).get("seconds", 0.0)
         if self._from_stage is not None:
             copy_stage(Path(self._from_stage[1]), stage_folder(self.path, self.config, self.first_stage - 1))
         atomic_write(self.path / CONFIG, yaml.safe_dump(self.config.to_dict(), sort_keys=False))
-        self._truncate_metrics(self.step)
         for folder in (self.path, self.checkpoints, self.path / "samples", self.path / MODEL, self.path / BEST):
             remove_temporaries(folder)
         try:
-            self._metrics = self._logs.enter_context((self.path / METRICS).open("a"))
-            self._tensorboard = self._logs.enter_context(SummaryWriter(str(self.path), purge_step=self.step + 1))
+            for logger in self._loggers:
+                logger.log_config(self.config, self.step)
+                self._logs.callback(logger.close)
         except OSError as error:
             raise cannot_write(self.path, error) from error
-
-    def _truncate_metrics(self, step: int) -> None:
-        """Remove the lines after the checkpoint: those iterations run again."""
-        path = self.path / METRICS
-        lines = read_metrics(path) if path.exists() else ()
-        atomic_write(path, "".join(f"{json.dumps(values)}\n" for values in lines if values["step"] <= step))
 
     def previous_folder(self, number: int) -> Path | None:
         """Return the folder of the stage before; None for the first stage."""
@@ -213,14 +182,14 @@ class RunFolder:
                 )
         return values
 
-    def log(self, trainer: StageTrainer, metrics: dict[str, float]) -> None:
-        """Append a line to `metrics.jsonl` and points to TensorBoard. Raises StoryganError where the disk is full."""
-        step = self.step_of(trainer)
+    def log(self, trainer: StageTrainer, metrics: Mapping[str, float]) -> None:
+        """Log metrics and the number of the stage. Raises StoryganError where the disk is full."""
+        self._log({"stage": trainer.number + 1, **metrics}, trainer.step)
+
+    def _log(self, values: Mapping[str, float | np.ndarray], step: int) -> None:
         try:
-            self._metrics.write(json.dumps({"step": step, "stage": trainer.number + 1, **metrics}) + "\n")
-            self._metrics.flush()
-            for name, value in metrics.items():
-                self._tensorboard.add_scalar(name, value, step)
+            for logger in self._loggers:
+                logger.log(values, step)
         except OSError as error:
             raise cannot_write(self.path / METRICS, error) from error
 
@@ -229,30 +198,40 @@ class RunFolder:
         self.log(trainer, {f"validation/{name}": value for name, value in metrics.items()})
         name = self.config.validation.metric
         value, lower = metrics[name], name.startswith(LOWER_IS_BETTER)
+        self._since_best += 1
         if self._best is None or (value < self._best if lower else value > self._best):
-            self._best = value
+            self._best, self._since_best = value, 0
             self._with_card(trainer).save_pretrained(self.path / BEST)
+        if self.out_of_patience:
+            since = f"{name} is no better after {self._since_best} validations"
+            log.info(f"{since}: training stops; the best model is in {self.path / BEST}")
 
-    def save_samples(self, step: int, frames: np.ndarray, aspect_ratio: float) -> None:
-        """Write frames, uint8 (N, T, H, W, 3), to `samples/step-%08d.png` and TensorBoard.
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether `validation.patience` ends the run."""
+        return 0 < self.config.validation.patience <= self._since_best
+
+    def save_samples(self, trainer: StageTrainer) -> None:
+        """Write generated beside real frames to `samples/step-%08d.png`, and log the picture.
 
         Raises:
             StoryganError: the disk is full.
         """
         folder = self.path / "samples"
-        strips = viz.sheet(viz.story_rows(frames), scale=2, aspect_ratio=aspect_ratio)
+        strips = viz.sheet(viz.story_rows(trainer.sample()), scale=2, aspect_ratio=trainer.model.aspect_ratio)
         try:
             folder.mkdir(exist_ok=True)
-            atomic_write(folder / f"step-{step:08d}.png", viz.encode(strips, ".png"))
-            self._tensorboard.add_image("samples", strips, step, dataformats="HWC")
+            atomic_write(folder / f"step-{trainer.step:08d}.png", viz.encode(strips, ".png"))
         except OSError as error:
             raise cannot_write(folder, error) from error
+        self._log({"samples": strips}, trainer.step)
 
     def save_checkpoint(self, trainer: StageTrainer, prune: bool) -> Path:
         """Write a checkpoint and the model; with `prune`, remove all but the newest checkpoints."""
-        step, keep = self.step_of(trainer), self.config.keep_checkpoints if prune else None
+        step, keep = trainer.step, self.config.keep_checkpoints if prune else None
         seconds = time.monotonic() - self._start_time
-        progress = {"step": step, "data": self.fingerprint, "seconds": seconds, "best": self._best}
+        best = {"best": self._best, "since_best": self._since_best}
+        progress = {"step": step, "data": self.fingerprint, "seconds": seconds, **best}
         state = {**trainer.state_dict(), **progress, "config": self.config.to_dict()}
         saved = save_checkpoint(self.checkpoints, step, state, keep)
         self.save_model(trainer)
@@ -275,7 +254,7 @@ class RunFolder:
         machine = f"{cores()} cores ({platform.machine()}{gpu})"
         spent = f"{(time.monotonic() - self._start_time) / 60:,.1f} minutes on {machine}"
         model.card = make_card(
-            self.config.model, self.config.sentence_encoder, self.config, self.step_of(trainer), self.stories, spent
+            self.config.model, self.config.sentence_encoder, self.config, trainer.step, self.stories, spent
         )
         return model
 

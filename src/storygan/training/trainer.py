@@ -158,6 +158,11 @@ class StageTrainer:
                 ) from error
         return accelerate(network)
 
+    @property
+    def step(self) -> int:
+        """Finished iterations of the whole run."""
+        return sum(stage.iterations for stage in list(self.config.stages.values())[: self.number]) + self.k
+
     def set_modes(self) -> None:
         """Set training mode, and evaluation mode for frozen parts; generating samples changes it."""
         for network in self.nets.each().values():
