@@ -249,7 +249,8 @@ class DataConfig:
     """The data set."""
 
     path: str = ""
-    """Data set folder in the canonical Parquet format."""
+    """Data set folder in the canonical Parquet format, or one on the hub, `hub:user/name@REVISION`; a run stores the
+    commit."""
     split: str = "train"
     """Split to train on."""
 

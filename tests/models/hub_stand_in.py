@@ -1,7 +1,8 @@
-"""A stand-in for the Hugging Face hub on this machine: what huggingface_hub asks for to create, fill and fetch a model.
+"""A stand-in for the Hugging Face hub on this machine: what huggingface_hub asks for to create, fill and fetch a
+repository.
 
-Large files (`.safetensors`) go the way of git LFS (the hub also knows Xet; the tests turn it off), small ones inside
-the commit. It keeps every commit.
+Large files (`.safetensors`, `.parquet`) go the way of git LFS (the hub also knows Xet; the tests turn it off), small
+ones inside the commit. It keeps every commit.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Answers(BaseHTTPRequestHandler):
         files = [
             {
                 "path": file["path"],
-                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                "uploadMode": "lfs" if file["path"].endswith((".safetensors", ".parquet")) else "regular",
                 "shouldIgnore": False,
             }
             for file in json.loads(content)["files"]
@@ -159,18 +160,18 @@ class Answers(BaseHTTPRequestHandler):
         return self.answer(200, data, ETag=f'"{hashlib.sha256(data).hexdigest()}"', X_Repo_Commit=found[0])
 
 
-REPO, PART = r"([\w.-]+/[\w.-]+)", r"([\w.-]+)"
+KIND, REPO, PART = r"(?:models|datasets)", r"([\w.-]+/[\w.-]+)", r"([\w.-]+)"
 ROUTES: list[tuple[tuple[str, ...], str, Any]] = [
     (("POST",), "/api/repos/create", Answers.create),
     (("POST",), "/api/validate-yaml", Answers.validate),
-    (("POST",), f"/api/models/{REPO}/preupload/{PART}", Answers.preupload),
-    (("POST",), f"/{REPO}.git/info/lfs/objects/batch", Answers.batch),
+    (("POST",), f"/api/{KIND}/{REPO}/preupload/{PART}", Answers.preupload),
+    (("POST",), f"/(?:datasets/)?{REPO}.git/info/lfs/objects/batch", Answers.batch),
     (("PUT",), f"/lfs/{PART}", Answers.put_large),
-    (("POST",), f"/api/models/{REPO}/commit/{PART}", Answers.add_commit),
-    (("GET",), f"/api/models/{REPO}", Answers.info),
-    (("GET",), f"/api/models/{REPO}/revision/{PART}", Answers.info),
-    (("GET",), f"/api/models/{REPO}/tree/{PART}", Answers.tree),
-    (("GET", "HEAD"), f"/{REPO}/resolve/{PART}/(.+)", Answers.resolve),
+    (("POST",), f"/api/{KIND}/{REPO}/commit/{PART}", Answers.add_commit),
+    (("GET",), f"/api/{KIND}/{REPO}", Answers.info),
+    (("GET",), f"/api/{KIND}/{REPO}/revision/{PART}", Answers.info),
+    (("GET",), f"/api/{KIND}/{REPO}/tree/{PART}", Answers.tree),
+    (("GET", "HEAD"), f"/(?:datasets/)?{REPO}/resolve/{PART}/(.+)", Answers.resolve),
 ]
 
 

@@ -49,6 +49,10 @@ def data_options(parser: ArgumentParser) -> None:
     check = subcommand(commands, "check", "validate a data set and describe it")
     check.add_argument("folder", type=named_path, help="folder of the data set")
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    push = subcommand(commands, "push", "upload a data set to the Hugging Face hub")
+    push.add_argument("folder", type=named_path, help="folder of the data set")
+    push.add_argument("repo_id", type=str, help="user/name; then `--data.path hub:user/name` reads it")
+    push.add_argument("--private", action="store_true", help="make a new repository private")
     prompts = subcommand(commands, "prompts", "write the stories as text, one JSON line each, for other systems")
     prompts.add_argument("folder", type=named_path, help="folder of the data set")
     prompts.add_argument("--split", type=str, default="test", help="of the data set")
@@ -168,6 +172,14 @@ def data_check(args: Namespace) -> None:
         raise StoryganError(f"{args.folder} has {len(report.problems)} problems")
 
 
+def data_push(args: Namespace) -> None:
+    """Run `storygan data push`."""
+    from storygan.data.hub import push_dataset
+
+    commit = push_dataset(args.folder, args.repo_id, private=args.private or None)
+    print(f"{args.folder} is hub:{args.repo_id}@{commit.oid}")
+
+
 def data_prompts(args: Namespace) -> None:
     """Run `storygan data prompts`."""
     from storygan.data.prompts import write_prompts
@@ -183,6 +195,7 @@ DATA_COMMANDS = {
     "sample": data_sample,
     "add-nuisance": data_add_nuisance,
     "check": data_check,
+    "push": data_push,
     "prompts": data_prompts,
     "import": data_import,
 }

@@ -71,6 +71,9 @@ storygan data add-nuisance data/clevr-sv
     "check": """
 storygan data check data/clevr-sv --json
 """,
+    "push": """
+storygan data push data/own your-name/your-stories --private
+""",
     "prompts": """
 storygan data prompts data/clevr-sv --split test --out prompts.jsonl
 """,

@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from storygan.data.hub import resolve_dataset
 from storygan.data.images import decode_frame, decode_mask
 from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, read_metadata, read_rows, read_shard, shard_paths
 from storygan.errors import StoryganError, UsageError, reason
@@ -52,6 +54,16 @@ class StoryDataset:
 
     def __len__(self) -> int:
         return len(self.story_ids)
+
+    def __getitem__(self, k: int) -> dict[str, Any]:
+        """Return story k, from 0, as a dictionary: a map-style data set for `torch.utils.data.DataLoader`.
+
+        `frames` is uint8 (T,size,size,3), `sentences` a list of T; with labels, `labels` is int8 (T,K).
+        """
+        if not -len(self) <= k < len(self):
+            raise IndexError(k)
+        item = {"story_id": self.story_ids[k], "sentences": self.sentences[k], "frames": self.batch([k])[0]}
+        return item if self.labels is None else {**item, "labels": self.labels[k]}
 
     @property
     def T(self) -> int:
@@ -122,9 +134,14 @@ class StoryDataset:
 def open_split(folder: str | Path, split: str) -> StoryDataset:
     """Open a split of a data set.
 
+    Args:
+        folder: of the data set, or `hub:user/name` (`resolve_dataset`).
+        split: train, validation or test.
+
     Raises:
         StoryganError: the split is missing or damaged, or its stories differ in T, size or columns.
     """
+    folder = resolve_dataset(folder)
     paths = shard_paths(folder, split)
     fields = _read_text(paths)
     fingerprint = _fingerprint(paths)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from storygan.data.clevr.locations import GRID_STEP, SAFE_DISTANCE
 from storygan.data.dataset import StoryDataset, open_split
+from storygan.data.hub import resolve_dataset
 from storygan.data.schema import splits
 from storygan.evaluation import metrics
 from storygan.evaluation.baselines import FramePool, build_pool, mean_image
@@ -126,7 +127,7 @@ def _pixel_metrics(pool: FramePool, method: str) -> dict[str, PerStory]:
 
 def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset | None:
     """Return the training split if its frames have the size of the evaluated ones."""
-    if "train" not in splits(data):
+    if "train" not in splits(resolve_dataset(data)):
         return None
     train = open_split(data, "train")
     return train if train.size == dataset.size else None

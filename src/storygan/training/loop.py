@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
+from storygan.data.hub import pin_dataset
 from storygan.models.devices import find_device, resolve_precision
 from storygan.signals import GracefulShutdown
 from storygan.training.callbacks import Callback, CallbackList
@@ -62,6 +63,7 @@ def train(
     with report_out_of_memory(config), Processes(config) as processes, ExitStack() as stack:
         torch.set_num_threads(config.threads or processes.cores)
         with processes.sync_errors():
+            config = replace(config, data=replace(config.data, path=pin_dataset(config.data.path)))
             dataset = open_split(config.data.path, config.data.split)
             config = replace(config, model=replace(config.model, T=config.model.T or dataset.T))
             check_fit(config, dataset, processes.world_size)
