@@ -38,9 +38,8 @@ def test_wheel_holds_the_package_and_the_models_and_nothing_else(wheel: zipfile.
     names = set(wheel.namelist())
     package = {name for name in names if name.startswith("storygan/")}
     info = f"storygan-{storygan.__version__}.dist-info/"
-    assert names - package == {
-        info + name for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
-    }
+    metadata = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE", "licenses/LICENSE-CC-BY-SA-4.0")
+    assert names - package == {info + name for name in metadata}
     for folder in MODELS:
         for file in folder.iterdir():
             assert f"storygan/weights/{folder.name}/{file.name}" in package
