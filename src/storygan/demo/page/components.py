@@ -100,10 +100,3 @@ IMMEDIATE: dict[str, Any] = {
 AFTERWARDS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 # One at a time for all visitors.
 QUEUED: dict[str, Any] = {"concurrency_id": "generate", "concurrency_limit": 1, "show_progress": "minimal"}
-# In the browser, before the queued event starts.
-BUSY = """() => '<p class="bar" role="status"><progress></progress> Generating ...</p>'"""
-
-
-def scroll_to(name: str) -> str:
-    """Return JavaScript that scrolls to the component of that id."""
-    return f"() => document.getElementById('{name}').scrollIntoView({{behavior: 'smooth', block: 'start'}})"
