@@ -14,6 +14,8 @@ from storygan.models.storygan import StoryGAN
 
 MAX_UNDO = 8
 """States that undo can restore. Each has up to 8 samples of 60 kB."""
+BEFORE = "Before"
+"""Name of the frame before the last change, among those to compare with."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Samples:
     """The selected sample, from 1."""
     frame: int = 0
     """The selected frame, from 1; that after the last is a new one; 0: none."""
+    other: str = ""
+    """What the selected frame is compared with, a key of `others`, or ""."""
     undo_stack: tuple[Samples, ...] = ()
     """The states before this one, the oldest first, without stacks of their own."""
     redo_stack: tuple[Samples, ...] = ()
@@ -48,7 +52,7 @@ class Samples:
         """Return these samples with another selection. Raises UsageError if there is no such sample or frame."""
         if number not in range(1, len(self.outputs) + 1):
             raise UsageError(f"there is no sample {str(number)[:20]}")
-        selected = replace(self, number=int(number))  # type: ignore[call-overload]
+        selected = replace(self, number=int(number), other="")  # type: ignore[call-overload]
         if frame not in range(len(selected.output.sentences) + 2):
             raise UsageError(f"there is no frame {str(frame)[:20]}")
         return replace(selected, frame=int(frame))  # type: ignore[call-overload]
@@ -67,7 +71,7 @@ class Samples:
     def after(self, old: Samples | None) -> Samples:
         """Return these samples with `old` on top of the undo stack."""
         undo_stack = () if old is None else (*old.undo_stack, old.alone())
-        return replace(self, undo_stack=undo_stack[-MAX_UNDO:], redo_stack=())
+        return replace(self, other=BEFORE, undo_stack=undo_stack[-MAX_UNDO:], redo_stack=())
 
     def undo(self) -> Samples:
         """Return the state before this one. Raises UsageError if there is none."""
@@ -97,9 +101,6 @@ class Samples:
         if BEFORE in frames and np.array_equal(frames[BEFORE], self.output.frames[0, t]):
             del frames[BEFORE]
         return frames
-
-
-BEFORE = "Before"
 
 
 def generate_samples(name: str, model: StoryGAN, sentences: Sequence[str], total: int, seed: int) -> Samples:

@@ -50,13 +50,15 @@ def check_html(report: Report, T: int, grammar: bool, note: str = "") -> str:
     rows, objects = [], {}
     for number, line in enumerate(report.lines, 1):
         if line.problem:
-            rows.append(f'<li class="wrong"><b>{number}</b><span>{_message(line.problem)}</span></li>')
+            rows.append(f'<li class="problem"><b>{number}</b><span>{_message(line.problem)}</span></li>')
         elif line.thing:
             objects[number] = line.thing
             rows.append(f"<li>{chips_html(number, line.thing)}</li>")
     n = len(report.lines)
     hint = "" if n == T else f" The model was trained on stories of {T} sentences; this one has {n}."
-    status = problem_html(report.problem) if report.problem else f'<p class="ready">✓ Ready.{hint}</p>'
+    status = "" if report.problem else f'<p class="ready">✓ Ready.{hint}</p>'
+    if report.problem and all(not line.problem for line in report.lines):  # otherwise it is shown with its sentence
+        status = problem_html(report.problem)
     status += problem_html(note) if note else ""
     chips = f'<ol class="chips">{"".join(rows)}</ol>' if rows else ""
     add = '<button type="button" class="chip" data-add="1" data-key="add">+ Add an object</button>'

@@ -22,6 +22,7 @@ THEME = gr.themes.Soft(
     background_fill_primary_dark="*neutral_950",
     button_secondary_border_color="*neutral_300",
     button_secondary_border_color_dark="*neutral_600",
+    button_secondary_background_fill_hover_dark="*neutral_700",
     checkbox_border_color="*neutral_500",
     checkbox_border_color_dark="*neutral_400",
     body_text_color_subdued="*neutral_600",

@@ -12,7 +12,7 @@ import numpy as np
 
 from storygan import editing
 from storygan.demo.examples import kind_of, next_sentence
-from storygan.demo.history import BEFORE, Samples
+from storygan.demo.history import Samples
 from storygan.demo.html import SCALE, compare, heatmaps_html, picture_html, problem_html, shares, shares_html
 from storygan.demo.page.components import IMMEDIATE, QUEUED
 from storygan.demo.page.view import View
@@ -24,7 +24,7 @@ from storygan.viz import enlarge
 
 STEPS = 5
 """Samples of an interpolation, with both ends."""
-ALONE = "Picture alone"
+ALONE = "Nothing"
 Change = Callable[[Samples, StoryGAN, str], Samples]
 """Returns the samples after an edit; the text is that of the sentence box."""
 SCROLL = "() => document.getElementById('panel')?.scrollIntoView({behavior: 'smooth', block: 'nearest'})"
@@ -38,8 +38,10 @@ class Edit:
         with gr.Row(elem_id="tools"):
             self.undo_button = gr.Button("↩ Undo", size="sm", min_width=0, elem_id="undo", interactive=False)
             self.redo_button = gr.Button("↪ Redo", size="sm", min_width=0, elem_id="redo", interactive=False)
-            self.add_button = gr.Button("+ Add picture", size="sm", min_width=0, elem_id="extend")
-            self.interpolate_button = gr.Button("Interpolate", size="sm", min_width=0, elem_id="interpolate")
+            self.add_button = gr.Button("+ Add picture", size="sm", min_width=0, elem_id="extend", interactive=False)
+            self.interpolate_button = gr.Button(
+                "Interpolate", size="sm", min_width=0, elem_id="interpolate", interactive=False
+            )
         with gr.Column(visible=False, elem_id="panel") as self.panel:
             with gr.Row():
                 with gr.Column(min_width=260, scale=3):
@@ -47,9 +49,7 @@ class Edit:
                     self.slider = gr.ImageSlider(
                         show_label=False, container=False, buttons=[], interactive=False, elem_id="slider"
                     )
-                    self.other = gr.Radio(
-                        [ALONE], value=ALONE, label="Compare with", container=False, elem_id="other", interactive=True
-                    )
+                    self.other = gr.Dropdown([ALONE], value=ALONE, label="Compare with", elem_id="other")
                 with gr.Column(min_width=260, scale=2):
                     with gr.Row(elem_id="panel-title"):
                         self.title = gr.HTML()
@@ -64,19 +64,29 @@ class Edit:
                     self.result = gr.HTML(elem_id="result")
             self.explanation = gr.HTML(elem_id="explanation")
         self.shown = [
-            *(self.undo_button, self.redo_button, self.panel, self.title, self.sentence, self.change_button),
+            *(
+                self.undo_button,
+                self.redo_button,
+                self.add_button,
+                self.interpolate_button,
+                self.panel,
+                self.title,
+                self.sentence,
+                self.change_button,
+            ),
             *(self.others, self.picture, self.slider, self.other, self.result, self.explanation),
         ]
 
     def show(self, samples: Samples) -> list[Any]:
         """Return the values of `shown` for the selected frame."""
         t, sentences = samples.frame, samples.output.sentences
-        buttons = [gr.Button(interactive=bool(stack)) for stack in (samples.undo_stack, samples.redo_stack)]
+        enabled = (samples.undo_stack, samples.redo_stack, True, True)
+        buttons = [gr.Button(interactive=bool(each)) for each in enabled]
         if t == 0:
             return [*buttons, gr.Column(visible=False), *[gr.skip()] * 9]
         new = t > len(sentences)
         others = list(samples.others())
-        other = BEFORE if BEFORE in others else ALONE
+        other = samples.other if samples.other in others else ALONE
         return [
             *buttons,
             gr.Column(visible=True),
@@ -85,9 +95,7 @@ class Edit:
             gr.Button("Add this picture" if new else "Change the sentence"),
             gr.Row(visible=not new),
             *self.compare(samples, other),
-            gr.Radio(
-                [ALONE, *((f"Compare: {name.lower()}", name) for name in others)], value=other, visible=bool(others)
-            ),
+            gr.Dropdown([ALONE, *others], value=other, visible=bool(others)),
             "",
             "",
         ]
