@@ -12,6 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
 import gradio as gr
 
+from storygan.demo.html import cards_css
 from storygan.demo.page.components import STYLE, THEME, Page
 from storygan.demo.page.edit import Edit
 from storygan.demo.page.share import Share
@@ -21,13 +22,15 @@ from storygan.demo.server import Models
 
 __all__ = ["STYLE", "THEME", "build_page"]
 
+PICTURES = {path.stem: path for path in STYLE.parent.glob("*.webp")}
+"""Of the model cards, by model."""
 HEADING = "<h1>StoryGAN</h1><p>Write a story. Each sentence becomes one picture.</p>"
 
 
 def build_page(models: Models) -> Page:
     """Build the page for these models; the first is selected."""
     with Page(title="storygan", delete_cache=(KEEP_SECONDS // 4, KEEP_SECONDS)) as page:
-        gr.HTML(HEADING, elem_id="heading")
+        gr.HTML(HEADING + cards_css(list(models), PICTURES), elem_id="heading")
         with gr.Row(elem_id="screen"):
             with gr.Column(elem_id="write", min_width=0):
                 story = StoryInput(models)

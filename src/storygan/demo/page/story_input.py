@@ -11,7 +11,7 @@ import gradio as gr
 from storygan.demo.examples import EXAMPLES, TITLES, example, kind_of, next_sentence, random_story
 from storygan.demo.floor_plan import edit_objects
 from storygan.demo.history import Samples, generate_samples
-from storygan.demo.html import EMPTY, cards_css, check_html, problem_html
+from storygan.demo.html import EMPTY, check_html, problem_html
 from storygan.demo.links import Link, read_link
 from storygan.demo.page.components import IMMEDIATE, QUEUED
 from storygan.demo.page.view import View
@@ -29,8 +29,6 @@ from storygan.demo.story_input import (
 from storygan.errors import StoryganError, UsageError
 
 FOLDER = Path(__file__).parent
-PICTURES = {path.stem: path for path in FOLDER.glob("*.webp")}
-"""Of the model cards, by model."""
 SEED = 7
 # Reads a file in the browser, in place of the text; no file is uploaded.
 OPEN = f"""(model, text) => new Promise((resolve) => {{
@@ -49,7 +47,6 @@ class StoryInput:
     def __init__(self, models: Models) -> None:
         self.models = models
         self.first, model = next(iter(models.items()))
-        gr.HTML(cards_css(list(models), PICTURES), visible=len(models) > 1)
         self.model = gr.Radio(
             [(TITLES.get(name, name), name) for name in models],
             value=self.first,
