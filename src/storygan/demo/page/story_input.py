@@ -176,16 +176,15 @@ class StoryInput:
 
     def generate(self, view: View, name: Any, text: Any, total: Any, seed: Any, old: Samples | None) -> list[Any]:
         """Generate the story. Return the view and the check, which has the error if there is one."""
+        model = self.models[name]
+        if check_story(text or "", model.config.T, grammar_of(model)).problem:
+            return [*view.unchanged(), self.check_text(name, text)]
         try:
-            model = self.models[name]
-            report = check_story(text or "", model.config.T, grammar_of(model))
-            if report.problem:
-                return [*view.unchanged(), self.check_text(name, text)]
             total = whole_number("The number of samples", total, 1, MAX_SAMPLES)
             seed = whole_number("The seed", seed, 0, MAX_SEED)
             self.models.wait_for(model)
             samples = generate_samples(name, model, sentences_of(text), total, seed)
         except StoryganError as error:
-            return [*view.unchanged(), self.check_text(name, text, str(error)) if name in self.models else gr.skip()]
+            return [*view.unchanged(), self.check_text(name, text, str(error))]
         frame = old.frame if old and old.frame <= len(samples.output.sentences) else 0
         return [*view.show(samples.select(1, frame).after(old), text=False), gr.skip()]
