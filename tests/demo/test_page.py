@@ -277,6 +277,7 @@ def test_objects_are_added_moved_changed_and_removed_on_the_floor(visit: Callabl
     assert len(text(page)) == 4
     five = do(page, click(page, "[data-add]"))
     assert len(five) == 5
+    (floor,) = boxes(page, "#check .plan svg")  # which five chips have moved
     page.mouse.click(floor["x"] + 2, floor["y"] + 2)
     page.wait_for_selector("#check .problem:has-text('outside the floor')")
     assert len(do(page, click(page, "#undo"))) == 4

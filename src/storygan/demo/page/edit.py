@@ -63,32 +63,23 @@ class Edit:
                         self.explain_button = gr.Button("Explain", size="md", min_width=0, elem_id="explain")
                     self.result = gr.HTML(elem_id="result")
             self.explanation = gr.HTML(elem_id="explanation")
-        self.shown = [
-            *(
-                self.undo_button,
-                self.redo_button,
-                self.add_button,
-                self.interpolate_button,
-                self.panel,
-                self.title,
-                self.sentence,
-                self.change_button,
-            ),
-            *(self.others, self.picture, self.slider, self.other, self.result, self.explanation),
-        ]
+        self.tools = [self.undo_button, self.redo_button, self.add_button, self.interpolate_button]
+        self.parts = [self.panel, self.title, self.sentence, self.change_button, self.others]
+        self.parts += [self.picture, self.slider, self.other, self.result, self.explanation]
+        self.shown = [*self.tools, *self.parts]
 
     def show(self, samples: Samples) -> list[Any]:
         """Return the values of `shown` for the selected frame."""
         t, sentences = samples.frame, samples.output.sentences
         enabled = (samples.undo_stack, samples.redo_stack, True, True)
-        buttons = [gr.Button(interactive=bool(each)) for each in enabled]
+        tools = [gr.Button(interactive=bool(each)) for each in enabled]
         if t == 0:
-            return [*buttons, gr.Column(visible=False), *[gr.skip()] * 9]
+            return [*tools, gr.Column(visible=False), *[gr.skip()] * (len(self.parts) - 1)]
         new = t > len(sentences)
         others = list(samples.others())
         other = samples.other if samples.other in others else ALONE
         return [
-            *buttons,
+            *tools,
             gr.Column(visible=True),
             f"<h2>Picture {t}{' (new)' if new else ''}</h2>",
             self.suggest(samples) if new else sentences[t - 1],
@@ -105,10 +96,13 @@ class Edit:
         state, self.view = view.samples, view
         queued: dict[str, Any] = {**QUEUED, "api_visibility": "private", "show_progress_on": [view.pictures]}
         view.pictures.select(self.select, state, view.outputs, **IMMEDIATE).then(None, js=SCROLL)
-        self.add_button.click(self.select_new, state, view.outputs, **IMMEDIATE).then(None, js=SCROLL)
-        self.close.click(self.select_none, state, view.outputs, **IMMEDIATE)
-        self.undo_button.click(lambda samples: self.step(samples, Samples.undo), state, view.outputs, **IMMEDIATE)
-        self.redo_button.click(lambda samples: self.step(samples, Samples.redo), state, view.outputs, **IMMEDIATE)
+        for button, handler in (
+            (self.add_button, partial(self.select_frame, new=True)),
+            (self.close, partial(self.select_frame, new=False)),
+            (self.undo_button, partial(self.step, change=Samples.undo)),
+            (self.redo_button, partial(self.step, change=Samples.redo)),
+        ):
+            button.click(handler, state, view.outputs, **IMMEDIATE).then(None, js=SCROLL)
         self.other.input(self.compare, [state, self.other], [self.picture, self.slider], **IMMEDIATE)
         self.explain_button.click(
             self.explain,
@@ -121,8 +115,9 @@ class Edit:
             ([self.resample_button.click], self.resample),
             ([self.interpolate_button.click], self.interpolate),
         ):
-            handler = partial(self.edit, change)
-            gr.on(events, handler, [state, self.sentence], view.outputs, **queued).then(None, js=SCROLL)
+            gr.on(events, partial(self.edit, change), [state, self.sentence], view.outputs, **queued).then(
+                None, js=SCROLL
+            )
 
     # ---- selection, undo and redo ----
 
@@ -136,15 +131,12 @@ class Edit:
             return self.view.show(samples.select(samples.number, frame), text=False)
         return self.view.show(samples.select(number, 0))
 
-    def select_new(self, samples: Samples | None) -> list[Any]:
-        """Select the frame after the last, which is to be added."""
+    def select_frame(self, samples: Samples | None, new: bool) -> list[Any]:
+        """Select the frame after the last, which is to be added, or none, which closes the panel."""
         if samples is None:
             return self.view.unchanged()
-        return self.view.show(samples.select(samples.number, len(samples.output.sentences) + 1), text=False)
-
-    def select_none(self, samples: Samples | None) -> list[Any]:
-        """Close the panel."""
-        return self.view.show(samples.select(samples.number, 0), text=False) if samples else self.view.unchanged()
+        frame = len(samples.output.sentences) + 1 if new else 0
+        return self.view.show(samples.select(samples.number, frame), text=False)
 
     def step(self, samples: Samples | None, change: Callable[[Samples], Samples]) -> list[Any]:
         """Undo or redo, if there is something to."""
