@@ -20,7 +20,7 @@ from storygan.models.storygan import StoryGAN
 
 def accuracy_by_frame(model: StoryGAN, stories: list[list[str]]) -> np.ndarray:
     """Return the share of stories in which object n is correct in frame t: (T, T), frames first."""
-    frames = fuse_batch_norm(model).generate(stories, seed=0)
+    frames = fuse_batch_norm(model).generate_dataset(stories, seed=0)
     N, T = frames.shape[:2]
     pool = FramePool(frames.reshape(N * T, *frames.shape[2:]), {"model": np.arange(N * T).reshape(N, T)})
     predictions = predict(AttributeClassifier.load(), pool, stories).objects["model"]

@@ -36,7 +36,7 @@ def main() -> None:
     attributions: Numbers = defaultdict(list)
     for k in tqdm(range(arguments.stories), desc="stories"):
         story, others = (story_of(arguments.seed, 2 * k + which, model.config.T) for which in (0, 1))
-        output = editing.generate(model, story, seed=k)
+        output = model.generate(story, seed=k)
         for t, other in enumerate(others, 1):
             measure_changes(model, output, t, other, changes)
         measure_attribution(model, output, attributions)

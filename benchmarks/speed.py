@@ -168,10 +168,11 @@ def gpu(arguments: argparse.Namespace) -> None:
     if arguments.device == "cuda" and not torch.cuda.is_available():
         return print("speed.py: not measured on a GPU: PyTorch finds none")
     config = yaml.safe_load((ROOT / "configs/clevr-sv.yaml").read_text())
-    stages, common = config["stages"], {name: config[name] for name in ("model", "initialization")}
+    stages, common = config["stages"], {name: config[name] for name in ("model", "discriminator", "initialization")}
     fields = {"shards": [], "foreground_weight": 1.0}  # the sample has one shard, and no such column
     rows = {name: {**common, "stages": {name: {**values, **fields}}} for name, values in stages.items()}
-    rows["refinement"]["aux_classifier"] = str(SHIPPED)
+    for name in ("refinement", "adversarial"):
+        rows[name]["aux_classifier"] = str(SHIPPED)
     rows |= {name: row for name, row in STEPS.items() if "relativistic" in name or "generate" in row}
     kinds = [p + compiled for compiled in ("", ", compiled")[: 2 - arguments.no_compile] for p in PRECISIONS]
     with workers({kind: {"precision": kind[:4], "compile": "compiled" in kind} for kind in kinds}) as variants:

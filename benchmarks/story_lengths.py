@@ -25,8 +25,9 @@ from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.predictions import predict
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.models.inference import batches, evaluation_mode, to_uint8
 from storygan.models.noise import noise_of_length
-from storygan.models.storygan import SHIPPED, batches, evaluation_mode, to_uint8
+from storygan.models.storygan import SHIPPED
 from storygan.text.clevr import COLOURS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence
 from storygan.text.placement import place
 

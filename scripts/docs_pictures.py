@@ -79,16 +79,16 @@ def save_stories(out: Path) -> None:
     """Save the pictures of the README, the first sample of each of its stories; and two stories of free text."""
     for name, story, file in (("clevr-sv", STORY, "story.webp"), ("toon-sv", TOON_STORY, "cartoon.webp")):
         model = StoryGAN.from_pretrained(name)
-        frames = model.generate(story, samples=4, seed=7)[:1]
+        frames = model.generate(story, num_samples=4, seed=7).frames[:1]
         save(sheet(story_rows(frames, story), aspect_ratio=model.aspect_ratio), out / file)
     model = StoryGAN.from_pretrained("toon-sv")
-    rows = [Row("", model.generate(story, seed=7)[0], story) for story in FREE_TEXT]
+    rows = [Row("", model.generate(story, seed=7).frames[0], story) for story in FREE_TEXT]
     save(sheet(rows, aspect_ratio=model.aspect_ratio), out / "free.webp")
 
 
 def save_edits(model: StoryGAN, out: Path) -> None:
     """Save the pictures of editing.md."""
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     resampled = editing.resample(model, before, keep=[1, 3], seed=8)
     after = editing.change_sentence(model, before, 3, "large purple metal cylinder at (-2.1, 2.4)")
     extended = editing.extend(model, before, "large cyan rubber sphere at (1.5, 1.5)")
@@ -96,7 +96,7 @@ def save_edits(model: StoryGAN, out: Path) -> None:
     for rows, file in (
         (editing.before_after_rows(before, resampled), "resampled.webp"),
         (editing.before_after_rows(before, after), "changed.webp"),
-        (editing.output_rows(extended), "extended.webp"),
+        (extended.rows(), "extended.webp"),
         (editing.interpolation_rows(editing.interpolate(model, before, seed=8, steps=5)), "interpolated.webp"),
         (editing.attribution_rows(attribution, before, grid), "attribution.webp"),
     ):
@@ -113,7 +113,7 @@ def save_baselines(model: StoryGAN, sample: Path, out: Path) -> None:
         "mean image": np.stack([mean] * len(real)),
         "previous real frame": np.stack([mean, *real[:-1]]),
         "another story's frames": frames_of(other),
-        "the model": model.generate(story.sentences, seed=7)[0],
+        "the model": model.generate(story.sentences, seed=7).frames[0],
     }
     captions = [*[()] * (len(rows) - 1), story.sentences]
     labelled = [Row(*row) for row in zip(rows, rows.values(), captions, strict=True)]
@@ -136,7 +136,7 @@ def save_cards(out: Path) -> None:
     for name, kind, title, t in (("clevr-sv", "clevr", "Far corners", 4), ("toon-sv", "sentence", "The carrot", 1)):
         model = StoryGAN.from_pretrained(name)
         story = EXAMPLES[kind][title][: model.config.T]
-        picture = enlarge(editing.generate(model, story, seed=7).frames[0, t - 1], 2, model.aspect_ratio)
+        picture = enlarge(model.generate(story, seed=7).frames[0, t - 1], 2, model.aspect_ratio)
         top = (len(picture) - round(picture.shape[1] * 3 / 4)) // 2
         save(picture[top : len(picture) - top], out / f"{name}.webp")
 

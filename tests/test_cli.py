@@ -427,6 +427,7 @@ GOOD_TRAIN = ["train", "--data.path", "x", "--stages.a.G.loss.mse", "1"]
         (["train", "stamp.yaml"], "Problems parsing config"),
         (["train", "keys.yaml"], "the limit is 400,000"),
         (["train", "mapping.yaml"], "--stages: C 5: give names with values"),
+        (["train", "empty.yaml"], "loss '': give names with values"),
         ([*GOOD_TRAIN, "--timeout", LARGE], "it must be at most 1,000,000,000"),
         ([*GOOD_TRAIN, "--stages.a.iterations", LARGE], "it must be at most 1,000,000,000"),
         ([*GOOD_TRAIN, "--stages.a.G.loss.L_KL", LARGE], "int too large to convert to float"),
@@ -449,6 +450,7 @@ def test_bad_arguments_are_refused_at_once(
     (tmp_path / "integer.yaml").write_text('stages: !!int ""\n')
     (tmp_path / "stamp.yaml").write_text("stages: !!timestamp x\n")
     (tmp_path / "mapping.yaml").write_text("stages: {a: {C: 5}}\n")
+    (tmp_path / "empty.yaml").write_text("stages: {a: {G: {loss: ''}}}\n")
     (tmp_path / "keys.yaml").write_text("".join(f"k{n}: 1\n" for n in range(90_000)))
     assert message in fails(capsys, 2, *arguments)
 

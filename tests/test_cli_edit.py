@@ -40,7 +40,7 @@ def test_sentence(folder: str, tmp_path: Path, capsys: Errors) -> None:
     printed = capsys.readouterr().out
     assert "inside" in printed
     assert "frame 4" in printed
-    before = editing.generate(MODELS["storygan"], STORY, seed=7)
+    before = MODELS["storygan"].generate(STORY, seed=7)
     after = editing.change_sentence(MODELS["storygan"], before, 3, NEW)
     save_sheet(editing.before_after_rows(before, after), tmp_path / "python.png", aspect_ratio=4 / 3)
     assert (tmp_path / "edited.png").read_bytes() == (tmp_path / "python.png").read_bytes()

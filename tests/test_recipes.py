@@ -99,6 +99,6 @@ def test_a_recipe_trains(path: Path, tmp_path: Path) -> None:
         assert set(left.states) | ({"C"} if left.classifier else set()) == built, name
 
     model, dataset = StoryGAN.from_pretrained(tmp_path / "run/model"), open_split(tmp_path / "data", "train")
-    assert model.generate(list(dataset.sentences[0])).shape == (1, dataset.T, 64, 64, 3)
+    assert model.generate(list(dataset.sentences[0])).frames.shape == (1, dataset.T, 64, 64, 3)
     ran = yaml.safe_load((tmp_path / "run" / CONFIG).read_text())
     assert ran["model"]["T"] == dataset.T

@@ -93,7 +93,7 @@ def test_a_gif_has_a_page_for_each_sentence(tmp_path: Path) -> None:
 def test_a_gif_keeps_the_colour_of_a_small_object(tmp_path: Path) -> None:
     """Pillow's own palette, 256 colours for each page, is off by 10 levels here."""
     story = ["small blue metal cylinder at (-1.5, -0.7)", *["large red rubber cube at (2.2, -2.8)"] * 3]
-    frames = StoryGAN.from_pretrained("clevr-sv").generate(story, seed=7)
+    frames = StoryGAN.from_pretrained("clevr-sv").generate(story, seed=7).frames
     viz.save_story(frames, tmp_path / "s.gif", story)
     with Image.open(tmp_path / "s.gif") as gif:
         page = np.asarray(gif.convert("RGB")).astype(int)[6:198, 6:198]

@@ -76,10 +76,12 @@ class NetworkConfig:
     """Adam settings and learning rate schedule of one network in a stage. The defaults are the paper's."""
 
     lr: float = 2e-4
+    """Learning rate, at the start of the stage."""
     lr_schedule: LRSchedule = "constant"
     """`constant`; `cosine`: from `lr` to 0, half a cosine over the stage (Loshchilov & Hutter, 2017); `halving`:
     halved every 20 epochs (paper, section 4)."""
     betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's decay rates of the mean and the squared gradient."""
     steps: int = 1
     """Adam steps per iteration; steps after the first use newly generated frames."""
 
@@ -115,6 +117,7 @@ class ImageDiscriminatorLoss:
     r2: float = 0.0
     """The same on generated frames."""
     label: float = 0.0
+    """Cross-entropy of the label head on real frames, a mean over labels."""
 
 
 @dataclass
@@ -145,6 +148,7 @@ class AuxClassifierLoss:
 @dataclass
 class GeneratorConfig(NetworkConfig):
     loss: GeneratorLoss = field(default_factory=GeneratorLoss)
+    """Weights of the terms."""
     adversarial_ratio: float = 0.0
     """Gradient norm by X^ of the discriminators' terms, as a multiple of that of `mse` and `aux`: the terms are scaled
     to it, by running means (VQGAN's adaptive weight, Esser et al., 2021, at the frames). 0: no scaling."""
@@ -153,16 +157,19 @@ class GeneratorConfig(NetworkConfig):
 @dataclass
 class ImageDiscriminatorConfig(NetworkConfig):
     loss: ImageDiscriminatorLoss = field(default_factory=ImageDiscriminatorLoss)
+    """Weights of the terms."""
 
 
 @dataclass
 class StoryDiscriminatorConfig(NetworkConfig):
     loss: StoryDiscriminatorLoss = field(default_factory=StoryDiscriminatorLoss)
+    """Weights of the terms."""
 
 
 @dataclass
 class AuxClassifierConfig(NetworkConfig):
     loss: AuxClassifierLoss = field(default_factory=AuxClassifierLoss)
+    """Weights of the terms."""
 
 
 @dataclass
@@ -170,6 +177,7 @@ class StageConfig:
     """One stage: the networks that learn, their losses, and the batches. A network that is null does not learn."""
 
     iterations: int = 20_000
+    """Iterations of the stage."""
     batch_size: int = 16
     """B, stories per iteration, divided among processes."""
     D_I: ImageDiscriminatorConfig | None = None
@@ -227,6 +235,7 @@ class ValidationConfig:
     every: int = 0
     """Interval in iterations; 0: never."""
     split: str = "validation"
+    """Split of the data set."""
     stories: int = 200
     """Number of stories, the first of the split."""
     metric: str = "object_accuracy"
@@ -240,6 +249,7 @@ class DataConfig:
     path: str = ""
     """Data set folder in the canonical Parquet format."""
     split: str = "train"
+    """Split to train on."""
 
 
 _AT_LEAST_1 = (
@@ -275,6 +285,7 @@ class TrainConfig:
     """The recipe: stages by name, in order."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     seed: int = 0
+    """Seed of the weights, the noise and the order of the stories: 0 to 2^63 - 1."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """`bf16`: autocast; weights, gradients and Adam states stay fp32. `auto`: bf16 where the hardware multiplies bf16
     matrices (CPUs with `amx_bf16`, GPUs since Ampere), otherwise fp32; a run stores which, and resumes in it."""
@@ -289,8 +300,11 @@ class TrainConfig:
     timeout: int = 1800
     """Seconds that a process waits for the others before all end."""
     log_every: int = 10
+    """Interval of the logged losses, in iterations."""
     sample_every: int = 500
+    """Interval of the picture of generated stories, `RUN/samples`, in iterations."""
     checkpoint_every: int = 500
+    """Interval of checkpoints, in iterations. A run that ends early saves one, too."""
     keep_checkpoints: int = 3
     """Number of checkpoints to keep, the newest."""
 

@@ -27,8 +27,9 @@ from torch import Tensor, nn
 
 from storygan.errors import StoryganError, UsageError
 from storygan.models.accelerate import fuse_batch_norm
+from storygan.models.inference import to_frames
 from storygan.models.noise import Noise, on_circle
-from storygan.models.storygan import StoryGAN, to_frames
+from storygan.models.storygan import StoryGAN
 from storygan.text.clevr import LABELS, LIMIT
 from storygan.text.clevr_encoder import AXIS, AXIS_WIDTH, GRID, GRID_WIDTH
 from storygan.text.encoder import DIM

@@ -16,6 +16,8 @@ import yaml
 
 from storygan.errors import StoryganError, reason
 
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+"""Flag of `os.open` that does not wait for a pipe's writer. Windows has no such flag, and no such pipes."""
 LOCK = ".lock"
 """Lock file in a folder."""
 MAX_TEXT = 16 * 2**20
@@ -91,7 +93,7 @@ def open_regular(path: Path) -> io.BufferedReader:
         OSError: it does not exist, or cannot be read.
         ValueError: it is not a regular file: pipes and devices may never end.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | NONBLOCK))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise ValueError(f"{path} is not a regular file")
@@ -160,8 +162,11 @@ def cannot_write(path: Path, error: OSError) -> StoryganError:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Sync a folder, so that a rename survives a power cut. Windows cannot open folders."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
     try:
         os.fsync(descriptor)
     finally:

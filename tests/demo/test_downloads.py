@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 from tests.demo.conftest import STORY
 
-from storygan import editing
 from storygan.demo.downloads import BOX, PAGE, SCALE, comic_page, delete_oldest, write_files
 from storygan.models.storygan import StoryGAN
 
@@ -17,7 +16,7 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint
 
 
 def test_the_five_files_of_a_sample(model: StoryGAN, tmp_path: Path) -> None:
-    output = replace(editing.generate(model, STORY), aspect_ratio=4 / 3)
+    output = replace(model.generate(STORY), aspect_ratio=4 / 3)
     strip, animation, page, pdf, story = write_files(output, tmp_path)
     assert story.read_text().splitlines() == list(STORY)
     with Image.open(strip) as picture:

@@ -18,7 +18,7 @@ def generated(model: StoryGAN, total: int, seed: int = 7) -> Samples:
 
 def test_samples_equal_those_of_generate(model: StoryGAN) -> None:
     frames = np.concatenate([output.frames for output in generated(model, 3).outputs])
-    expected = editing.generate(model, STORY, seed=7, samples=3).frames
+    expected = model.generate(STORY, 3, 7).frames
     assert np.array_equal(frames, expected)
     assert not np.array_equal(frames[0], frames[1])
 

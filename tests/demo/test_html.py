@@ -60,7 +60,7 @@ def test_free_text_has_chips_of_what_it_was_understood_as() -> None:
 
 def test_typed_markup_stays_text(model: StoryGAN) -> None:
     (output,) = generate_samples("m", model, STORY, 1, 7).outputs
-    samples = Samples("m", 7, (replace(output, sentences=(MARKUP, *STORY[1:])),), titles=("x",))
+    samples = Samples("m", 7, (replace(output, stories=((MARKUP, *STORY[1:]),)),), titles=("x",))
     html = check_html(check_story(MARKUP, 4, read_sentence), 4, True, MARKUP) + pictures_html(samples)
     assert "<img src=x" not in html
     assert 'onerror="' not in html
@@ -97,13 +97,13 @@ def test_frames_have_the_aspect_ratio_of_the_model(model: StoryGAN) -> None:
 
 
 def test_comparison_of_a_changed_sentence(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     after = editing.change_sentence(model, before, 3, NEW, keep_context=True)
     assert compare(before, after).startswith("Pictures 1 and 2 did not change. Pictures 3 and 4 changed")
 
 
 def test_comparison_inside_and_outside_a_mask(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     frames, mask = before.frames.copy(), np.zeros((64, 64), bool)
     mask[:, :32] = True
     frames[0, 2, :, :32] ^= 128
@@ -115,13 +115,13 @@ def test_comparison_inside_and_outside_a_mask(model: StoryGAN) -> None:
 
 
 def test_comparison_of_an_extended_story(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     words = compare(before, editing.extend(model, before, NEW))
     assert words == "Picture 5 is new. Pictures 1, 2, 3 and 4 did not change."
 
 
 def test_a_barely_visible_change(model: StoryGAN) -> None:
-    before = editing.generate(model, STORY, seed=7)
+    before = model.generate(STORY, seed=7)
     frames = before.frames.copy()
     frames[0, 0, 0, 0] ^= 4  # one pixel, by a few levels
     assert compare(before, replace(before, frames=frames)).endswith("Picture 1 changed, but barely visibly.")
@@ -145,7 +145,7 @@ def test_numbered() -> None:
 @cache
 def attribution_of(variant: Variant) -> tuple[editing.StoryOutput, editing.Attribution]:
     model = StoryGAN(ModelConfig(variant, noise_dim=10), ClevrEncoder()).eval()
-    output = editing.generate(model, STORY, seed=7)
+    output = model.generate(STORY, seed=7)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("storygan.editing.attribution.NOISE_SAMPLES", 1)
         return output, editing.attribute(model, output)

@@ -23,7 +23,6 @@ from tests.demo.browser import (
 )
 from tests.demo.conftest import STORY
 
-from storygan import editing
 from storygan.config import ModelConfig
 from storygan.demo.downloads import PAGE
 from storygan.demo.server import running
@@ -399,7 +398,7 @@ def test_files_and_a_link_are_saved_and_opened_again(visit: Callable[..., Any], 
         assert animation.n_frames == 4
     with Image.open(files["Comic (PNG)"]) as comic:
         assert comic.size == PAGE
-    frames = editing.generate(StoryGAN.from_pretrained("clevr-sv"), STORY, seed=12).frames
+    frames = StoryGAN.from_pretrained("clevr-sv").generate(STORY, seed=12).frames
     with Image.open(files["Strip"]) as strip:
         saved = np.asarray(strip)[8 : 8 + 256, 8 : 8 + 341]
     assert np.abs(saved.astype(int) - enlarge(frames[0, 0], 4, 4 / 3)).max() <= 4  # batch norm is fused on the page

@@ -9,13 +9,14 @@ from tests.editing.conftest import MODELS, STORY
 
 from storygan import editing
 from storygan.config import Variant
+from storygan.models.output import generate_from_noise
 from storygan.models.storygan import StoryGAN
 from storygan.viz import sheet
 
 
 @cache
 def attribution_of(variant: Variant) -> editing.Attribution:
-    return editing.attribute(MODELS[variant], editing.generate(MODELS[variant], STORY, seed=7))
+    return editing.attribute(MODELS[variant], MODELS[variant].generate(STORY, seed=7))
 
 
 SOURCES: dict[Variant, int] = {"storygan": 9, "imagegan": 7, "svc": 7, "svfn": 9}
@@ -55,16 +56,16 @@ def test_filter_share(model: StoryGAN) -> None:
 
 
 def test_a_map_equals_one_replacement_by_hand(storygan: StoryGAN, story: list[str]) -> None:
-    output = editing.generate(storygan, story, seed=7)
+    output = storygan.generate(story, seed=7)
     S = output.S.clone()
     S[:, 1] = 0
-    without = editing.output.generate_from_noise(storygan, output.sentences, S, output.S_0, output.noise)
+    without = generate_from_noise(storygan, output.stories, S, output.S_0, output.noise)
     expected = np.abs(without.frames.astype(int) - output.frames).mean((0, 4))
     assert np.abs(attribution_of("storygan").maps[1] - expected).max() <= 1  # rounding may differ by a level
 
 
 def test_the_same_seed_gives_the_same_numbers(storygan: StoryGAN, story: list[str]) -> None:
-    output = editing.generate(storygan, story, seed=7)
+    output = storygan.generate(story, seed=7)
     one, two, other = (
         attribution_of("storygan"),
         editing.attribute(storygan, output),
@@ -78,12 +79,12 @@ def test_the_same_seed_gives_the_same_numbers(storygan: StoryGAN, story: list[st
 
 
 def test_attribution_of_an_extended_story(storygan: StoryGAN, story: list[str]) -> None:
-    longer = editing.extend(storygan, editing.generate(storygan, story), story[1])
+    longer = editing.extend(storygan, storygan.generate(story), story[1])
     assert editing.attribute(storygan, longer).maps.shape == (10, 5, 64, 64)
 
 
 def test_the_gist_grid_has_the_story_on_its_diagonal(model: StoryGAN, story: list[str]) -> None:
-    output = editing.generate(model, story, seed=7, samples=2)
+    output = model.generate(story, seed=7, num_samples=2)
     grid = editing.gist_grid(model, output)
     if model.config.variant in ("imagegan", "svc"):
         assert grid is None
@@ -96,7 +97,7 @@ def test_the_gist_grid_has_the_story_on_its_diagonal(model: StoryGAN, story: lis
 
 
 def test_attribution_rows(model: StoryGAN, story: list[str]) -> None:
-    output = editing.generate(model, story, seed=7)
+    output = model.generate(story, seed=7)
     attribution, grid = attribution_of(model.config.variant), editing.gist_grid(model, output)
     rows = editing.attribution_rows(attribution, output, grid)
     assert len(rows) == 1 + len(attribution.sources) + (0 if grid is None else 4)

@@ -12,7 +12,7 @@ NEW = "large purple metal cube at (-0.4, 0.9)"
 
 
 def test_before_after_rows(storygan: StoryGAN, story: list[str]) -> None:
-    before = editing.generate(storygan, story, seed=7, samples=2)
+    before = storygan.generate(story, seed=7, num_samples=2)
     after = editing.change_sentence(storygan, before, 3, NEW)
     rows = editing.before_after_rows(before, after)
     assert [row.label for row in rows] == [f"{name} {k}" for k in (1, 2) for name in ("before", "after", "difference")]
@@ -23,7 +23,7 @@ def test_before_after_rows(storygan: StoryGAN, story: list[str]) -> None:
 
 
 def test_the_difference_heatmap_is_bright_only_where_pixels_differ(storygan: StoryGAN, story: list[str]) -> None:
-    before = editing.generate(storygan, story, seed=7)
+    before = storygan.generate(story, seed=7)
     frames = before.frames.copy()
     frames[0, 2, 10:20, 30:40] ^= 128
     row = editing.before_after_rows(before, replace(before, frames=frames))[2]
@@ -33,14 +33,14 @@ def test_the_difference_heatmap_is_bright_only_where_pixels_differ(storygan: Sto
     assert bright.sum() == 100
 
 
-def test_output_rows_have_every_sentence(storygan: StoryGAN, story: list[str]) -> None:
-    longer = editing.extend(storygan, editing.generate(storygan, story), NEW)
-    (row,) = editing.output_rows(longer)
+def test_rows_have_every_sentence(storygan: StoryGAN, story: list[str]) -> None:
+    longer = editing.extend(storygan, storygan.generate(story), NEW)
+    (row,) = longer.rows()
     assert list(row.captions) == [*story, NEW]
     assert len(row.frames) == 5
 
 
 def test_interpolation_rows(storygan: StoryGAN, story: list[str]) -> None:
-    rows = editing.interpolation_rows(editing.interpolate(storygan, editing.generate(storygan, story), 1, steps=3))
+    rows = editing.interpolation_rows(editing.interpolate(storygan, storygan.generate(story), 1, steps=3))
     assert [row.label for row in rows] == ["0%", "50%", "100%"]
     assert sheet(rows).shape[2] == 3

@@ -5,6 +5,8 @@ A reader returns, or raises StoryganError with one printable line. `check` raise
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,17 +66,37 @@ def reader(name: str, prepare: Callable[[Path], Examples], **refused: bytes) -> 
     return register
 
 
+SPECIAL: dict[bytes, Callable[[Path], object]] = {
+    b"a pipe": os.mkfifo,
+    b"an endless file": lambda path: os.symlink("/dev/zero", path),
+    b"a folder": os.mkdir,
+}
+"""By content, what `write` makes instead; to be refused."""
+LINKS: dict[bytes, Callable[[Path], object]] = {
+    b"a link to itself": lambda path: os.symlink(path, path),
+    b"a link to nothing": lambda path: os.symlink(path / "nothing", path),
+}
+"""The same; to be refused, or for an optional file to be ignored."""
+
+
 def in_file(
     name: str, path: str, prepare: Callable[[Path], Examples], read: Callable[[Path], object], **refused: bytes
 ) -> None:
-    """Register a reader of a folder that holds the content in the file `path`."""
-    reader(name, prepare, **refused)(lambda folder, content: (write(folder / path, content), read(folder)))
+    """Register a reader of a folder that holds the content in the file `path`, which may be no regular file."""
+    examples = lambda folder: itertools.chain(prepare(folder), LINKS)  # noqa: E731
+    reader(name, examples, **refused, **{content.decode(): content for content in SPECIAL})(
+        lambda folder, content: (write(folder / path, content), read(folder))
+    )
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, and create its folder."""
+    """Write a file, or make what SPECIAL or LINKS say, in place of what is there; create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    make = (SPECIAL | LINKS).get(content)
+    make(path) if make else path.write_bytes(content)
 
 
 def printable(report: object) -> None:

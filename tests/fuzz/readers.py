@@ -48,12 +48,10 @@ def _(folder: Path, content: bytes) -> None:
     ClevrEncoder().encode([content.decode("utf-8", "surrogateescape")])
 
 
-in_file(
-    "story file",
-    "story.txt",
-    lambda folder: ["\n".join(SENTENCES).encode(), b"\x00\n\x1b", b"\xff", b"\r\n\x85\n"],
-    lambda folder: ClevrEncoder().encode(read_story([], str(folder / "story.txt"))),
-)
+@reader("story file", lambda folder: ["\n".join(SENTENCES).encode(), b"\x00\n\x1b", b"\xff", b"\r\n\x85\n"])
+def _(folder: Path, content: bytes) -> None:  # which may be a pipe
+    write(folder / "story.txt", content)
+    ClevrEncoder().encode(read_story([], str(folder / "story.txt")))
 
 
 @reader("frame", lambda folder: c.images(), **PIXELS)

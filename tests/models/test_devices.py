@@ -39,10 +39,10 @@ def test_missing_accelerator_is_named() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("fused", [False, True])
 def test_model_generates_in_half_precision(dtype: torch.dtype, fused: bool) -> None:
-    expected = StoryGAN.from_pretrained("clevr-sv").generate(STORY, samples=8, seed=3).astype(int)
+    expected = StoryGAN.from_pretrained("clevr-sv").generate(STORY, num_samples=8, seed=3).frames.astype(int)
     model = load_for_inference("clevr-sv").to(dtype) if fused else StoryGAN.from_pretrained("clevr-sv", dtype=dtype)
     assert {parameter.dtype for parameter in model.parameters()} == {dtype}
-    found = model.generate(STORY, samples=8, seed=3)
+    found = model.generate(STORY, num_samples=8, seed=3).frames
     assert found.dtype == np.uint8
     assert np.abs(found - expected).mean() < 1
 
@@ -55,6 +55,6 @@ def test_unknown_option_of_from_pretrained_is_an_error() -> None:
 @cuda
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_model_generates_the_same_on_a_gpu(precision: str) -> None:
-    expected = load_for_inference("clevr-sv").generate(STORY, seed=3).astype(int)
-    found = load_for_inference("clevr-sv", "cuda", precision).generate(STORY, seed=3)  # type: ignore[arg-type]
+    expected = load_for_inference("clevr-sv").generate(STORY, seed=3).frames.astype(int)
+    found = load_for_inference("clevr-sv", "cuda", precision).generate(STORY, seed=3).frames  # type: ignore[arg-type]
     assert np.abs(found - expected).mean() < 1

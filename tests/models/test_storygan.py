@@ -18,8 +18,9 @@ from storygan.config import ModelConfig, Variant
 from storygan.errors import StoryganError, UnknownWordWarning, UsageError
 from storygan.models.accelerate import UpsampleConv2d
 from storygan.models.attribute_classifier import AttributeClassifier
-from storygan.models.noise import Noise
-from storygan.models.storygan import SHIPPED, StoryGAN, batches, progress_bar, shipped_models
+from storygan.models.inference import batches, progress_bar
+from storygan.models.noise import Noise, seeded
+from storygan.models.storygan import SHIPPED, StoryGAN, shipped_models
 from storygan.text.clevr_encoder import ClevrEncoder
 
 STORY = [
@@ -50,16 +51,16 @@ def model() -> StoryGAN:
 
 
 def test_generate_returns_frames(model: StoryGAN) -> None:
-    frames = model.generate(STORY, samples=3, seed=1)
+    frames = model.generate(STORY, num_samples=3, seed=1).frames
     assert frames.shape == (3, 4, 64, 64, 3)
     assert frames.dtype == np.uint8
     assert not np.array_equal(frames[0], frames[1])
 
 
 def test_the_same_seed_gives_the_same_frames(model: StoryGAN) -> None:
-    frames = model.generate(STORY, samples=2, seed=1)
-    assert np.array_equal(frames, model.generate(STORY, samples=2, seed=1))
-    assert not np.array_equal(frames, model.generate(STORY, samples=2, seed=2))
+    frames = model.generate(STORY, num_samples=2, seed=1).frames
+    assert np.array_equal(frames, model.generate(STORY, num_samples=2, seed=1).frames)
+    assert not np.array_equal(frames, model.generate(STORY, num_samples=2, seed=2).frames)
 
 
 def test_more_samples_do_not_change_the_first() -> None:
@@ -71,12 +72,11 @@ def test_more_samples_do_not_change_the_first() -> None:
 
 
 def test_batches_do_not_change_the_frames(model: StoryGAN, monkeypatch: pytest.MonkeyPatch) -> None:
-    stories = [STORY, STORY[::-1]]
-    frames = model.generate(stories, samples=2)
+    stories = [STORY, STORY[::-1], STORY, STORY]
+    frames = model.generate_dataset(stories)
     assert frames.shape == (4, 4, 64, 64, 3)
-    S = torch.from_numpy(model.encode(stories)).repeat_interleave(2, dim=0)
-    noise = Noise.sample(4, model.config, torch.Generator().manual_seed(0))
-    monkeypatch.setattr("storygan.models.storygan.BATCH_FRAMES", 12)  # three stories
+    S, noise = torch.from_numpy(model.encode(stories)), Noise.sample(4, model.config, seeded(0))
+    monkeypatch.setattr("storygan.models.inference.BATCH_FRAMES", 12)  # three stories
     in_parts = model.sample(S, noise)
     assert np.abs(in_parts.astype(int) - frames).max() <= 1  # rounding may differ by a level
 
@@ -94,7 +94,7 @@ def test_generate_leaves_the_model_unchanged(model: StoryGAN) -> None:
     ("story", "message"),
     [
         ([*STORY * 2, STORY[0]], r"stories of 1 to 8 sentences; this one has 9 \(`storygan edit extend`"),
-        ([STORY, STORY[:3]], "different numbers of sentences"),
+        ([STORY, STORY[:3]], r"have 3 and 4 sentences: one call takes stories of one length, of 1 to 8"),
         ([*STORY[:3], " "], "a sentence is empty"),
         ([], "stories of 1 to 8 sentences; this one has 0"),
         ("a single string", "this one is a string"),
@@ -113,27 +113,25 @@ def test_free_text_gives_the_frames_of_its_canonical_sentences(model: StoryGAN) 
     assert understood[:2] == ["large red rubber sphere at (0.00, 0.00)", "small blue metal cube at (-1.42, -1.02)"]
     assert model.understand(STORY) == STORY
     assert model.understand(story[2:], before=understood[:2]) == understood[2:]
-    assert np.array_equal(model.generate(story), model.generate(understood))
+    assert np.array_equal(model.generate(story).frames, model.generate(understood).frames)
 
 
 @pytest.mark.parametrize("variant", ["storygan", "imagegan", "svc", "svfn"])
 def test_stories_of_other_lengths(variant: Variant) -> None:
     torch.manual_seed(0)
     model = StoryGAN(ModelConfig(noise_dim=10, variant=variant), ClevrEncoder()).eval()
-    whole = editing.generate(model, STORY, seed=3, samples=2)
+    whole = model.generate(STORY, seed=3, num_samples=2)
     longer = [*STORY, "a small red ball at the back", "another one"]
     extended = whole
     for sentence in longer[4:]:
         extended = editing.extend(model, extended, sentence, seed=3)
-    frames = model.generate(longer, samples=2, seed=3)
+    frames = model.generate(longer, num_samples=2, seed=3).frames
     assert frames.shape == (2, 6, 64, 64, 3)
     assert np.abs(frames.astype(int) - extended.frames).max() <= 1, "the frames that extend adds"
-    short = model.generate(STORY[:2], samples=2, seed=3)
-    assert short.shape == (2, 2, 64, 64, 3)
-    padded = editing.generate(model, STORY[:2], seed=3, samples=2)
-    assert np.abs(short.astype(int) - padded.frames).max() <= 1
-    assert torch.equal(padded.noise.eps, whole.noise.eps[:, :2])
-    assert not np.array_equal(short, whole.frames[:, :2]), "h_0 knows fewer sentences"
+    short = model.generate(STORY[:2], num_samples=2, seed=3)
+    assert short.frames.shape == (2, 2, 64, 64, 3)
+    assert torch.equal(short.noise.eps, whole.noise.eps[:, :2])
+    assert not np.array_equal(short.frames, whole.frames[:, :2]), "h_0 knows fewer sentences"
 
 
 def test_the_context_of_a_short_story_is_padded_with_the_mean_sentence(model: StoryGAN) -> None:
@@ -150,7 +148,7 @@ def test_words_that_were_not_in_training_are_named(model: StoryGAN) -> None:
     model.sentence_encoder.vocabulary = ("fox", "kite")
     assert model.unknown_words(["The foxes have a kite."]) == ""
     with pytest.warns(UnknownWordWarning, match=r"^'knight', 'castle': not in .* this model; known: fox, kite$"):
-        frames = model.generate(["A knight and a fox", "at the castle"])
+        frames = model.generate(["A knight and a fox", "at the castle"]).frames
     assert frames.shape == (1, 2, 64, 64, 3), "generation goes on"
 
 
@@ -167,7 +165,7 @@ def test_a_saved_model_loads(model: StoryGAN, tmp_path: Path) -> None:
     assert again.config == model.config
     assert not again.training
     assert sum(isinstance(module, UpsampleConv2d) for module in again.modules()) == 4, "accelerated"
-    assert np.array_equal(again.generate(STORY, seed=5), model.generate(STORY, seed=5))
+    assert np.array_equal(again.generate(STORY, seed=5).frames, model.generate(STORY, seed=5).frames)
 
 
 def test_half_weights_take_half_the_size(model: StoryGAN, tmp_path: Path) -> None:
@@ -177,7 +175,7 @@ def test_half_weights_take_half_the_size(model: StoryGAN, tmp_path: Path) -> Non
     assert sizes[1] < 0.51 * sizes[0]
     again = StoryGAN.from_pretrained(tmp_path / "half")
     assert {p.dtype for p in again.parameters()} == {torch.float32}
-    difference = again.generate(STORY).astype(int) - model.generate(STORY)
+    difference = again.generate(STORY).frames.astype(int) - model.generate(STORY).frames
     assert np.abs(difference).mean() < 1
 
 
@@ -209,7 +207,7 @@ def test_truncated_weights_are_refused(model: StoryGAN, tmp_path: Path) -> None:
 def test_shipped_models_generate(name: str) -> None:
     model = StoryGAN.from_pretrained(name)
     assert model.sentence_encoder is not None
-    frames = model.generate(STORY if model.sentence_encoder.kind == "clevr" else CARTOON, seed=7)
+    frames = model.generate(STORY if model.sentence_encoder.kind == "clevr" else CARTOON, seed=7).frames
     assert frames.std() > 5  # not an empty floor
     assert model.card.startswith("---")
 

@@ -10,7 +10,7 @@ from storygan.data.toon.language import CHARACTERS
 from storygan.data.toon.templates import EVENTS, LINKS, PLACES, SKIES, SKY_CHANGES
 from storygan.data.toon.world import THINGS
 from storygan.models.storygan import SHIPPED
-from storygan.text.encoder import VOCABULARY_FILE, load_sentence_encoder
+from storygan.text.encoder import VOCABULARY_FILE, fit_sentence_encoder, load_sentence_encoder
 from storygan.text.vocabulary import content_words, describe_unknown, stem, unknown_words, vocabulary_of
 
 TOON = (SHIPPED / "toon-sv" / VOCABULARY_FILE).read_text().split()
@@ -65,3 +65,11 @@ def test_a_story_of_toon_sv_has_no_unknown_words() -> None:
         "They cheer.",
     ]
     assert unknown_words(story, TOON) == []
+
+
+def test_a_loaded_encoder_learns_the_words_of_the_stories_that_it_is_trained_on() -> None:
+    stories = [["A cat sees a fox."], ["The cat sleeps."]]
+    once = fit_sentence_encoder("sentence", stories, SHIPPED / "toon-sv").vocabulary
+    assert once[:4] == ("cat", "fox", "sees", "sleeps")
+    assert set(once) == {"cat", "sees", *TOON}
+    assert fit_sentence_encoder("clevr", stories[:0], SHIPPED / "clevr-sv").vocabulary == ()

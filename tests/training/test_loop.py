@@ -77,7 +77,7 @@ def test_every_stage_leaves_its_networks_and_those_before(whole_run: Path) -> No
 
 
 def test_the_model_of_a_run_generates(whole_run: Path) -> None:
-    frames = StoryGAN.from_pretrained(whole_run / "model").generate(["small red metal cube at (0, 0)"] * 2)
+    frames = StoryGAN.from_pretrained(whole_run / "model").generate(["small red metal cube at (0, 0)"] * 2).frames
     assert frames.shape == (1, 2, 64, 64, 3)
 
 

@@ -66,7 +66,7 @@ def test_validation_measures_what_evaluate_measures(tmp_path: Path) -> None:
     )
     model, dataset = StoryGAN.from_pretrained("clevr-sv"), open_split(tmp_path / "sample", "test")
     found = loop.Validation(config)(model)
-    generated = fuse_batch_norm(model).generate(dataset.sentences, seed=0)
+    generated = fuse_batch_norm(model).generate_dataset(dataset.sentences, seed=0)
     expected = measure(dataset, tmp_path / "sample", {"model": generated}, 0).table["model"]
     for name in ("object_accuracy", "story_consistency", "label_micro_f1"):
         estimate = expected[name]

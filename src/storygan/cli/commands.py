@@ -103,14 +103,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def run(arguments: list[str]) -> None:
-    """Parse the arguments and run their command. Exits with 2 where they are wrong."""
+def make_parser() -> Parser:
+    """Return the parser of all commands."""
     parser = Parser(prog="storygan", description="Story visualization with StoryGAN.", version=__version__)
     parser.add_argument("--debug", action="store_true", help="before a command: show the traceback of an error")
     commands = parser.add_subcommands(dest="command")
     for name, (add_options, _, description) in COMMANDS.items():
         add_options(subcommand(commands, name, description))
-    args = parser.parse_args(named_config(resume_folder(arguments)))
+    return parser
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the arguments and run their command. Exits with 2 where they are wrong."""
+    args = make_parser().parse_args(named_config(resume_folder(arguments)))
     use_threads(innermost(args).get("threads", 0))
     COMMANDS[args.command][1](args[args.command])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.generate import check_picture, display_options, print_understood, read_story, story_options
 from storygan.cli.parser import subcommand
+from storygan.errors import UnknownWordWarning
 
 
 def edit_options(parser: ArgumentParser) -> None:
@@ -39,14 +41,17 @@ def edit(args: Namespace) -> None:
     """Run `storygan edit ...`."""
     options = args[args.edit]
     story, out, samples = read_story(options.sentences, options.file), Path(options.out), options.get("samples", 1)
-    from storygan import editing, viz
+    from storygan import viz
     from storygan.models.storygan import load_for_inference
 
     viz.check_out(out, options.scale)
     model = load_for_inference(options.model, options.device, options.precision)
     check_picture(options, out, model, story, samples, rows=2 if args.edit in ("sentence", "resample") else 1)
     story = print_understood(model, story, options)
-    EDIT_COMMANDS[args.edit](options, model, editing.generate(model, story, options.seed, samples), out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownWordWarning)  # it was printed
+        before = model.generate(story, samples, options.seed)
+    EDIT_COMMANDS[args.edit](options, model, before, out)
 
 
 def edit_sentence(options: Namespace, model: Any, before: Any, out: Path) -> None:

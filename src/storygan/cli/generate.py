@@ -97,14 +97,14 @@ def generate(args: Namespace) -> None:
     understood = print_understood(model, story, args)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWordWarning)  # it was printed
-        frames = model.generate(understood, samples=args.samples, seed=args.seed)
+        output = model.generate(understood, args.samples, args.seed)
     for out in outs:
-        viz.save_story(frames, out, story, **display_options(args, model.aspect_ratio))
+        viz.save_story(output.frames, out, story, **display_options(args, model.aspect_ratio))
         print(f"{args.samples} x {len(story)} frames in {out}")
     if args.show:
         from storygan.cli.preview import preview
 
-        print(preview(viz.sheet(viz.story_rows(frames), aspect_ratio=model.aspect_ratio)))
+        print(preview(viz.sheet(viz.story_rows(output.frames), aspect_ratio=model.aspect_ratio)))
     if args.open:
         webbrowser.open(outs[0].resolve().as_uri())
     gc.freeze()  # skip the collection at exit

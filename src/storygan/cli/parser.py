@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, get_loader, set_loader
+from jsonargparse import (
+    ActionConfigFile,
+    ArgumentError,
+    ArgumentParser,
+    DefaultHelpFormatter,
+    get_loader,
+    set_loader,
+    set_parsing_settings,
+)
 
+from storygan.cli.examples import EXAMPLES
 from storygan.errors import printable, reason, require_threads
 from storygan.files import MAX_YAML, parse_yaml, read_text
 
@@ -24,6 +33,10 @@ def plain_yaml(text: str) -> Any:
 
 
 set_loader("yaml", plain_yaml, (yaml.YAMLError,))
+set_parsing_settings(
+    docstring_parse_attribute_docstrings=True,  # the help of TrainConfig's fields
+    add_print_completion_argument=True,
+)
 
 
 class ConfigFile(ActionConfigFile):
@@ -37,8 +50,21 @@ class ConfigFile(ActionConfigFile):
         ActionConfigFile.apply_config(parser, cfg, dest, value)
 
 
+EXAMPLES_HEADING = "examples:"
+
+
+class HelpFormatter(DefaultHelpFormatter):
+    """jsonargparse's format of `--help`, with each example on a line of its own."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLES_HEADING) else super()._fill_text(text, width, indent)
+
+
 class Parser(ArgumentParser):
     """jsonargparse's parser, with errors of one line and exit code 2."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=HelpFormatter, **options)
 
     def parse_args(self, *args: Any, **options: Any) -> Any:
         """Parse, and report errors of files and numbers, which jsonargparse lets pass."""
@@ -96,7 +122,7 @@ def plain_message(parser: ArgumentParser, message: str) -> tuple[str, ArgumentPa
         expected = TYPES.get(found[1], found[1]) if found[1] else f"one of {found[2].replace(chr(39), '')}"
         return f"{name} {found[3]}: give {expected}", parser
     if found := NO_MAPPING.search(message):
-        return f"{name} {next(filter(None, found.groups()))}: give {TYPES['dict']}", parser
+        return f"{name} {next(filter(None, found.groups()), repr(''))}: give {TYPES['dict']}", parser
     if found := UNKNOWN.search(message):
         return f"{name}: there is no {'.'.join(filter(None, found.groups()))}", parser
     if found := OPTIONAL.search(message):
@@ -114,7 +140,11 @@ def find_option(parser: ArgumentParser, key: str) -> tuple[str, ArgumentParser]:
 
 def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
     """Add a parser under `commands`. Its options and subcommands are added afterwards, as jsonargparse requires."""
-    parser = Parser(description=description[0].upper() + description[1:] + ".")
+    examples = "".join(f"\n  {line}" for line in EXAMPLES.get(name, "").strip().splitlines())
+    parser = Parser(
+        description=description[0].upper() + description[1:] + ".",
+        epilog=examples and EXAMPLES_HEADING + examples,
+    )
     commands.add_subcommand(name, parser, help=description)
     return parser
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from storygan import editing
 from storygan.editing import StoryOutput
-from storygan.errors import UsageError
+from storygan.errors import UnknownWordWarning, UsageError
 from storygan.models.storygan import StoryGAN
 
 MAX_UNDO = 8
@@ -109,5 +109,7 @@ def generate_samples(name: str, model: StoryGAN, sentences: Sequence[str], total
     Raises:
         StoryganError: The model cannot encode the story.
     """
-    output = editing.generate(model, sentences, seed, total)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownWordWarning)  # the check of the story names them
+        output = model.generate(sentences, total, seed)
     return Samples(name, seed, tuple(output[k] for k in range(total)))

@@ -14,11 +14,12 @@ from torch import nn
 
 from storygan.editing.changes import frame_table
 from storygan.editing.edits import sample_noise
-from storygan.editing.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
 from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
+from storygan.models.inference import evaluation_mode, to_uint8
+from storygan.models.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
 from storygan.models.story_encoder import D
-from storygan.models.storygan import StoryGAN, evaluation_mode, to_uint8
+from storygan.models.storygan import StoryGAN
 
 NOISE_SAMPLES = 8
 """Noise samples that a change is averaged over."""
@@ -87,7 +88,7 @@ def attribute(model: StoryGAN, output: StoryOutput, seed: int = 0) -> Attributio
         seed: of the NOISE_SAMPLES noise samples.
     """
     n = len(output.sentences)
-    original = generate_from_noise(model, output.sentences, output.S, output.S_0, output.noise)
+    original = generate_from_noise(model, output.stories, output.S, output.S_0, output.noise)
     changes: dict[str, list[np.ndarray]] = {}  # by source, float32 (n, 64, 64) for each replacement
 
     def add(source: str, other: StoryOutput) -> None:
@@ -104,7 +105,7 @@ def attribute(model: StoryGAN, output: StoryOutput, seed: int = 0) -> Attributio
             (OTHER_CONTEXT, replace(original.noise, eps_0=other.eps_0)),
             (OTHER_NOISE, replace(other, eps_0=original.noise.eps_0)),
         ):
-            add(source, generate_from_noise(model, original.sentences, original.S, original.S_0, noise))
+            add(source, generate_from_noise(model, original.stories, original.S, original.S_0, noise))
     grid = gist_grid(model, original)
     if grid is not None:
         diagonal = grid[:, range(n), range(n)]

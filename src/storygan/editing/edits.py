@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storygan.editing.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
 from storygan.errors import UsageError, require_whole
+from storygan.models.inference import progress_bar
 from storygan.models.noise import Noise, seeded
-from storygan.models.storygan import MAX_SAMPLES, StoryGAN, progress_bar
+from storygan.models.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
+from storygan.models.storygan import MAX_SAMPLES, StoryGAN
 
 MIN_STEPS_WITH_BAR = 17
 """Interpolation steps from which a progress bar is shown."""
@@ -43,10 +44,12 @@ def change_sentence(
     sentence, s_t = encode(model, sentence, before, output.S)
     sentences = (*before, sentence, *output.sentences[t:])
     if keep_context:
-        return replace(replace_sentence_vector(model, output, t, s_t), sentences=sentences)
+        return replace(replace_sentence_vector(model, output, t, s_t), stories=(sentences,) * len(output))
     S = output.S.clone()
     S[:, t - 1] = s_t
-    return generate_from_noise(model, sentences, S, model.context_sentences(S), output.noise)
+    stories = (sentences,) * len(output)
+    new = generate_from_noise(model, stories, S, model.context_sentences(S), output.noise)
+    return replace(new, seeds=output.seeds, output_type=output.output_type)
 
 
 def resample(model: StoryGAN, output: StoryOutput, keep: Sequence[int], seed: int) -> StoryOutput:
@@ -110,7 +113,7 @@ def interpolate(model: StoryGAN, output: StoryOutput, seed: int, steps: int) -> 
     end = sample_noise(model, output, len(output.sentences), seed).eps_0
     path = [slerp(output.noise.eps_0, end, w) for w in np.linspace(0, 1, steps).tolist()]
     stories = [
-        generate_from_noise(model, output.sentences, output.S, output.S_0, replace(output.noise, eps_0=eps_0))
+        generate_from_noise(model, output.stories, output.S, output.S_0, replace(output.noise, eps_0=eps_0))
         for eps_0 in progress_bar(path, "step", least=MIN_STEPS_WITH_BAR)
     ]
 
@@ -120,11 +123,13 @@ def interpolate(model: StoryGAN, output: StoryOutput, seed: int, steps: int) -> 
     return replace(
         stories[0],
         frames=np.concatenate([story.frames for story in stories]),
-        noise=Noise(*(torch.cat([getattr(s.noise, name) for s in stories]) for name in ("eps_0", "eps", "g_0"))),
+        stories=output.stories * steps,
+        noise=Noise.cat([story.noise for story in stories]),
         S=join("S"),
         S_0=join("S_0"),
         g=join("g"),
         h=join("h"),
+        output_type=output.output_type,
     )
 
 
@@ -157,7 +162,7 @@ def extend(model: StoryGAN, output: StoryOutput, sentence: str, seed: int = 0) -
     eps = torch.cat([output.noise.eps, sample_noise(model, output, n, seed).eps[:, n - 1 :]], dim=1)
     longer = replace(
         output,
-        sentences=(*output.sentences, sentence),
+        stories=((*output.sentences, sentence),) * len(output),
         S=torch.cat([output.S, s_t.expand(len(output), 1, -1)], dim=1),
         noise=replace(output.noise, eps=eps),
     )

@@ -6,16 +6,11 @@ import numpy as np
 
 from storygan.editing.attribution import Attribution
 from storygan.editing.changes import pixel_change
-from storygan.editing.output import StoryOutput
-from storygan.viz import Row, story_rows
+from storygan.models.output import StoryOutput
+from storygan.viz import Row
 
 MIN_RANGE = 8
 """Smallest change, in levels of 0 to 255, that a heatmap shows as white."""
-
-
-def output_rows(output: StoryOutput) -> list[Row]:
-    """Return a row for each sample, with the sentences under the last."""
-    return story_rows(output.frames, output.sentences)
 
 
 def before_after_rows(before: StoryOutput, after: StoryOutput) -> list[Row]:

@@ -77,7 +77,8 @@ StoryGAN (Li et al., CVPR 2019, https://arxiv.org/abs/1812.02784).
 from storygan import StoryGAN
 
 model = StoryGAN.from_pretrained("...")  # this folder, or its id on the hub
-frames = model.generate(story, samples=3)  # story: {config.T} sentences; uint8 (3, {config.T}, 64, 64, 3)
+output = model.generate(story, num_samples=3)  # story: {config.T} sentences
+output.save("story.png")  # output.images: PIL; output.frames: uint8 (3, {config.T}, 64, 64, 3)
 ```
 
 ## Training

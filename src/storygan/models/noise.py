@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import index
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from storygan.config import ModelConfig, NoiseDistribution
-from storygan.errors import require_seed
+from storygan.errors import MAX_SEED, UsageError, require_seed
 from storygan.models.story_encoder import D
 
 
@@ -37,6 +40,11 @@ class Noise:
         ]
         noise = cls(*(torch.stack(part) for part in zip(*stories, strict=True)))
         return replace(noise, eps=on_circle(noise.eps)) if config.noise == "circle" else noise
+
+    @classmethod
+    def cat(cls, noises: Sequence[Noise]) -> Noise:
+        """Concatenate the noise of stories of as many sentences."""
+        return cls(*(torch.cat([getattr(noise, name) for noise in noises]) for name in ("eps_0", "eps", "g_0")))
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Noise:
         """Return the same noise on another device, or of another type."""
@@ -95,3 +103,16 @@ def seeded(seed: int) -> torch.Generator:
     """Return a generator with a user's seed. Raise UsageError if the seed is out of range."""
     require_seed(seed)
     return torch.Generator().manual_seed(seed)
+
+
+def seeds_of(B: int, seed: int | Sequence[int] | None, generator: torch.Generator | None) -> list[int]:
+    """Return the seeds of B stories, from the arguments of `StoryGAN.generate`. Raise UsageError if they do not fit."""
+    if generator is not None:
+        if seed is not None:
+            raise UsageError("give seed or generator, not both")
+        return torch.randint(MAX_SEED, (B,), generator=generator, device=generator.device).tolist()
+    if seed is None or isinstance(seed, SupportsIndex):
+        return [index(seed or 0) + k for k in range(B)]
+    if len(seed) != B:
+        raise UsageError(f"{len(seed)} seeds for {B} stories: give one seed, or one for each story")
+    return [index(each) for each in seed]

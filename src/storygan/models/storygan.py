@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -24,9 +23,11 @@ from storygan.models.accelerate import accelerate, fuse_batch_norm
 from storygan.models.baselines import CONTEXTS
 from storygan.models.devices import DTYPES, Precision, find_device, resolve_precision
 from storygan.models.image_generator import ImageGenerator
+from storygan.models.inference import batches, evaluation_mode, progress_bar, to_uint8
 from storygan.models.initialization import initialize_weights
 from storygan.models.model_card import make_card
-from storygan.models.noise import Noise, noise_of_length
+from storygan.models.noise import Noise, noise_of_length, seeds_of
+from storygan.models.output import OutputType, StoryOutput, generate_from_noise
 from storygan.models.story_encoder import D, StoryEncoder
 from storygan.models.weights import load_weights
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
@@ -35,7 +36,6 @@ from storygan.text.vocabulary import describe_unknown, unknown_words
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
-Item = TypeVar("Item")
 Story = Sequence[str]
 SHIPPED = Path(__file__).parents[1] / "weights"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -44,8 +44,6 @@ HUB_FILES = [CONFIG, WEIGHTS, "sentence_encoder.*", CARD]
 MAX_SENTENCES = 1000
 MAX_SAMPLES = 10_000
 """Samples per story; those of 4 frames take 500 MB."""
-BATCH_FRAMES = 256
-"""Frames that are generated at once: the same batches give the same pixels."""
 
 
 class StoryGAN(nn.Module):
@@ -148,40 +146,65 @@ class StoryGAN(nn.Module):
         words = unknown_words(story, vocabulary)
         return describe_unknown(words, vocabulary, name) if words else ""
 
-    @torch.no_grad()
-    def generate(self, stories: Story | Sequence[Story], samples: int = 1, seed: int = 0) -> np.ndarray:
-        """Generate frames from sentences. The same seed gives the same frames.
+    def generate(
+        self,
+        stories: Story | Sequence[Story],
+        num_samples: int = 1,
+        seed: int | Sequence[int] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> StoryOutput:
+        """Generate the frames of stories. A story with a seed gives the same frames, alone and among others.
 
         Warns (`UnknownWordWarning`) of words that the model was not trained on.
 
         Args:
             stories: one story (n strings), or several of the same n, from 1 to 2 T. The frames beyond T are those that
                 `editing.extend` adds, in which earlier objects fade.
-            samples: number of samples per story, each with its own noise; at most `MAX_SAMPLES`.
-            seed: seed of the noise, 0 to 2^63 - 1.
+            num_samples: number of samples per story, each with its own noise; at most `MAX_SAMPLES`.
+            seed: of the noise, 0 to 2^63 - 1: one for each story, or that of the first, and the next stories take
+                `seed + 1` and so on. None: 0, or as `generator` gives.
+            generator: instead of a seed: gives a seed for each story, others at the next call. Any device.
+            output_type: what `StoryOutput.images` holds: `pil`, PIL images at display size; `np` or `pt`, an array or a
+                tensor in [0, 1].
 
         Returns:
-            uint8 frames (N, n, 64, 64, 3), N = stories x samples, the samples of a story one after the other.
+            N = stories x `num_samples` samples, those of a story one after the other: `images`, uint8 `frames`
+            (N, n, 64, 64, 3), `save`, and all that `storygan.editing` needs.
 
         Raises:
-            UsageError: a sentence is not understood, the stories have different lengths, or a number is out of range.
+            UsageError: a sentence is not understood, the stories have different lengths, or an argument does not fit.
         """
         single = not stories or isinstance(stories, str) or isinstance(stories[0], str)
         batch: list[Story] = [stories] if single else list(stories)  # type: ignore[list-item]
         for story in batch:
             self.require_story(story)
+        lengths = sorted({len(story) for story in batch})
+        if len(lengths) > 1:
+            raise UsageError(
+                f"the stories have {' and '.join(map(str, lengths))} sentences: one call takes stories of one length, "
+                f"of 1 to {2 * self.config.T} sentences with this model; call generate once for each length"
+            )
+        require_whole("num_samples", num_samples, 1, MAX_SAMPLES)
+        if output_type not in get_args(OutputType):
+            raise UsageError(f"output_type is {output_type!r}: use one of {', '.join(get_args(OutputType))}")
+        seeds = seeds_of(len(batch), seed, generator)
         batch = [self.understand(story) for story in batch]
-        n = len(batch[0])
-        if any(len(story) != n for story in batch):
-            raise UsageError("the stories have different numbers of sentences: generate those of one length at once")
-        require_whole("samples", samples, 1, MAX_SAMPLES)
         if unknown := self.unknown_words([sentence for story in batch for sentence in story]):
-            warnings.warn(unknown, UnknownWordWarning, stacklevel=3)  # 3: torch.no_grad is between
-        S = torch.from_numpy(self.encode(batch)).repeat_interleave(samples, dim=0)
-        return self.sample(S, noise_of_length(len(S), n, self.config, seed))
+            warnings.warn(unknown, UnknownWordWarning, stacklevel=2)
+        noise = Noise.cat([noise_of_length(num_samples, lengths[0], self.config, each) for each in seeds])
+        S = torch.from_numpy(self.encode(batch)).to(self.device, self.dtype).repeat_interleave(num_samples, dim=0)
+        rows = tuple(tuple(story) for story in batch for _ in range(num_samples))
+        output = generate_from_noise(self, rows, S, self.context_sentences(S), noise.to(self.device, self.dtype))
+        seeds = [each for each in seeds for _ in range(num_samples)]
+        return replace(output, seeds=tuple(seeds), output_type=output_type)
 
     def generate_dataset(self, stories: Sequence[Story], seed: int = 0) -> np.ndarray:
-        """Generate the stories of a data set as `generate` does, but without free text and unknown words.
+        """Generate the stories of a data set: no free text, no warnings, and the noise of all from one seed.
+
+        Returns:
+            uint8 frames (N, T, 64, 64, 3), one sample per story.
 
         Raises:
             UsageError: a story has not T sentences, or the sentence encoder cannot read one.
@@ -419,40 +442,3 @@ def encode_stories(encoder: SentenceEncoder, stories: Sequence[Story], cache: Pa
     if not all(sentence.strip() for sentence in flat):
         raise UsageError("a sentence is empty: write what its frame shows")
     return encoder.encode(flat, cache).reshape(len(stories), -1, D)
-
-
-def to_frames(X: Tensor) -> Tensor:
-    """Convert images (..., 3, H, W) in [-1, 1] to uint8 frames (..., H, W, 3)."""
-    return ((X.float() + 1) * 127.5).round().clamp(0, 255).byte().movedim(-3, -1)
-
-
-def to_uint8(X: Tensor) -> np.ndarray:
-    """Convert images (..., 3, H, W) in [-1, 1] to an array of uint8 frames (..., H, W, 3)."""
-    return to_frames(X).cpu().numpy()
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Turn off gradients and put the model in evaluation mode; restore its mode afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
-
-
-def batches(N: int, T: int) -> list[slice]:
-    """Split N stories of T frames into slices of at most `BATCH_FRAMES` frames, or one story."""
-    size = max(1, BATCH_FRAMES // T)
-    return [slice(n, n + size) for n in range(0, N, size)]
-
-
-def progress_bar(items: Sequence[Item], unit: str, least: int = 2) -> Iterator[Item]:
-    """Iterate with a progress bar on stderr, for at least `least` items and on a terminal alone."""
-    if len(items) < least:
-        return iter(items)
-    from tqdm import tqdm  # its import takes time that a single story need not
-
-    return iter(tqdm(items, desc="generate", unit=unit, disable=None))

@@ -19,6 +19,7 @@ from safetensors.numpy import load, save
 
 from storygan.errors import StoryganError, advice, reason
 from storygan.files import atomic_write, parse_json, read_safetensors, read_text
+from storygan.text.vocabulary import vocabulary_of
 
 DIM = 128
 """Length of `s_t`."""
@@ -124,16 +125,20 @@ def fit_sentence_encoder(
 ) -> SentenceEncoder:
     """Load the encoder in the folder `saved` if there is one, else fit one to training stories.
 
-    A resumed run so keeps its encoder, and its vectors, even if MiniLM or the data have changed.
+    A resumed run so keeps its encoder, and its vectors, even if MiniLM or the data have changed. The vocabulary of a
+    loaded encoder is extended by the words of the stories.
 
     Raises:
         StoryganError: the saved encoder is broken or of another kind.
     """
+    sentences = [sentence for story in stories for sentence in story]
     if saved is None or not has_sentence_encoder(saved):
-        return _class_of(kind).fit([sentence for story in stories for sentence in story], cache)
+        return _class_of(kind).fit(sentences, cache)
     encoder = load_sentence_encoder(saved)
     if encoder.kind != kind:
         raise StoryganError(f"{saved} holds a sentence encoder of kind {encoder.kind!r}, not {kind!r}")
+    if encoder.vocabulary:
+        encoder.vocabulary = tuple(dict.fromkeys((*vocabulary_of(sentences), *encoder.vocabulary)))
     return encoder
 
 

@@ -212,7 +212,10 @@ def _exit_with_parent() -> None:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block `SIGNALS` in the block, and for good in processes started in it."""
+    """Block `SIGNALS` in the block, and for good in processes started in it. Windows cannot block signals."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
