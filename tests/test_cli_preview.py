@@ -29,7 +29,7 @@ def test_blocks_fit_the_terminal_and_keep_the_shape(columns: int) -> None:
 
 
 def test_kitty_has_the_whole_picture() -> None:
-    parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\\\", kitty(PICTURE))
+    parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", kitty(PICTURE))
     assert [head for head, _ in parts] == ["a=T,f=100,m=1", *["m=1"] * (len(parts) - 2), "m=0"]
     assert max(len(data) for _, data in parts) <= 4096
     sent = Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in parts))))
