@@ -152,8 +152,8 @@ def save_page(out: Path) -> None:
     from storygan.demo.server import running
 
     def change(page: Any) -> None:
-        page.click("[data-frame='3']")
-        page.fill("#sentence textarea", "a small shiny purple cube in front of the red one")
+        page.click("[data-frame='1']")
+        page.fill("#sentence textarea", "a big shiny purple ball on the right")
         page.click("#change")
         page.wait_for_selector("#result p")
         page.wait_for_selector("#slider img")

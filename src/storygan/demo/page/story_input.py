@@ -56,7 +56,7 @@ class StoryInput:
             elem_id="model",
         )
         self.text = gr.Textbox(
-            label="Your story, one sentence for each picture",
+            label="Your story: one sentence a picture",
             lines=model.config.T,
             max_lines=8,
             max_length=MAX_TEXT,
