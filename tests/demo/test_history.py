@@ -59,6 +59,13 @@ def test_undo_and_redo_restore_state_by_state(model: StoryGAN) -> None:
     assert back.with_edit(back.output).redo_stack == ()
 
 
+def test_the_same_story_and_seed_show_the_same(model: StoryGAN) -> None:
+    one = generated(model, 1)
+    assert generated(model, 1).after(one).shows(one)
+    edited = one.with_edit(editing.resample(model, one.output, [1], seed=9))
+    assert not any(other.shows(one) for other in (generated(model, 2), generated(model, 1, seed=8), edited))
+
+
 def test_the_undo_stack_is_bounded(model: StoryGAN) -> None:
     samples = generated(model, 1)
     for _ in range(MAX_UNDO + 3):

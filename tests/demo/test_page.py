@@ -330,7 +330,7 @@ def test_samples_and_the_steps_of_an_interpolation_are_compared(visit: Callable[
     page = visit()
     page.fill("#samples input", "2")
     page.keyboard.press("Tab")
-    do(page, click(page, "#generate"))
+    page.click("#generate")
     page.wait_for_selector("[data-sample='2']")
     do(page, click(page, "[data-sample='2']"))
     page.click("[data-frame='1']")

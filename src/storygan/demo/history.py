@@ -73,6 +73,13 @@ class Samples:
         undo_stack = () if old is None else (*old.undo_stack, old.alone())
         return replace(self, other=BEFORE, undo_stack=undo_stack[-MAX_UNDO:], redo_stack=())
 
+    def shows(self, other: Samples) -> bool:
+        """Return whether these samples have the model, the seed and the frames of others."""
+        if (self.model, self.seed, len(self.outputs)) != (other.model, other.seed, len(other.outputs)):
+            return False
+        pairs = zip(self.outputs, other.outputs, strict=True)
+        return all(a.sentences == b.sentences and np.array_equal(a.frames, b.frames) for a, b in pairs)
+
     def undo(self) -> Samples:
         """Return the state before this one. Raises UsageError if there is none."""
         if not self.undo_stack:
