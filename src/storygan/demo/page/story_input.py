@@ -186,7 +186,7 @@ class StoryInput:
             samples = generate_samples(name, model, sentences_of(text), total, seed)
         except StoryganError as error:
             return [*view.unchanged(), self.check_text(name, text, str(error))]
-        if old and samples.shows(old):
-            return [*view.show(old, text=False), gr.skip()]
+        if old and samples.shows(old):  # as after an action that was refused: an undo meanwhile stays
+            return [*view.unchanged(), gr.skip()]
         frame = old.frame if old and old.frame <= len(samples.output.sentences) else 0
         return [*view.show(samples.select(1, frame).after(old), text=False), gr.skip()]
