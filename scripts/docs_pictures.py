@@ -2,7 +2,8 @@
 
     python scripts/docs_pictures.py [FOLDER]     into docs/pictures, or another folder
 
-page.webp, a screenshot of the web page, needs chromium; without it the old one stays.
+Also the web page's model cards, in src/storygan/demo/page. Screenshots of the page (page*.webp) need
+chromium; without it the old ones stay.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,9 +24,11 @@ from storygan.data.images import decode_frame
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_stories
 from storygan.data.toon.render import render_toon
-from storygan.viz import Row, sheet, story_rows
+from storygan.demo.examples import EXAMPLES
+from storygan.viz import Row, enlarge, sheet, story_rows
 
 FOLDER = Path(__file__).parents[1] / "docs/pictures"
+CARDS = Path(__file__).parents[1] / "src/storygan/demo/page"
 QUALITY = 80  # of WebP
 TOON_STORIES = 5
 CLEVR_ASPECT = 4 / 3
@@ -127,32 +131,57 @@ def save_data_sets(sample: Path, toon: Path, out: Path) -> None:
         save(sheet(rows, aspect_ratio=aspect_ratio), out / file)
 
 
+def save_cards(out: Path) -> None:
+    """Save the pictures of the web page's model cards: frames of its examples, cut to 4:3."""
+    for name, kind, title, t in (("clevr-sv", "clevr", "Far corners", 4), ("toon-sv", "sentence", "The carrot", 1)):
+        model = StoryGAN.from_pretrained(name)
+        story = EXAMPLES[kind][title][: model.config.T]
+        picture = enlarge(model.generate(story, seed=7).frames[0, t - 1], 2, model.aspect_ratio)
+        top = (len(picture) - round(picture.shape[1] * 3 / 4)) // 2
+        save(picture[top : len(picture) - top], out / f"{name}.webp")
+
+
 def save_page(out: Path) -> None:
-    """Save a screenshot of the page of `storygan demo` with a generated story, down to its frames."""
+    """Save screenshots of the page of `storygan demo`: on arrival, an edit, the other model, on a phone."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None or not (find_spec("gradio") and find_spec("playwright")):
-        print("no chromium: the picture of the page stays as it is")
+        print("no chromium: the pictures of the page stay as they are")
         return
     from playwright.sync_api import sync_playwright
 
     from storygan.demo.server import running
 
-    with running(["clevr-sv"], "127.0.0.1", 0) as address, sync_playwright() as playwright:
+    def change(page: Any) -> None:
+        page.click("[data-frame='1']")
+        page.fill("#sentence textarea", "a big shiny purple ball on the right")
+        page.click("#change")
+        page.wait_for_selector("#result p")
+        page.wait_for_selector("#slider img")
+
+    def cartoon(page: Any) -> None:
+        page.click("#model label:nth-of-type(2)")
+        page.wait_for_selector("[data-frame='5']")
+
+    with running([], "127.0.0.1", 0) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1000, "height": 1200})
-        page.set_default_timeout(TIMEOUT)
-        page.goto(address)
-        page.wait_for_selector("#check .ready")
-        page.click("#generate")
-        page.wait_for_selector("#download button:has-text('Story')")  # the last part of the answer
-        page.wait_for_timeout(1000)  # animations end
-        page.evaluate("scrollTo(0, 0)")
-        box = page.locator("#pictures").bounding_box()
-        assert box is not None
-        clip = {"x": 0, "y": 0, "width": 1000, "height": box["y"] + box["height"] + 12}
-        screenshot = page.screenshot(full_page=True, clip=clip)
+        for name, width, height, act in (
+            ("page", 1280, 900, None),
+            ("page-edit", 1280, 900, change),
+            ("page-cartoon", 1280, 900, cartoon),
+            ("page-phone", 390, 844, None),
+        ):
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(TIMEOUT)
+            page.goto(address)
+            page.wait_for_selector("#pictures .strip")
+            if act:
+                act(page)
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(1500)  # animations end
+            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            save(np.asarray(picture), out / f"{name}.webp")
+            page.close()
         browser.close()
-    save(np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB")), out / "page.webp")
 
 
 def main() -> None:
@@ -166,6 +195,7 @@ def main() -> None:
         render_toon(toon, train=TOON_STORIES, workers=1)
         save_baselines(model, sample, out)
         save_data_sets(sample, toon, out)
+    save_cards(CARDS if out == FOLDER else out)
     save_page(out)
 
 

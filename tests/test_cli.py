@@ -478,3 +478,21 @@ def test_what_the_package_logs_is_printed(monkeypatch: pytest.MonkeyPatch, capsy
     assert capsys.readouterr().err == "a message\n" * 2
     logging.getLogger("storygan.training").info("later")
     assert capsys.readouterr().err == ""
+
+
+def test_generate_writes_every_out_and_opens_the_first(
+    model: str, tmp_path: Path, capsys: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    outs = [tmp_path / name for name in ("one.png", "two.gif")]
+    call = ["generate", *STORY, "--model", model, "--show", "--open"]
+    assert main([*call, "--out", str(outs[0]), "--out", str(outs[1])]) == 0
+    assert [out.read_bytes()[:4] for out in outs] == [b"\x89PNG", b"GIF8"]
+    assert opened == [outs[0].as_uri()]
+    printed = capsys.readouterr().out
+    assert printed.count("1 x 4 frames in") == 2
+    assert "\x1b[38;2;" in printed or "\x1b_G" in printed
+    for bad in ("three.bmp", ""):
+        fails(capsys, 2, *call, "--out", str(tmp_path / "three.png"), "--out", bad)
+    assert not (tmp_path / "three.png").exists()

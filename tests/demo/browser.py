@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import shutil
+import subprocess
+import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +26,8 @@ FLAGS = [
     "--disable-sync",
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"  # kept by CI
+AXE = "axe-core@4.10.3"
+AXE_SHA256 = "0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -100,3 +108,30 @@ LEGIBILITY = """() => {
     }
     return [...new Set(bad)];
 }"""
+
+
+@cache
+def axe_script() -> str:
+    """Return axe-core, which checks accessibility, fetched by npm; "" if it cannot be fetched."""
+    with TemporaryDirectory() as folder:
+        try:
+            subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, check=True, capture_output=True, timeout=120)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        (package,) = Path(folder).glob("*.tgz")
+        content = package.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == AXE_SHA256
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        member = archive.extractfile("package/axe.min.js")
+        assert member is not None
+        return member.read().decode()
+
+
+def inaccessible(page: Any) -> list[str]:
+    """Return the serious and critical findings of axe-core, which must be there."""
+    page.add_script_tag(content=axe_script())
+    found: list[str] = page.evaluate(
+        """async () => (await axe.run(document)).violations.filter(v => ['serious', 'critical'].includes(v.impact))
+            .flatMap(v => v.nodes.map(node => `${v.id}: ${node.html.slice(0, 200)}`))"""
+    )
+    return found

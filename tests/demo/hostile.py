@@ -16,12 +16,10 @@ TEXT = "\n".join(STORY)
 NUMBERS = [-1, 0, 1, 2**31, 2**63, 10**400, 1e300, float("nan"), float("-inf")]
 WORDS = ["", "generate", "clevr-sv", "red", "\ud800", "\0", "../../etc/passwd", "x" * 5000, TEXT]
 SOUND: dict[str, list[Any]] = {  # values that a component of that kind takes
-    "dropdown": ["clevr-sv", None],
-    "textbox": [TEXT, "", None],
-    "radio": [1, "red", "large", "cube", None],
-    "checkboxgroup": [[], [1]],
-    "slider": [1],
-    "number": [7, None],
+    "radio": ["clevr-sv", None],
+    "textbox": [TEXT, STORY[0], "", None],
+    "dropdown": ["Nothing", "Sample 1", None],
+    "number": [1, 7, None],
 }
 JSON, FORM = b"application/json", b"multipart/form-data; boundary=b"
 TYPES = [
@@ -74,7 +72,19 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
-events = values | st.fixed_dictionaries({"u": values, "v": values})
+numbers = st.integers(-1, 9) | values
+events = (
+    values
+    | st.fixed_dictionaries({"frame": numbers, "sample": numbers})
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            **{name: numbers for name in ("u", "v", "line", "remove", "suggest")},
+            "attribute": st.sampled_from(["colour", "size", "x"]) | values,
+            "value": st.sampled_from(["red", "pink"]) | values,
+        },
+    )
+)
 rest: dict[Any, st.SearchStrategy[Any]] = {
     "event_data": events,
     "event_id": st.sampled_from(SESSIONS) | values,

@@ -30,11 +30,6 @@ NEEDED |= {"/gradio_api/upload", "/gradio_api/heartbeat/{session_hash}", "/gradi
 NEEDED |= {"/gradio_api/startup-events", "/gradio_api/reset", "/gradio_api/cancel", "/gradio_api/token"}
 
 
-def call(**body: object) -> Hostile:
-    """Return a call of a handler that bypasses the queue."""
-    return Hostile("POST", "/gradio_api/run/x", [(b"content-type", JSON)], json.dumps(body).encode())
-
-
 def post(path: str, body: bytes, content_type: bytes = JSON) -> Hostile:
     return Hostile("POST", f"/gradio_api/{path}", [(b"content-type", content_type)], body)
 
@@ -55,14 +50,16 @@ FOUND = {
     "a host that is none": Hostile("GET", "/", [(b"x-forwarded-host", b"a\xff; =")], b""),
     "an address that is none": Hostile("GET", "/gradio_api/proxy=%00", [], b""),
     "a name too long for a file": Hostile("GET", "/svelte/" + "1" * 5000, [], b""),
-    "too few values": call(data=[], fn_index=5, session_hash="x"),
-    "a value that is no choice": call(data=["no such model", ""], fn_index=5, session_hash="x"),
-    "a handler of the browser": call(data=[], fn_index=10, session_hash="x"),
-    "no model": call(data=[None], fn_index=0, session_hash="x"),
-    "no text": call(data=[None], fn_index=8, session_hash="x"),
-    "a click without a place": call(
-        data=["clevr-sv", "", "red", "cube", "large", "rubber"], fn_index=7, session_hash="x", event_data=[1]
-    ),
+}
+CALLS: dict[str, tuple[str, list[object], object]] = {  # of handlers without the queue: name, values, event
+    "too few values": ("check_text", [], None),
+    "a value that is no choice": ("check_text", ["no such model", ""], None),
+    "a handler of the browser": ("js_fn", [], None),
+    "no model": ("random_story", [None], None),
+    "no text": ("open_file", ["clevr-sv", None], None),
+    "no samples": ("select", [None], {"frame": 1, "sample": -1}),
+    "a click without a place": ("change_objects", ["clevr-sv", ""], [1]),
+    "a click far outside": ("change_objects", ["clevr-sv", ""], {"u": 10**400, "v": None}),
 }
 
 
@@ -127,6 +124,16 @@ def test_malformed_requests_found_by_fuzzing_are_refused(client: httpx.Client, n
     status, body = answer_of(client, FOUND[name])
     assert status in (200, 400, 415, 421), body
     assert len(body.splitlines()) <= 1 or status == 200
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_malformed_calls_are_refused(client: httpx.Client, name: str) -> None:
+    handler, data, event = CALLS[name]
+    functions = {each["api_name"]: each["id"] for each in client.get("/config").json()["dependencies"]}
+    body = {"data": data, "fn_index": functions[handler], "session_hash": "x", "event_data": event}
+    status, answer = answer_of(client, post("run/x", json.dumps(body).encode()))
+    assert status in (200, 400), answer
+    assert len(answer.splitlines()) <= 1 or status == 200
 
 
 @pytest.mark.parametrize("body", BROKEN)

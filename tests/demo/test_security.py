@@ -37,7 +37,7 @@ def unknown_model() -> None:
 
 
 def in_our_code() -> None:
-    draw_plan(None, 4)  # type: ignore[arg-type]
+    draw_plan(None)  # type: ignore[arg-type]
 
 
 def because_of_our_code() -> None:

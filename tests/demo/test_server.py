@@ -1,13 +1,16 @@
 """The models on the page, and the address it is served at. No web library is loaded here."""
 
 import socket
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.demo.serving import OPEN, serving
 
 from storygan.cli import main
-from storygan.demo.server import free_port, load_models
+from storygan.demo.server import Models, free_port, load_models
 from storygan.errors import UsageError
 from storygan.models.storygan import StoryGAN
 from storygan.text.minilm_encoder import MiniLMEncoder
@@ -31,6 +34,23 @@ def test_paths_of_models_are_not_shown(model: StoryGAN, tmp_path: Path) -> None:
     for folder in folders:
         model.save_pretrained(folder)
     assert list(load_models(list(map(str, folders)))) == ["first", "second", "first (2)"]
+
+
+def test_only_plain_english_waits_for_its_encoder(model: StoryGAN) -> None:
+    loaded = threading.Event()
+    english: Any = SimpleNamespace(
+        sentence_encoder=SimpleNamespace(kind="sentence"), encode=lambda stories: loaded.wait(60)
+    )
+    models = Models({"first": model, "english": english})
+    models.wait_for(english)  # nothing is being loaded
+    models.load_encoders()
+    models.wait_for(model)
+    waiting = threading.Thread(target=models.wait_for, args=(english,))
+    waiting.start()
+    assert waiting.is_alive()
+    loaded.set()
+    waiting.join(60)
+    assert not waiting.is_alive()
 
 
 def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

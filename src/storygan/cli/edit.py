@@ -22,7 +22,7 @@ def edit_options(parser: ArgumentParser) -> None:
     interpolate = subcommand(commands, "interpolate", "interpolate between the story contexts h_0 of two seeds")
     attribution = subcommand(commands, "attribution", "measure how much frames depend on sentences, story and noise")
     for command in (sentence, resample, extend, interpolate, attribution):
-        story_options(command, "edited.png")
+        story_options(command, default="edited.png")
     for command in (sentence, resample, extend):
         command.add_argument("--samples", type=int, default=1, help="samples of the story, each of them edited")
     for command in (resample, interpolate):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
+import webbrowser
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -27,8 +28,8 @@ def story_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--file", type=named_path, help="a text file, one sentence a line")
 
 
-def story_options(parser: ArgumentParser, out: str) -> None:
-    """Add the options of every command that generates a story; `out` is the default of --out."""
+def story_options(parser: ArgumentParser, **out: Any) -> None:
+    """Add the options of every command that generates a story; `out` are further arguments of --out."""
     story_arguments(parser)
     parser.add_argument(
         "--model", type=named_path, default=SHIPPED_MODEL, help="a shipped model, a model folder or a hub id"
@@ -37,15 +38,17 @@ def story_options(parser: ArgumentParser, out: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise: the same seed gives the same picture")
     threads_option(parser)
     device_options(parser)
-    parser.add_argument("--out", type=named_path, default=out, help=".png, .jpg, .webp, .gif, or a folder of frames")
+    parser.add_argument("--out", type=named_path, help=".png, .jpg, .webp, .gif, or a folder of frames", **out)
     parser.add_argument("--scale", type=int, default=3, help="enlargement of the frames (not in a folder)")
     parser.add_argument("--no-captions", action="store_true", help="leave out the sentences under the frames")
     parser.add_argument("--raw", action="store_true", help="write the 64x64 pixels as generated, without captions")
 
 
 def generate_options(parser: ArgumentParser) -> None:
-    story_options(parser, "story.png")
+    story_options(parser, action="append")  # several
     parser.add_argument("--samples", type=int, default=1, help="samples of the story, each from other noise")
+    parser.add_argument("--show", action="store_true", help="show the frames in the terminal")
+    parser.add_argument("--open", action="store_true", help="open the first --out in the system's viewer")
 
 
 def display_options(options: Namespace, aspect_ratio: float) -> dict[str, Any]:
@@ -84,17 +87,26 @@ def generate(args: Namespace) -> None:
     from storygan.models.accelerate import tune_malloc
     from storygan.models.storygan import load_for_inference
 
-    out = Path(args.out)
-    viz.check_out(out, args.scale)
+    outs = [Path(out) for out in args.out or ["story.png"]]
+    for out in outs:
+        viz.check_out(out, args.scale)
     tune_malloc()
     model = load_for_inference(args.model, args.device, args.precision)
-    check_picture(args, out, model, story, args.samples, 1)
+    for out in outs:
+        check_picture(args, out, model, story, args.samples, 1)
     understood = print_understood(model, story, args)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWordWarning)  # it was printed
         output = model.generate(understood, args.samples, args.seed)
-    viz.save_story(output.frames, out, story, **display_options(args, model.aspect_ratio))
-    print(f"{args.samples} x {len(story)} frames in {out}")
+    for out in outs:
+        viz.save_story(output.frames, out, story, **display_options(args, model.aspect_ratio))
+        print(f"{args.samples} x {len(story)} frames in {out}")
+    if args.show:
+        from storygan.cli.preview import preview
+
+        print(preview(viz.sheet(viz.story_rows(output.frames), aspect_ratio=model.aspect_ratio)))
+    if args.open:
+        webbrowser.open(outs[0].resolve().as_uri())
     gc.freeze()  # skip the collection at exit
 
 

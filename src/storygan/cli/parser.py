@@ -152,7 +152,9 @@ def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
 class NamedPath:
     """Argument type: a path. An empty one, as of an unset shell variable, would be the current folder."""
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: Any) -> Any:
+        if isinstance(text, list):  # of an option that may be repeated; each was checked
+            return text
         if not text.strip():
             raise ArgumentTypeError("it is empty: name a file or a folder")
         return text

@@ -1,4 +1,4 @@
-"""Example stories by the kind of sentence encoder."""
+"""Titles of the shipped models, and example stories by the kind of sentence encoder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
 from storygan.data.toon.language import write_story
 from storygan.data.toon.world import sample_story
-from storygan.demo.floor_plan import overlapping, parse_objects
+from storygan.demo.floor_plan import overlapping
 from storygan.models.storygan import StoryGAN
-from storygan.text.clevr import format_sentence
+from storygan.text.clevr import format_sentence, parse_sentence
 
 TRIES = 4
 """Random scenes that are searched for an object at a free location."""
+TITLES = {"clevr-sv": "Objects on a floor", "toon-sv": "Cartoon animals"}
 EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
     "clevr": {
         "Far corners": (
@@ -43,6 +44,13 @@ EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "sentence": {
+        "Good night": (
+            "A mouse called Max looks around at the farm on a rainy day.",
+            "A little later, he yawns and falls asleep.",
+            "The sunset paints the sky.",
+            "A chick comes to see him.",
+            "The moon and the stars come out.",
+        ),
         "A shared book": (
             "Penny the pig and a rabbit called Rosie wait on a snowy field in the evening.",
             "Soon they jump for joy.",
@@ -57,13 +65,6 @@ EXAMPLES: dict[str, dict[str, tuple[str, ...]]] = {
             "Then he lets her hold the carrot.",
             "She celebrates.",
         ),
-        "Good night": (
-            "A mouse called Max looks around at the farm on a rainy day.",
-            "A little later, he yawns and falls asleep.",
-            "The sunset paints the sky.",
-            "A chick comes to see him.",
-            "The moon and the stars come out.",
-        ),
     },
 }
 
@@ -73,9 +74,9 @@ def kind_of(model: StoryGAN) -> str:
     return model.sentence_encoder.kind if model.sentence_encoder is not None else "sentence"
 
 
-def example(kind: str, title: str, T: int) -> str:
-    """Return the text of an example, cut to T sentences."""
-    return "\n".join(EXAMPLES[kind][title][:T])
+def example(kind: str, number: int, T: int) -> str:
+    """Return the text of an example, from 0, cut to T sentences."""
+    return "\n".join(list(EXAMPLES[kind].values())[number][:T])
 
 
 def random_story(kind: str, T: int, seed: int) -> str:
@@ -87,10 +88,10 @@ def random_story(kind: str, T: int, seed: int) -> str:
 
 
 def next_sentence(kind: str, story: Sequence[str], seed: int) -> str:
-    """Suggest another sentence: an object at a free location, or an ending."""
+    """Suggest another sentence: an object at a free location, or an ending. The story has canonical sentences."""
     if kind != "clevr":
         return "The moon and the stars come out."
-    objects = parse_objects("\n".join(story), len(story))
+    objects = dict(enumerate(map(parse_sentence, story), 1))
     candidates = [each for n in range(TRIES) for each in sample_scene(seed, n, MAX_OBJECTS).objects]
     free = [each for each in candidates if not overlapping(each, objects)]
     return format_sentence((free or candidates)[0])

@@ -1,4 +1,4 @@
-"""The floor of CLEVR-SV from above as a clickable SVG, and the sentences of the objects on it.
+"""The floor of CLEVR-SV from above as an SVG, and what a visitor does with the objects on it.
 
 The plan has the camera's direction: left is left in the frame, and the lower edge is in front. Plan coordinates (u to
 the right, v down) are scene units times UNIT, from the centre.
@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from math import hypot
+from typing import Any
 
 from storygan.clevr.constants import RADII
-from storygan.demo.story_input import sentences_of
+from storygan.demo.story_input import Line, check_story, whole_number
 from storygan.errors import UsageError
-from storygan.text.clevr import LIMIT, ClevrObject, format_sentence, parse_sentence
+from storygan.text.clevr import ATTRIBUTES, LIMIT, SHAPES, ClevrObject, format_sentence
 from storygan.text.free_text import read_sentence
 from storygan.text.placement import BEHIND, RIGHT
 
 UNIT = 100.0
 COLOURS = {
-    "gray": "#7b7b7b",
     "red": "#c93030",
     "blue": "#3a63e0",
     "green": "#2d8a2a",
-    "brown": "#8f5526",
+    "yellow": "#f6dd3a",
     "purple": "#8d35d0",
     "cyan": "#3fcfd3",
-    "yellow": "#f6dd3a",
+    "brown": "#8f5526",
+    "gray": "#7b7b7b",
 }
 
 
@@ -42,36 +42,61 @@ def from_plan(u: float, v: float) -> tuple[float, float]:
     return round(right * RIGHT[0] + behind * BEHIND[0], 2), round(right * RIGHT[1] + behind * BEHIND[1], 2)
 
 
-def parse_objects(text: str, T: int) -> dict[int, ClevrObject]:
-    """Return the objects of the first T sentences by number from 1, without the sentences that cannot be parsed."""
-    objects: dict[int, ClevrObject] = {}
-    for number, sentence in enumerate(sentences_of(text)[:T], 1):
-        try:
-            objects[number] = parse_sentence(read_sentence(sentence, list(objects.values())))
-        except UsageError:
-            continue
-    return objects
+def edit_objects(text: str, T: int, action: Mapping[str, Any]) -> tuple[str, str]:
+    """Apply a visitor's action to the objects of a story; free text becomes canonical.
 
-
-def place_object(text: str, new: ClevrObject, u: float, v: float, T: int) -> tuple[str, str]:
-    """Add the sentence of an object at the plan coordinates.
+    Args:
+        text: the story.
+        T: of the model.
+        action: `{"u", "v"}` adds an object at plan coordinates, `{"line", "u", "v"}` moves that of a sentence, from 1,
+            `{"line", "attribute", "value"}` changes it, and `{"line", "remove"}` removes it.
 
     Returns:
-        The story's text, and why nothing was added, or "".
+        The story's text, and why it has not changed, or "".
+
+    Raises:
+        UsageError: It is no such action.
     """
-    sentences = sentences_of(text)
-    if len(sentences) >= T:
-        return text, f"The story has its {T} sentences. Undo one to place another object."
-    x, y = from_plan(u, v)
-    new = replace(new, x=x, y=y)
-    try:
-        sentence = format_sentence(new)
-    except UsageError:
-        return text, "This is outside the floor. Click on the floor."
-    number = overlapping(new, parse_objects(text, T))
-    if number:
-        return text, f"Object {number} is too close. Choose another location."
-    return "\n".join([*sentences, sentence]), ""
+    lines = list(check_story(text, T, read_sentence).lines)
+    if "line" not in action:
+        if len(lines) >= 2 * T:
+            return text, f"The story has {2 * T} objects. Remove one to place another."
+        k, thing = len(lines), next_object([line.thing for line in lines if line.thing])
+    else:
+        k = whole_number("The sentence", action["line"], 1, len(lines)) - 1
+        if "remove" in action:
+            return "\n".join(line.canonical for line in (*lines[:k], *lines[k + 1 :])), ""
+        known = lines[k].thing
+        if known is None:
+            return text, "This sentence has an error."
+        thing = known
+    if "attribute" in action:
+        if action["attribute"] not in list(ATTRIBUTES):
+            raise UsageError("An object has no such attribute.")
+        thing = replace(thing, **{str(action["attribute"]): action["value"]})
+    else:
+        x, y = from_plan(_number(action, "u"), _number(action, "v"))
+        thing = replace(thing, x=x, y=y)
+        if not (-LIMIT <= x <= LIMIT and -LIMIT <= y <= LIMIT):
+            return text, "This is outside the floor."
+        others = {n: line.thing for n, line in enumerate(lines, 1) if line.thing and n != k + 1}
+        if number := overlapping(thing, others):
+            return text, f"Object {number} is too close. Choose another place."
+    lines[k:] = [Line(format_sentence(thing)), *lines[k + 1 :]]
+    return "\n".join(line.canonical for line in lines), ""
+
+
+def next_object(objects: Sequence[ClevrObject]) -> ClevrObject:
+    """Return an object in the first colour that the others do not have, of the next shape."""
+    colours = [colour for colour in COLOURS if colour not in {each.colour for each in objects}] or list(COLOURS)
+    return ClevrObject(SHAPES[len(objects) % len(SHAPES)], colours[0], "rubber", "large", 0.0, 0.0)
+
+
+def _number(action: Mapping[str, Any], name: str) -> float:
+    value = action.get(name)
+    if not isinstance(value, int | float) or not abs(value) < 10 * UNIT:  # NaN fails here too
+        raise UsageError("Click on the floor.")
+    return float(value)
 
 
 def overlapping(new: ClevrObject, objects: Mapping[int, ClevrObject]) -> int:
@@ -82,27 +107,13 @@ def overlapping(new: ClevrObject, objects: Mapping[int, ClevrObject]) -> int:
     return 0
 
 
-def remove_last(text: str) -> str:
-    """Return the story without its last sentence."""
-    return "\n".join(sentences_of(text)[:-1])
-
-
-def draw_plan(text: str, T: int, note: str = "") -> str:
-    """Return the plan as HTML: the floor, the story's numbered objects, and the note or what to do next."""
-    objects = parse_objects(text, T)
-    count = len(sentences_of(text))
-    if len(objects) < min(count, T):
-        hint = "Some sentences have errors."
-    elif count < T:
-        hint = f"Click the floor to place object {count + 1}."
-    else:
-        hint = f"All {T} objects are placed. Press Generate."
+def draw_plan(objects: Mapping[int, ClevrObject]) -> str:
+    """Return the floor with numbered objects as SVG. Arrow keys and the pointer move them."""
     by_distance = sorted(objects.items(), key=lambda item: to_plan(item[1].x, item[1].y)[1])  # the nearest on top
     return (
-        f'<p class="hint{" note" if note else ""}" role="status">{escape(note or hint)}</p>'
-        '<svg viewBox="-450 -450 900 945" role="img" aria-label="The floor from above">'
+        '<svg viewBox="-450 -450 900 920" role="group" aria-label="The floor from above">'
         f"{_defs()}{_floor()}{''.join(_object(number, each) for number, each in by_distance)}"
-        '<text x="0" y="478" class="eye">▲ camera</text></svg>'
+        '<text x="0" y="465" class="eye">▲ camera</text></svg>'
     )
 
 
@@ -128,8 +139,10 @@ def _floor() -> str:
 def _object(number: int, placed: ClevrObject) -> str:
     u, v = to_plan(placed.x, placed.y)
     r = UNIT * RADII[placed.size]
+    name = f"Object {number}: {format_sentence(placed)}. Arrow keys move it."
     return (
-        f'<g class="object" transform="translate({u:.1f} {v:.1f})"><title>{number}: {format_sentence(placed)}</title>'
+        f'<g class="object" transform="translate({u:.1f} {v:.1f})" tabindex="0" '
+        f'role="button" aria-label="{name}" data-line="{number}" data-key="object-{number}">'
         f'<ellipse cx="{0.12 * r:.1f}" cy="{0.75 * r:.1f}" rx="{0.95 * r:.1f}" ry="{0.4 * r:.1f}" class="shadow"/>'
         f'<g fill="{COLOURS[placed.colour]}">{_body(placed.shape, r, placed.material)}'
         f'</g><text y="{0.12 * r + 14:.1f}">{number}</text></g>'

@@ -3,78 +3,123 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
+from storygan.demo.floor_plan import COLOURS, draw_plan
 from storygan.demo.history import Samples
 from storygan.demo.story_input import Report
-from storygan.editing import Attribution, StoryOutput, attribution_rows, pixel_change
+from storygan.editing import Attribution, StoryOutput, pixel_change
 from storygan.editing.attribution import OTHER_FILTERS, OTHER_MEMORY, OTHER_NOISE, ZERO_CONTEXT
-from storygan.editing.figures import difference_heatmap, heatmap, heatmap_range
-from storygan.viz import Row, data_uri, enlarge
+from storygan.editing.figures import heatmap, heatmap_range
+from storygan.text.clevr import ATTRIBUTES, ClevrObject
+from storygan.viz import data_uri, enlarge
 
-EMPTY = '<p class="empty">The frames will appear here, one for each sentence.</p>'
+SCALE, SMALL = 6, 1
+"""Of pictures and of thumbnails: display pixels per frame pixel."""
+WAITING = '<p class="empty" role="status">Generating the first pictures ...</p>'
+EMPTY = '<p class="empty" role="status">The pictures appear here when the story is ready.</p>'
 
 
-def check_html(report: Report) -> str:
-    """Return the invalid sentences with their errors, and what is left to do."""
-    rows = "".join(
-        f'<li value="{number}">{_message(line.problem)}</li>'
-        for number, line in enumerate(report.lines, 1)
-        if line.problem
+def cards_css(names: Sequence[str], pictures: Mapping[str, Path]) -> str:
+    """Return the style of the model cards: each one's technical name, and its picture if there is one."""
+    rules = []
+    for k, name in enumerate(names, 1):
+        # A name may be that of a folder: only letters, digits and marks that end neither the string nor the style.
+        safe = re.sub(r"[^\w .()+-]", "?", name)
+        rules.append(f'#model label:nth-of-type({k}) span::after {{ content: "{safe}"; }}')
+        if name in pictures:
+            uri = "data:image/webp;base64," + b64encode(pictures[name].read_bytes()).decode()
+            rules.append(f'#model label:nth-of-type({k})::before {{ background-image: url("{uri}"); }}')
+    return f"<style>{' '.join(rules)}</style>"
+
+
+def check_html(report: Report, T: int, grammar: bool, note: str = "") -> str:
+    """Return what the sentences were understood as, or their errors, and what is left to do.
+
+    Args:
+        report: of the story.
+        T: of the model.
+        grammar: whether the sentences describe objects: then each has chips, and the floor is below.
+        note: why an action was refused, or what the model does not know.
+    """
+    rows, objects = [], {}
+    for number, line in enumerate(report.lines, 1):
+        if line.problem:
+            rows.append(f'<li class="problem"><b>{number}</b><span>{_message(line.problem)}</span></li>')
+        elif line.thing:
+            objects[number] = line.thing
+            rows.append(f"<li>{chips_html(number, line.thing)}</li>")
+    n = len(report.lines)
+    hint = "" if n == T else f" The model was trained on stories of {T} sentences; this one has {n}."
+    status = "" if report.problem else f'<p class="ready">✓ Ready.{hint}</p>'
+    if report.problem and all(not line.problem for line in report.lines):  # otherwise it is shown with its sentence
+        status = problem_html(report.problem)
+    status += problem_html(note) if note else ""
+    chips = f'<ol class="chips">{"".join(rows)}</ol>' if rows else ""
+    add = '<button type="button" class="chip" data-add="1" data-key="add">+ Add an object</button>'
+    help = "<small>Click the floor to add an object. Drag objects, or move them with the arrow keys.</small>"
+    plan = f'<div class="plan">{draw_plan(objects)}<p>{add} {help}</p></div>' if grammar else ""
+    return f"{chips}{status}{plan}"
+
+
+def chips_html(number: int, thing: ClevrObject) -> str:
+    """Return the attributes of an object as lists to choose from, its place, and a button that removes it."""
+    selects = []
+    for attribute, options in ATTRIBUTES.items():
+        value = getattr(thing, attribute)
+        choices = "".join(f"<option{' selected' * (option == value)}>{option}</option>" for option in options)
+        key = f"{attribute}-{number}"
+        selects.append(
+            f'<select class="chip" name="{attribute}" data-line="{number}" data-key="{key}" '
+            f'aria-label="{attribute} of object {number}">{choices}</select>'
+        )
+    return (
+        f'<b style="--colour:{COLOURS[thing.colour]}">{number}</b>{"".join(selects)}'
+        f'<span class="place">({thing.x:.2f}, {thing.y:.2f})</span>'
+        f'<button type="button" data-remove="{number}" aria-label="Remove object {number}">✕</button>'
     )
-    todo = f'<p class="todo">{escape(report.problem)}</p>' if report.problem else '<p class="ready">✓ Ready</p>'
-    return f'<div role="status">{f"<ol>{rows}</ol>" if rows else ""}{todo}</div>'
 
 
 def problem_html(message: str) -> str:
     """Return an error message."""
-    return f'<p class="problem" role="alert">{_message(message)}</p>'
+    return f'<p class="problem" role="status">{_message(message)}</p>'
 
 
-def progress_html(done: int, total: int) -> str:
-    """Return a progress bar."""
-    bar = f'<progress value="{done}" max="{total}"></progress>'
-    return f'<p class="bar" role="status">{bar} {done} of {total} generated</p>'
-
-
-def samples_html(samples: Samples) -> str:
-    """Return the samples generated so far, each a strip of frames with captions, and a progress bar."""
-    n = len(samples.outputs)
-    titles = samples.titles or [f"Sample {number}" if samples.total > 1 else "" for number in range(1, n + 1)]
-    rows = [Row(title, each.frames[0], each.sentences) for title, each in zip(titles, samples.outputs, strict=True)]
-    aspect_ratio = samples.outputs[0].aspect_ratio if n else 1.0
-    return (progress_html(n, samples.total) if n < samples.total else "") + rows_html(rows, aspect_ratio)
-
-
-def rows_html(rows: Iterable[Row], aspect_ratio: float) -> str:
-    """Return strips of numbered frames with captions, below one another."""
-    return "".join(
-        strip_html(
-            row.label,
-            [
-                figure_html(t, frame, caption, aspect_ratio)
-                for t, (frame, caption) in enumerate(zip(row.frames, row.captions, strict=True), 1)
-            ],
-        )
-        for row in rows
+def pictures_html(samples: Samples) -> str:
+    """Return the frames of the selected sample as buttons with captions, and thumbnails of all samples."""
+    output, n = samples.output, len(samples.output.sentences)
+    columns = 1 if n == 1 else 2 if n <= 4 else 3 if n <= 6 else 4
+    figures = "".join(
+        f'<button type="button" data-frame="{t}" aria-pressed="{str(t == samples.frame).lower()}" '
+        f'title="Edit this picture">{picture_html(frame, output.aspect_ratio, sentence)}'
+        f'<span class="caption"><b>{t}</b> {escape(sentence)}</span></button>'
+        for t, (frame, sentence) in enumerate(zip(output.frames[0], output.sentences, strict=True), 1)
     )
+    style = f"--n:{n}; --columns:{columns}; --rows:{-(-n // columns)}; --aspect:{output.aspect_ratio:.4f}"
+    return f'<div class="strip" style="{style}">{figures}</div>{thumbnails_html(samples)}'
 
 
-def strip_html(title: str, figures: Sequence[str]) -> str:
-    """Return figures side by side under a title, which may be empty."""
-    heading = f"<h3>{escape(title)}</h3>" if title else ""
-    strip = f'<div class="strip" style="--T:{len(figures)}">{"".join(figures)}</div>'
-    return f'<section class="sample">{heading}{strip}</section>'
+def thumbnails_html(samples: Samples) -> str:
+    """Return a button with all frames of each sample, if there are several."""
+    if len(samples.outputs) == 1:
+        return ""
+    buttons = "".join(
+        f'<button type="button" data-sample="{number}" aria-pressed="{str(number == samples.number).lower()}">'
+        f"<span>{samples.title(number)}</span>"
+        f"{picture_html(np.concatenate(list(output.frames[0]), 1), output.aspect_ratio, '', SMALL)}</button>"
+        for number, output in enumerate(samples.outputs, 1)
+    )
+    return f'<div class="thumbnails" role="group" aria-label="Samples">{buttons}</div>'
 
 
-def figure_html(t: int, frame: np.ndarray, caption: str, aspect_ratio: float, below: str = "") -> str:
-    """Return frame `t` at display size, with its number and caption, and the HTML `below`."""
-    caption = escape(caption)
-    image = f'<img src="{data_uri(enlarge(frame, aspect_ratio=aspect_ratio))}" alt="{caption}">'
-    return f"<figure>{image}<figcaption><b>{t}</b> {caption}{below}</figcaption></figure>"
+def picture_html(frame: np.ndarray, aspect_ratio: float, words: str, scale: int = SCALE) -> str:
+    """Return a frame, uint8 (H, W, 3), at display size."""
+    return f'<img src="{data_uri(enlarge(frame, scale, aspect_ratio))}" alt="{escape(words)}">'
 
 
 def _message(text: str) -> str:
@@ -86,21 +131,12 @@ BARELY_VISIBLE, VISIBLE = 0.25, 1.0
 """Mean change of a frame in levels of 0 to 255."""
 
 
-def comparison_html(before: StoryOutput, after: StoryOutput, mask: np.ndarray | None = None) -> str:
-    """Return which frames an edit changed, in words and as strips."""
-    words, rows = compare(before, after, mask)
-    return f'<p class="summary" role="status">{words}</p>{rows_html(rows, before.aspect_ratio)}'
-
-
-def compare(before: StoryOutput, after: StoryOutput, mask: np.ndarray | None = None) -> tuple[str, list[Row]]:
-    """Compare two single samples of a story, one of which may be longer.
+def compare(before: StoryOutput, after: StoryOutput, mask: np.ndarray | None = None) -> str:
+    """Return a text that names the frames that an edit changed.
 
     Args:
-        before, after: the samples.
+        before, after: single samples of a story, one of which may be longer.
         mask: bool (H, W), the region that the edit is about; then the text compares the change inside and outside.
-
-    Returns:
-        A text that names the changed frames, and the rows before, after and, if any changed, their difference.
     """
     n = min(len(before.sentences), len(after.sentences))
     old, new = before.frames[0], after.frames[0]
@@ -120,10 +156,7 @@ def compare(before: StoryOutput, after: StoryOutput, mask: np.ndarray | None = N
         if inside > outside > 0:
             ratio = f"{inside / outside:.1f} times"
             parts.append(f"The change is {ratio} as large where the old and the new object are as elsewhere.")
-    rows = [Row("Before", old, before.sentences), Row("After", new, after.sentences)]
-    if changed:
-        rows.append(Row("Difference", difference_heatmap(old[:n], new[:n]), list(map(amount_text, change.overall))))
-    return " ".join(parts), rows
+    return " ".join(parts)
 
 
 def amount_text(amount: float) -> str:
@@ -135,55 +168,42 @@ def amount_text(amount: float) -> str:
 
 
 def numbered(frames: Sequence[int]) -> str:
-    """Return `Frame 1`, `Frames 1 and 2` or `Frames 1, 2 and 3`."""
+    """Return `Picture 1`, `Pictures 1 and 2` or `Pictures 1, 2 and 3`."""
     *first, last = map(str, frames)
-    return f"Frames {', '.join(first)} and {last}" if first else f"Frame {last}"
+    return f"Pictures {', '.join(first)} and {last}" if first else f"Picture {last}"
 
 
-SHARES = ("its own sentence", "earlier sentences", "the story context (h<sub>0</sub>)", "the noise")
 SOURCE_TITLES = {
-    ZERO_CONTEXT: "Without the story context (h_0 = 0)",
+    ZERO_CONTEXT: "Without the story context",
     OTHER_NOISE: "With other noise",
-    OTHER_FILTERS: "With the gist filters of other frames",
-    OTHER_MEMORY: "With the memory h_t of other frames",
+    OTHER_FILTERS: "With other gist filters",
+    OTHER_MEMORY: "With another memory",
 }
-INTRODUCTION = (
-    "<p>One input is replaced at a time, and the story is generated again. The more a frame changes, the more it "
-    "depends on that input.</p>"
-)
+SHARES = ("Its own sentence", "Other sentences", "The story context h_0", "The noise")
 
 
-def attribution_html(output: StoryOutput, attribution: Attribution, grid: np.ndarray | None) -> str:
-    """Return each frame's shares as bars, a heatmap strip for each replaced source, and all of it in symbols.
-
-    Args:
-        output: one sample.
-        attribution: its `attribute`.
-        grid: its `gist_grid`.
-    """
-    frames, sentences, aspect_ratio = output.frames[0], output.sentences, output.aspect_ratio
-    figures = [
-        figure_html(t, frames[t - 1], sentences[t - 1], aspect_ratio, bars_html(share))
-        for t, share in enumerate(shares(attribution, len(sentences)), 1)
-    ]
-    titles = [f"Without sentence {k}: {sentence}" for k, sentence in enumerate(sentences, 1)]
-    titles += [SOURCE_TITLES.get(source, "") for source in attribution.sources[len(sentences) :]]
-    white = heatmap_range(attribution.maps)
-    heatmaps = [
-        Row(title, heatmap(frames, maps / white), list(map(amount_text, amounts)))
-        for title, maps, amounts in zip(titles, attribution.maps, attribution.amounts, strict=True)
-        if title
-    ]
-    symbols = rows_html(attribution_rows(attribution, output, grid), aspect_ratio)
-    return (
-        INTRODUCTION
-        + strip_html("What each frame depends on", figures)
-        + legend_html()
-        + "<h3>Where a frame changes when an input is replaced</h3>"
-        + f'<div class="rows">{rows_html(heatmaps, aspect_ratio)}</div>'
-        + "<details><summary>The same in the paper's symbols</summary>"
-        + f'<div class="rows">{symbols}</div></details>'
+def shares_html(share: np.ndarray) -> str:
+    """Return how much a frame depends on each of SHARES, as bars."""
+    bars = "".join(
+        f'<span>{name}</span><i style="--share:{x:.0%}"></i><b>{x:.0%}</b>'
+        for name, x in zip(SHARES, share, strict=True)
     )
+    return f'<h3>This picture depends on</h3><div class="shares">{bars}</div>'
+
+
+def heatmaps_html(output: StoryOutput, attribution: Attribution, t: int) -> str:
+    """Return where frame `t`, from 1, changes without each input. `output` is one sample."""
+    n, frame, maps = len(output.sentences), output.frames[0, t - 1 : t], attribution.maps[:, t - 1]
+    titles = [f"Without sentence {k}" for k in range(1, n + 1)]
+    titles += [SOURCE_TITLES.get(source, "") for source in attribution.sources[n:]]
+    heatmaps = heatmap(np.repeat(frame, len(maps), 0), maps / heatmap_range(attribution.maps))
+    figures = "".join(
+        f"<figure>{picture_html(picture, output.aspect_ratio, '', 2)}"
+        f"<figcaption>{title}: {amount_text(amount)}</figcaption></figure>"
+        for title, picture, amount in zip(titles, heatmaps, maps.mean((1, 2)), strict=True)
+        if title
+    )
+    return f'<h3>Where it changes without an input</h3><div class="heatmaps">{figures}</div>'
 
 
 def shares(attribution: Attribution, n: int) -> np.ndarray:
@@ -201,17 +221,3 @@ def shares(attribution: Attribution, n: int) -> np.ndarray:
     )
     total = parts.sum(1, keepdims=True)
     return np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
-
-
-def bars_html(share: np.ndarray) -> str:
-    """Return a bar for each of SHARES."""
-    bars = "".join(
-        f'<i class="share-{k}" style="width:{100 * x:.0f}%"></i><span>{x:.0%}</span>' for k, x in enumerate(share)
-    )
-    return f'<div class="shares">{bars}</div>'
-
-
-def legend_html() -> str:
-    """Return the legend of the bars."""
-    names = "".join(f'<span><i class="share-{k}"></i> {name}</span>' for k, name in enumerate(SHARES))
-    return f'<p class="legend">{names}</p>'

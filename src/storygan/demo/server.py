@@ -8,12 +8,12 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from storygan.demo.security import LOOPBACK, Guard
-from storygan.errors import UsageError
+from storygan.errors import StoryganError, UsageError
 from storygan.models.devices import Precision
 from storygan.models.storygan import StoryGAN, load_for_inference, shipped_models
 
@@ -21,10 +21,34 @@ from storygan.models.storygan import StoryGAN, load_for_inference, shipped_model
 class Models(dict[str, StoryGAN]):
     """Models by display name. A visitor may send any name: UsageError if there is no such model."""
 
+    loading: threading.Thread | None = None
+    """Loads the weights of the sentence encoders."""
+
     def __getitem__(self, name: object) -> StoryGAN:
         if not isinstance(name, str) or name not in self:
             raise UsageError("Choose a model.")
         return super().__getitem__(name)
+
+    def load_encoders(self) -> None:
+        """Load the weights of MiniLM in a thread, if a model needs them."""
+        slow = [model for model in self.values() if _is_slow(model)]
+        if slow:
+            self.loading = threading.Thread(target=_encode, args=(slow[0],), daemon=True)
+            self.loading.start()
+
+    def wait_for(self, model: StoryGAN) -> None:
+        """Wait until a model's sentence encoder is loaded."""
+        if self.loading is not None and _is_slow(model):
+            self.loading.join()
+
+
+def _is_slow(model: StoryGAN) -> bool:
+    return model.sentence_encoder is not None and model.sentence_encoder.kind == "sentence"
+
+
+def _encode(model: StoryGAN) -> None:
+    with suppress(StoryganError):  # shown to the visitor who generates
+        model.encode([["A fox finds a kite."]])
 
 
 def load_models(names: Sequence[str], device: str = "cpu", precision: Precision = "fp32") -> Models:
@@ -143,6 +167,7 @@ def running(
                 if not page.is_running:
                     raise
                 # It is served: Gradio's own request for the page took more than 3 seconds.
+            models.load_encoders()  # after the page, which it would delay
             yield str(page.local_url)
         finally:
             page.close(verbose=False)

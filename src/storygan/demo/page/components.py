@@ -22,6 +22,7 @@ THEME = gr.themes.Soft(
     background_fill_primary_dark="*neutral_950",
     button_secondary_border_color="*neutral_300",
     button_secondary_border_color_dark="*neutral_600",
+    button_secondary_background_fill_hover_dark="*neutral_700",
     checkbox_border_color="*neutral_500",
     checkbox_border_color_dark="*neutral_400",
     body_text_color_subdued="*neutral_600",
@@ -100,10 +101,3 @@ IMMEDIATE: dict[str, Any] = {
 AFTERWARDS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 # One at a time for all visitors.
 QUEUED: dict[str, Any] = {"concurrency_id": "generate", "concurrency_limit": 1, "show_progress": "minimal"}
-# In the browser, before the queued event starts.
-BUSY = """() => '<p class="bar" role="status"><progress></progress> Generating ...</p>'"""
-
-
-def scroll_to(name: str) -> str:
-    """Return JavaScript that scrolls to the component of that id."""
-    return f"() => document.getElementById('{name}').scrollIntoView({{behavior: 'smooth', block: 'start'}})"
