@@ -182,6 +182,14 @@ def save_page(out: Path) -> None:
             save(np.asarray(picture), out / f"{name}.webp")
             page.close()
         browser.close()
+    save_animation(out)
+
+
+def save_animation(out: Path) -> None:
+    """Save the README's animation of the page, demo.webp, from its screenshots."""
+    names = ("page", "page-edit", "page-cartoon")
+    shots = [Image.open(out / f"{name}.webp").resize((960, 675), Image.Resampling.LANCZOS) for name in names]
+    shots[0].save(out / "demo.webp", save_all=True, append_images=shots[1:], duration=2500, quality=QUALITY, method=6)
 
 
 def main() -> None:
