@@ -57,9 +57,9 @@ CALLS: dict[str, tuple[str, list[object], object]] = {  # of handlers without th
     "a handler of the browser": ("js_fn", [], None),
     "no model": ("random_story", [None], None),
     "no text": ("open_file", ["clevr-sv", None], None),
-    "no samples": ("select", [None], {"frame": 1, "sample": -1}),
-    "a click without a place": ("change_objects", ["clevr-sv", ""], [1]),
-    "a click far outside": ("change_objects", ["clevr-sv", ""], {"u": 10**400, "v": None}),
+    "no samples": ("pictures.select", [None], {"frame": 1, "sample": -1}),
+    "a click without a place": ("check.select", ["clevr-sv", ""], [1]),
+    "a click far outside": ("check.select", ["clevr-sv", ""], {"u": 10**400, "v": None}),
 }
 
 
@@ -129,7 +129,12 @@ def test_malformed_requests_found_by_fuzzing_are_refused(client: httpx.Client, n
 @pytest.mark.parametrize("name", CALLS)
 def test_malformed_calls_are_refused(client: httpx.Client, name: str) -> None:
     handler, data, event = CALLS[name]
-    functions = {each["api_name"]: each["id"] for each in client.get("/config").json()["dependencies"]}
+    config = client.get("/config").json()
+    names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
+    functions = {each["api_name"]: each["id"] for each in config["dependencies"]}
+    functions |= {
+        f"{names.get(c)}.{event}": each["id"] for each in config["dependencies"] for c, event in each["targets"]
+    }
     body = {"data": data, "fn_index": functions[handler], "session_hash": "x", "event_data": event}
     status, answer = answer_of(client, post("run/x", json.dumps(body).encode()))
     assert status in (200, 400), answer
