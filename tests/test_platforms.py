@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from storygan.data.sample import write_sample
+
 WINDOWS = """
 import os, signal, sys
 nonblock = os.O_NONBLOCK
@@ -54,6 +56,7 @@ STAGES = ("reconstruction", "discriminators", "adversarial")
 )
 def test_commands_run_without_the_names_that_windows_lacks(arguments: list[str], tmp_path: Path) -> None:
     root = str(Path(__file__).parents[1])
+    write_sample(tmp_path / "sample")
     command = [sys.executable, "-c", WINDOWS, *(text.replace("{root}", root) for text in arguments)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr

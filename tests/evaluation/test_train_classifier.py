@@ -54,7 +54,8 @@ def test_a_classifier_of_labels_alone(sample: Path, tmp_path: Path) -> None:
     assert classifier.labels == ("Pororo", "Loopy", "Crong")
     assert not classifier.predicts_locations
     metrics = check_classifier(classifier, data, "train").metrics
-    assert set(metrics) == {"label_exact_match", "label_micro_f1", "label_consistency"}
+    labels = ("exact_match", "micro_f1", "micro_precision", "micro_recall", "consistency")
+    assert set(metrics) == {f"label_{name}" for name in labels}
 
 
 def test_data_without_a_target_are_refused(classifier: AttributeClassifier, sample: Path, tmp_path: Path) -> None:

@@ -209,7 +209,9 @@ def _(folder: Path, content: bytes) -> None:
         with contextlib.redirect_stderr(stderr), contextlib.chdir(folder):
             values = train_parser().parse_args(["--config", str(folder / "config.yaml")]).as_dict()
             require_stages(values, values.pop("config", None))
-            training_config({name: value for name, value in values.items() if name not in ("resume", "from_stage")})
+            training_config(
+                {name: value for name, value in values.items() if name not in ("resume", "from_stage", "logger")}
+            )
     except SystemExit as end:
         if end.code != 2 or stderr.getvalue().count("\n") != 1:
             raise Finding(f"exit {end.code}: {stderr.getvalue()[:300]!r}") from end

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from typing import Any
@@ -64,3 +65,14 @@ def log_to_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Do not print an OSError of another thread, in the block. TensorBoard's thread raises it in the main one again."""
+    hook = threading.excepthook
+    threading.excepthook = lambda args: None if issubclass(args.exc_type, OSError) else hook(args)
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
