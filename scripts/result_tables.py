@@ -3,7 +3,8 @@
 A table follows a line `<!-- table FILE METRIC ... -->`; FILE, in docs/results, is the output of `storygan evaluate
 --json`. Without a METRIC, the table has all metrics by their full names. With some, it is a headline table, with short
 names and a note below that states their conventions. After `<!-- speed FILE -->` follows the table of the output of
-`benchmarks/speed.py --json FILE`; where there is no such file, the table stays.
+`benchmarks/speed.py --json FILE`; where there is no such file, the table stays. After `<!-- leaderboard -->` follow the
+tables of leaderboard.json.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 from storygan.evaluation.baselines import METHODS
-from storygan.models.model_card import results_table
+from storygan.models.model_card import metric_cell, results_table
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import timing
@@ -21,6 +22,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "Conventions: "
 TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
 SPEED = re.compile(r"(<!-- speed (\S+) -->\n\n)(?:\|.*\n)*(?:\n.* Measured on .*\n)?")
+LEADERBOARD = re.compile(r"(<!-- leaderboard -->\n\n)(?:\|.*\n|\n)*")
 SHORT_NAMES = {
     "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
     "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
@@ -49,9 +51,25 @@ def speed(match: re.Match[str]) -> str:
     return match[1] + timing.table(json.loads(file.read_text())) if file.exists() else match[0]
 
 
+def leaderboard(match: re.Match[str]) -> str:
+    """Return the marker line with a table for each data set of leaderboard.json, in the order of its rows."""
+    lines = []
+    for title, board in json.loads((DOCS / "results/leaderboard.json").read_text()).items():
+        names = [f"`{SHORT_NAMES.get(name, (name,))[0]}`" for name in board["metrics"]]
+        header = [title, *names, "version", "training seeds", "training", "command"]
+        lines += [header, ["---"] * len(header)]
+        for row in board["rows"]:
+            values = json.loads((DOCS / "results" / row["file"]).read_text())["metrics"][row["method"]]
+            about = [str(row.get(name, "")) for name in ("version", "seeds", "hours", "command")]
+            about[-1] = about[-1] and f"`{about[-1]}`"
+            lines.append([row["name"], *(metric_cell(values.get(name)) for name in board["metrics"]), *about])
+        lines.append([])
+    return match[1] + "".join(f"| {' | '.join(cells)} |\n" if cells else "\n" for cells in lines)
+
+
 def main() -> None:
     for page in [*DOCS.glob("results/*.md"), *DOCS.glob("model-cards/*.md")]:
-        page.write_text(TABLE.sub(updated, page.read_text()))
+        page.write_text(LEADERBOARD.sub(leaderboard, TABLE.sub(updated, page.read_text())))
     page = DOCS / "performance.md"
     page.write_text(SPEED.sub(speed, page.read_text()))
 

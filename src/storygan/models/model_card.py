@@ -153,7 +153,7 @@ def results_table(
     names = list(rows["model"]) if metrics is None else metrics
     header = f"{report['stories']:,} stories, seed {report['seed']}"
     table = [[header, *((titles or {}).get(name, name) for name in rows)], ["---"] * (len(rows) + 1)]
-    table += [[f"`{name}`", *(_cell(values.get(name)) for values in rows.values())] for name in names]
+    table += [[f"`{name}`", *(metric_cell(values.get(name)) for values in rows.values())] for name in names]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in table)
 
 
@@ -191,5 +191,5 @@ def _parsed(card: str) -> Any:
     return ModelCard(card)
 
 
-def _cell(value: Mapping[str, float] | None) -> str:
+def metric_cell(value: Mapping[str, float] | None) -> str:
     return "" if value is None else f"{value['mean']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
