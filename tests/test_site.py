@@ -121,6 +121,12 @@ def test_tables_of_results_are_those_of_their_files_and_the_shipped_card_has_the
     assert card.strip() == add_metadata(pages[1].read_text(), report).strip(), "python scripts/ship_model.py"
 
 
+def test_the_leaderboard_is_that_of_the_results() -> None:
+    tables, page = script("result_tables"), (ROOT / "docs/results/leaderboard.md").read_text()
+    assert tables.LEADERBOARD.sub(tables.leaderboard, page) == page, "python scripts/result_tables.py"
+    assert page.count("| real frames |") == 2
+
+
 def test_tables_of_performance_are_those_of_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables, page = script("result_tables"), (ROOT / "docs/performance.md").read_text()
     assert tables.SPEED.sub(tables.speed, page) == page, "python scripts/result_tables.py"
