@@ -103,19 +103,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def make_parser() -> Parser:
-    """Return the parser of all commands."""
+def make_parser(command: str = "") -> Parser:
+    """Return the parser of all commands, with the options of one of them (which is faster), or of all."""
     parser = Parser(prog="storygan", description="Story visualization with StoryGAN.", version=__version__)
     parser.add_argument("--debug", action="store_true", help="before a command: show the traceback of an error")
     commands = parser.add_subcommands(dest="command")
     for name, (add_options, _, description) in COMMANDS.items():
-        add_options(subcommand(commands, name, description))
+        sub = subcommand(commands, name, description)
+        if command in ("", name):
+            add_options(sub)
     return parser
 
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run their command. Exits with 2 where they are wrong."""
-    args = make_parser().parse_args(named_config(resume_folder(arguments)))
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    args = make_parser(command).parse_args(named_config(resume_folder(arguments)))
     use_threads(innermost(args).get("threads", 0))
     COMMANDS[args.command][1](args[args.command])
 
