@@ -29,19 +29,20 @@ from storygan.demo.story_input import sentences_of
 TIMEOUT = 120_000  # milliseconds
 # Records the time from the next click on Generate until its pictures are painted: window.timing.
 WATCH = """() => {
-    const pictures = document.getElementById('pictures'), old = pictures.querySelector('.strip');
+    const pictures = () => [...document.querySelectorAll('#pictures .strip img')];
+    const old = pictures()[0].src;
     let start = 0;
     const observer = new MutationObserver(async () => {
-        if (pictures.querySelector('.strip') === old) return;
+        if (!pictures().length || pictures()[0].src === old) return;
         observer.disconnect();
-        await Promise.all([...pictures.querySelectorAll('img')].map(img => img.decode()));
+        await Promise.all(pictures().map(img => img.decode()));
         await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
         window.timing = performance.now() - start;
     });
     window.timing = null;
     document.getElementById('generate').addEventListener('click', () => {
         start = performance.now();
-        observer.observe(pictures, {childList: true, subtree: true});
+        observer.observe(document.body, {childList: true, subtree: true, attributes: true});
     }, {once: true, capture: true});
 }"""
 
