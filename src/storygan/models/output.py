@@ -90,11 +90,8 @@ class StoryOutput:
 
     def rows(self) -> list[viz.Row]:
         """Return a row for each sample, with the sentences under the last of a story, for `viz.sheet`."""
-        after = (*self.stories[1:], ())
-        return [
-            viz.Row("", frames, story if story != following else ())
-            for frames, story, following in zip(self.frames, self.stories, after, strict=True)
-        ]
+        last = [k + 1 == len(self) or self.stories[k + 1] != story for k, story in enumerate(self.stories)]
+        return [viz.Row("", self.frames[k], story if last[k] else ()) for k, story in enumerate(self.stories)]
 
     def save(self, out: str | Path, scale: int = viz.SCALE, captions: bool = True) -> None:
         """Save the samples. The suffix of `out` selects the format.
