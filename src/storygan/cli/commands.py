@@ -31,7 +31,7 @@ from storygan.cli.generate import (
     parse_options,
 )
 from storygan.cli.parser import Parser, subcommand, use_threads
-from storygan.cli.streams import log_to_stderr, quiet_threads, tolerant_streams
+from storygan.cli.streams import log_to_stderr, tolerant_streams
 from storygan.cli.train import compare, compare_options, train, train_options
 from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, out_of_memory, printable, reason
 from storygan.files import is_file
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads are slow if cores are shared
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = arguments[:1] == ["--debug"]
-    with tolerant_streams(), log_to_stderr(), quiet_threads():
+    with tolerant_streams(), log_to_stderr():
         try:
             with exit_on_signal():
                 run(arguments[debug:])

@@ -10,6 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from storygan.cli.parser import ConfigFile, classifier_option, named_path, plain_message, plain_yaml
+from storygan.cli.streams import quiet_threads
 from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
 from storygan.files import is_file, read_text
@@ -47,7 +48,9 @@ def train(args: Namespace) -> None:
 
     tune_malloc()
     more = [getattr(library, LOGGERS[name])() for name in loggers]
-    if folder := train_loop(config, resume, from_stage and tuple(from_stage), loggers=more):
+    with quiet_threads():
+        folder = train_loop(config, resume, from_stage and tuple(from_stage), loggers=more)
+    if folder:
         print(f"the model is in {folder}: storygan generate --model {folder} ...")
 
 
@@ -103,7 +106,8 @@ def compare(args: Namespace) -> None:
     from storygan.compare.comparison import variant_configs
 
     configs = read_runs_file(runs_file, config) if runs_file else variant_configs(config, variants)
-    compare_runs(configs, **options, command=shlex.join(["storygan", *sys.argv[1:]]))
+    with quiet_threads():
+        compare_runs(configs, **options, command=shlex.join(["storygan", *sys.argv[1:]]))
     print(f"the page is {options['out']}/compare.html; compare.md, compare.json and compare.svg are beside it")
 
 
