@@ -153,7 +153,7 @@ def parse_yaml(text: str, load: Callable[[str], Any] = yaml.safe_load) -> Any:
     except (yaml.YAMLError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises many kinds for values that do not fit their tag, as in !!int ""
-        raise yaml.YAMLError(reason(error)) from error
+        raise yaml.YAMLError(f"a value does not fit its tag: {reason(error)}") from error
 
 
 def cannot_write(path: Path, error: OSError) -> StoryganError:
