@@ -23,7 +23,9 @@ from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step
 KILLS = int(os.environ.get("STORYGAN_KILLS", "30"))
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "number", [n if n == signal.SIGTERM else pytest.param(n, marks=pytest.mark.slow) for n in SIGNALS]
+)
 def test_a_signal_ends_the_run_with_a_checkpoint(
     data: Path, whole: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -23,11 +23,12 @@ def test_the_networks_of_a_stage_are_accelerated(tmp_path: Path) -> None:
     assert "FastConv2d" in kinds["D_S"]
 
 
+@pytest.mark.slow  # where the processor emulates bf16
 def test_losses_of_an_iteration_in_bf16_are_those_in_fp32(tmp_path: Path) -> None:
     """With R1 and R2, which differentiate twice, and the balanced gradients of the generator."""
     write_sample(tmp_path / "sample")
     stage = paper_stage(
-        batch_size=8,
+        batch_size=2,
         gan_loss="relativistic",
         D_I=D_I(loss={"L_image": 1, "r1": 1, "r2": 1}),
         G=G(loss={"L_image": 1, "mse": 1}, adversarial_ratio=1.0),
@@ -46,9 +47,9 @@ def test_a_run_stores_and_resumes_the_precision_that_auto_chose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_sample(tmp_path / "sample")
-    stages = {"reconstruction": paper_stage(iterations=4, D_I=None, D_S=None, G=G(loss={"mse": 1}))}
+    stages = {"reconstruction": paper_stage(iterations=2, D_I=None, D_S=None, G=G(loss={"mse": 1}))}
     runs = []
-    for name, until in (("whole", None), ("resumed", 2)):
+    for name, until in (("whole", None), ("resumed", 1)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
         config = tiny_config(tmp_path / "sample", tmp_path / name, stages=stages, precision="auto")
         train(config, until=until)
