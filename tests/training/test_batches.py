@@ -18,6 +18,7 @@ from storygan.models.attribute_classifier import SHIPPED, AttributeClassifier
 from storygan.text.clevr import LABELS
 from storygan.training.batches import (
     derive_seed,
+    frames_on_device,
     indices,
     iterations_per_epoch,
     sample_disc_frames,
@@ -37,6 +38,21 @@ def test_an_epoch_sees_every_story_once() -> None:
     assert not np.array_equal(seen, other)
     for seed, stage in ((1, 0), (0, 1)):
         assert not np.array_equal(seen[:4], indices(23, 4, seed=seed, stage=stage, k=0))
+
+
+def test_frames_on_the_device_are_those_of_the_memory_map(sample: Path) -> None:
+    loader = one_stage(sample, paper_stage(batch_size=4, frames=2)).loader
+    expected = loader.load(1, slice(2, 4)).X
+    assert frames_on_device(loader.dataset, torch.device("cpu")) is None  # the memory map serves a processor
+    loader.frames = torch.from_numpy(np.array(loader.dataset.frames))
+    assert torch.equal(loader.load(1, slice(2, 4)).X, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_holds_the_frames(sample: Path) -> None:
+    trainer = one_stage(sample, paper_stage(batch_size=4, frames=2), device="cuda")
+    assert trainer.loader.frames is not None
+    assert trainer.loader.load(0, WHOLE).X.is_cuda
 
 
 def test_disc_frames_are_different_ones_and_all_as_likely() -> None:

@@ -162,9 +162,9 @@ def classifier_terms(C: Any, x: Tensor, targets: ClassifierTargets, weights: Aux
 # ---- augmentation ----
 
 
-def to_images(frames: np.ndarray) -> Tensor:
+def to_images(frames: np.ndarray | Tensor) -> Tensor:
     """Convert uint8 (B, T, H, W, 3) to float32 (B, T, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(frames).movedim(-1, 2).float().div_(127.5).sub_(1)
+    return torch.as_tensor(frames).movedim(-1, 2).float().div_(127.5).sub_(1)
 
 
 def augment(X: Tensor, targets: ClassifierTargets, rng: np.random.Generator) -> tuple[Tensor, ClassifierTargets]:

@@ -107,6 +107,13 @@ def take(parts: Tensor, idx: Tensor) -> Tensor:
     return parts[torch.arange(len(idx), device=idx.device)[:, None], idx]
 
 
+def frames_on_device(dataset: StoryDataset, device: torch.device) -> Tensor | None:
+    """Copy all frames to a GPU, uint8 (N, T, H, W, 3); None where they take more than half of its free memory."""
+    if device.type != "cuda" or dataset.frames.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return None
+    return torch.from_numpy(np.array(dataset.frames)).to(device)
+
+
 @dataclass
 class BatchLoader:
     """Load the batches of one stage.
@@ -115,6 +122,7 @@ class BatchLoader:
         number: index of the stage, from 0.
         S: (N, T, 128) sentence vectors of the whole data set.
         content: targets of the auxiliary classifier, for a stage with one.
+        frames: the data set's frames on the device, from `frames_on_device`.
     """
 
     config: TrainConfig
@@ -123,6 +131,7 @@ class BatchLoader:
     dataset: StoryDataset
     S: Tensor
     content: LabelledFrames | None = None
+    frames: Tensor | None = None
 
     def __post_init__(self) -> None:
         every = np.arange(len(self.dataset))
@@ -135,6 +144,12 @@ class BatchLoader:
         """Iterations of an epoch over the stage's stories."""
         return iterations_per_epoch(len(self.stories), self.stage.batch_size)
 
+    def images(self, story_idx: np.ndarray, frame_idx: np.ndarray) -> Tensor:
+        """Return real frames, (B, n, 3, H, W) in [-1, 1], for (B,) and (B, n) indices; on the device if `frames` is."""
+        if self.frames is None:
+            return to_images(np.array(self.dataset.frames[story_idx[:, None], frame_idx]))
+        return to_images(self.frames[torch.from_numpy(story_idx)[:, None], torch.from_numpy(frame_idx)])
+
     def load(self, k: int, part: slice) -> Batch:
         """Return `part` of the batch of iteration k. Random values are sampled for the whole batch."""
         config, stage, dataset, T = self.config, self.stage, self.dataset, self.dataset.T
@@ -146,7 +161,7 @@ class BatchLoader:
         story_idx, frame_idx = whole[part], whole_idx[part]
         rows = np.arange(len(story_idx))[:, None]
         batch = Batch(
-            X=to_images(dataset.batch(story_idx)[rows, frame_idx]),
+            X=self.images(story_idx, frame_idx),
             S=self.S[torch.from_numpy(story_idx)],
             story_idx=torch.from_numpy(story_idx),
             frame_idx=torch.from_numpy(frame_idx),
@@ -164,9 +179,7 @@ class BatchLoader:
             flat = slice((part.start or 0) * n, (part.stop or stage.batch_size) * n)
             batch.targets = targets[flat]
             if stage.C is not None:
-                X, targets = augment(
-                    to_images(dataset.batch(whole)[np.arange(len(whole))[:, None], whole_idx]), targets, rng
-                )
+                X, targets = augment(self.images(whole, whole_idx).cpu(), targets, rng)
                 batch.augmented = X[part].flatten(0, 1), targets[flat]
         if stage.shuffle_sentences:
             batch.order = torch.from_numpy(sample_orders(whole_idx, T, rng)[part])

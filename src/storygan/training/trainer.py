@@ -25,7 +25,7 @@ from storygan.models.initialization import INITIALIZERS
 from storygan.models.noise import Noise, seeded
 from storygan.models.storygan import StoryGAN, encode_stories, resolve_model
 from storygan.text.encoder import SentenceEncoder, fit_sentence_encoder, has_sentence_encoder
-from storygan.training.batches import BatchLoader, derive_seed
+from storygan.training.batches import BatchLoader, derive_seed, frames_on_device
 from storygan.training.checkpoint import load_state
 from storygan.training.distributed import Processes, batch_norms, running_statistics
 from storygan.training.networks import AdversarialRatio, Networks, new_classifier, require_fit
@@ -50,6 +50,8 @@ class Experiment:
     """(N, T, 128), the sentence vectors of the whole data set."""
     content: LabelledFrames | None
     """What the frames show, where a stage needs the auxiliary classifier."""
+    frames: Tensor | None
+    """(N, T, H, W, 3) uint8, all frames on the GPU if they fit."""
 
     @classmethod
     def build(cls, config: TrainConfig, dataset: StoryDataset, processes: Processes, *folders: Path) -> Experiment:
@@ -77,7 +79,8 @@ class Experiment:
         content = (
             LabelledFrames.from_dataset(dataset) if any(stage.needs("C") for stage in config.stages.values()) else None
         )
-        return cls(config, dataset, processes, encoder, torch.from_numpy(S), content)
+        frames_on_gpu = frames_on_device(dataset, processes.fabric.device)
+        return cls(config, dataset, processes, encoder, torch.from_numpy(S), content, frames_on_gpu)
 
     def stage(self, number: int) -> StageConfig:
         """Return a stage's configuration, without D_S for a variant that has none."""
@@ -102,7 +105,7 @@ class StageTrainer:
         self.config, self.processes, self.experiment, self.number = config, processes, experiment, number
         self.name, self.stage, self.k = list(config.stages)[number], experiment.stage(number), 0
         content = experiment.content if self.stage.needs("C") else None
-        self.loader = BatchLoader(config, self.stage, number, dataset, experiment.S, content)
+        self.loader = BatchLoader(config, self.stage, number, dataset, experiment.S, content, experiment.frames)
         self.model = self._build("G", start)
         self.model.aspect_ratio = experiment.dataset.aspect_ratio
         networks = {name: self._build(name, start) for name in ("D_I", "D_S", "C") if self.stage.needs(name)}
