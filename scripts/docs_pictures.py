@@ -80,7 +80,7 @@ def save_stories(out: Path) -> None:
     for name, story, file in (("clevr-sv", STORY, "story.webp"), ("toon-sv", TOON_STORY, "cartoon.webp")):
         model = StoryGAN.from_pretrained(name)
         frames = model.generate(story, num_samples=4, seed=7).frames[:1]
-        save(sheet(story_rows(frames, story), aspect_ratio=model.aspect_ratio), out / file)
+        save(sheet(story_rows(frames, story), scale=3, aspect_ratio=model.aspect_ratio), out / file)
     model = StoryGAN.from_pretrained("toon-sv")
     rows = [Row("", model.generate(story, seed=7).frames[0], story) for story in FREE_TEXT]
     save(sheet(rows, aspect_ratio=model.aspect_ratio), out / "free.webp")
