@@ -96,7 +96,7 @@ PHRASES: list[tuple[str, str]] = [
     (r"'(?:s|d|ll|ve)?", " "),
     (r" +", " "),
     (r"\blight blue\b", "cyan"),
-    (r"\ba (?:little|bit) (?=to|on|in|left|right|behind|further)", ""),
+    (r"\ba (?:little|bit) (?=(?:to|on|in|left|right|behind|further)\b)", ""),
     (r"\b(?:same as|version of|copy of|like)(?= (?:the|it|that)\b)", "same <like>"),
     (r"\b(left|right) hand\b", r"\1"),
     (r"\b(rear|background|top(?! of\b)|upper)\b", "back"),
