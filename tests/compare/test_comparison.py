@@ -86,9 +86,28 @@ def test_an_interrupted_comparison_resumes_bit_exactly(
     assert (out / "compare.svg").read_text().count("<polyline") == 15 + 11  # imagegan has no D_S
 
 
+@pytest.mark.slow
+def test_runs_with_several_seeds_are_one_column(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distances, "feature_extractors", dict)
+    assert main(command(sample, tmp_path, "--stories", "2", "--variants", "svc", "--seeds", "3", "4")) == 0
+    found = json.loads((tmp_path / "compare.json").read_text())
+    runs = {"svc-seed3", "svc-seed4"}
+    assert set(found["trained"]) == set(found["runs"]) == runs
+    assert found["differing_fields"] == {"svc-seed3": {"seed": 3}, "svc-seed4": {"seed": 4}}
+    a, b = ({metric: value["mean"] for metric, value in found["runs"][run].items()} for run in sorted(runs))
+    assert a["diversity_rms_01"] != b["diversity_rms_01"]
+    assert set(found["metrics"]["svc"]) == set(a)
+    for metric, value in found["metrics"]["svc"].items():
+        assert value["mean"] == pytest.approx((a[metric] + b[metric]) / 2), metric
+        assert value["low"] <= min(a[metric], b[metric]) <= max(a[metric], b[metric]) <= value["high"], metric
+    assert not runs & set(found["metrics"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("--seeds", "1", "1"), 2, "--seeds 1 1: name each seed once"),
+        (("--seeds", "-1"), 2, "seed -1: use 0 to"),
         (("--variants", "svc", "svc"), 2, "name each variant once"),
         (("--variants", "dcgan"), 2, "unknown variant 'dcgan'"),
         (("--minutes=-1",), 2, "--minutes -1: give 0 to 10,000,000"),

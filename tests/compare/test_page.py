@@ -31,6 +31,7 @@ def comparison() -> Comparison:
         differing_fields={"storygan": {"model.variant": "storygan"}, "svc": {"model.variant": "svc"}},
         trained={"storygan": Training(1200, 0, 2.0, 0.1, 10), "svc": Training(1300, 1250, 2.0, 0.09, 20)},
         metrics={"real_frames": {"kid": None, "ssim": value}, "storygan": {"ssim": value}, "svc": {"ssim": value}},
+        runs={},
         differences={"svc": {"object_accuracy": Estimate(0.1, 0.05, 0.2, 3)}},
         notes=["a note & more"],
     )
@@ -59,7 +60,7 @@ def frames() -> dict[str, np.ndarray]:
 
 
 def test_the_page_refers_to_nothing_outside(frames: dict[str, np.ndarray]) -> None:
-    page = make_page(comparison(), STORIES, frames, draw_curves(CURVES))
+    page = make_page(comparison(), STORIES, frames, draw_curves({name: [curves] for name, curves in CURVES.items()}))
     elements = Elements(page).found
     assert not {"script", "link", "iframe", "object", "base", "image", "use"} & {tag for tag, _ in elements}
     for tag, attributes in elements:
@@ -74,7 +75,13 @@ def test_the_page_refers_to_nothing_outside(frames: dict[str, np.ndarray]) -> No
 
 
 def test_the_page_has_the_frames_of_each_story_in_rows(frames: dict[str, np.ndarray]) -> None:
-    page = make_page(comparison(), STORIES, frames, draw_curves(CURVES), aspect_ratio=4 / 3)
+    page = make_page(
+        comparison(),
+        STORIES,
+        frames,
+        draw_curves({name: [curves] for name, curves in CURVES.items()}),
+        aspect_ratio=4 / 3,
+    )
     elements = Elements(page)
     sources = [str(attributes["src"]) for tag, attributes in elements.found if tag == "img"]
     assert len(sources) == 3 * 3 * 4
@@ -121,7 +128,7 @@ def test_a_verdict_needs_an_interval_on_one_side(low: float, high: float, expect
 
 
 def test_curves_are_one_svg_with_a_line_per_run() -> None:
-    root = ET.fromstring(draw_curves(CURVES))
+    root = ET.fromstring(draw_curves({name: [curves] for name, curves in CURVES.items()}))
     space = "{http://www.w3.org/2000/svg}"
     lines = [line.get("points", "").split() for line in root.iter(f"{space}polyline")]
     assert [len(line) for line in lines] == [3, 3, 2]

@@ -65,3 +65,21 @@ def test_paired_difference_of_ratios_resamples_both_together() -> None:
     assert halved is not None
     assert [found.mean, found.low, found.high] == pytest.approx([halved.mean, halved.low, halved.high])
     assert paired_difference(a, PerStory(a.total, 0 * a.weight), seed=2) is None
+
+
+def test_runs_of_several_seeds_are_resampled_too() -> None:
+    """Two runs that differ by 0.2 in each story: resamples are of one run, of the other, or of both."""
+    values = np.random.default_rng(0).normal(0.5, 0.01, 400)
+    runs = [per_story(values), per_story(values + 0.2)]
+    found, one = estimate(runs, 0), estimate(runs[0], 0)
+    assert found is not None
+    assert one is not None
+    assert found.mean == pytest.approx(one.mean + 0.1)
+    assert found.low == pytest.approx(one.mean, abs=0.002)
+    assert found.high == pytest.approx(one.mean + 0.2, abs=0.002)
+    difference = paired_difference(runs, runs[0], 0)
+    assert difference is not None
+    assert (difference.low, difference.mean, difference.high) == pytest.approx((0, 0.1, 0.2), abs=1e-9)
+    other = paired_difference(runs, list(runs), 0)  # the runs of two systems are sampled apart
+    assert other is not None
+    assert (other.low, other.mean, other.high) == pytest.approx((-0.2, 0, 0.2), abs=1e-9)

@@ -84,6 +84,9 @@ def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runs-file", type=named_path, help="instead of variants, a YAML file: name: {dotted field: value}"
     )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[], help="train each run with each of these; default: with its `seed`"
+    )
     parser.add_argument("--minutes", type=float, default=0.0, help="training budget of each run; 0: all stages")
     parser.add_argument("--split", type=str, default="test", help="split to evaluate on")
     parser.add_argument("--stories", type=int, default=8, help="stories on the page")
@@ -96,12 +99,15 @@ def compare(args: Namespace) -> None:
     """Run `storygan compare`."""
     values = args.as_dict()
     require_stages(values, values.pop("config", None))
-    options = {name: values.pop(name) for name in ("out", "minutes", "split", "stories", "classifier")}
+    options = {name: values.pop(name) for name in ("out", "minutes", "split", "stories", "classifier", "seeds")}
     variants, runs_file = values.pop("variants"), values.pop("runs_file")
     config = training_config(values)
-    set_here = {f"--{name}" for name in (*SET_BY_COMPARE, *([] if runs_file else ["model.variant"]))}
+    set_here = {f"--{name}" for name in SET_BY_COMPARE}
+    set_here |= {name for name, given in (("--model.variant", not runs_file), ("--seed", options["seeds"])) if given}
     if ignored := set_here & {argument.partition("=")[0] for argument in sys.argv[1:]}:
-        raise UsageError(f"the comparison sets {', '.join(sorted(ignored))}: use --out, and --variants or --runs-file")
+        raise UsageError(
+            f"the comparison sets {', '.join(sorted(ignored))}: use --out, --variants or --runs-file, and --seeds"
+        )
     from storygan.compare.comparison import compare as compare_runs
     from storygan.compare.comparison import variant_configs
 

@@ -21,6 +21,7 @@ from storygan.config import MAX_WHOLE, TrainConfig, leaves
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_whole
 from storygan.evaluation.baselines import METHODS
+from storygan.evaluation.bootstrap import Estimate, PerStory, estimates
 from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
 from storygan.evaluation.system_frames import require_name
@@ -38,10 +39,15 @@ NOTES = (
     "all runs: the same stories in the same order; fields that are not named above are the same",
     "adversarial: iterations in which a discriminator trains the generator",
     "minutes: wall clock of all rounds; seconds per iteration: of the median round",
-    "each run was trained once: the intervals are over stories, not over training seeds",
     "differences, where a classifier knows the stories: both runs resampled together, story by story; better or worse "
     "where the interval excludes 0",
     "each run folder's config.yaml is complete: storygan train reproduces the model from it, with a new --run",
+)
+
+ONE_SEED_NOTE = "each run was trained once: the intervals are over stories, not over training seeds"
+SEEDS_NOTE = (
+    "each configuration was trained with several seeds: the intervals are over runs and stories, of kid, fid, "
+    "story_fid, diversity and sensitivity from the lowest to the highest end of the runs' own"
 )
 
 
@@ -52,6 +58,19 @@ def variant_configs(config: TrainConfig, variants: Sequence[str]) -> dict[str, T
     return {v: replace(config, model=replace(config.model, variant=v)) for v in variants}  # type: ignore[arg-type]
 
 
+def seed_runs(configs: Mapping[str, TrainConfig], seeds: Sequence[int]) -> dict[str, dict[str, TrainConfig]]:
+    """Return the runs of each configuration, by name: one for each seed, or with fewer than two seeds one."""
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {' '.join(map(str, seeds))}: name each seed once")
+    return {
+        name: {
+            f"{name}-seed{seed}" if len(seeds) > 1 else name: replace(config, seed=seed)
+            for seed in seeds or [config.seed]
+        }
+        for name, config in configs.items()
+    }
+
+
 def compare(
     configs: Mapping[str, TrainConfig],
     out: str | Path,
@@ -59,19 +78,21 @@ def compare(
     split: str = "test",
     stories: int = 8,
     classifier: str | Path | None = None,
+    seeds: Sequence[int] = (),
     command: str = "",
 ) -> Comparison:
-    """Train each run in OUT/NAME, evaluate all, write OUT/compare.json, .md, .html and .svg.
+    """Train each run in OUT/NAME, or OUT/NAME-seedN, evaluate all, write OUT/compare.json, .md, .html and .svg.
 
     The same call resumes after an interruption; a larger budget continues from the smaller one.
 
     Args:
-        configs: by run name; the first is compared with each other one. `run` and `keep_checkpoints` are set here.
+        configs: by name; the first is compared with each other one. `run` and `keep_checkpoints` are set here.
         out: folder of the comparison.
         minutes: wall-clock budget of each run; 0: all stages.
         split: split to evaluate on.
         stories: number of stories on the page, the first of the split.
         classifier: folder of the evaluation classifier; None: a shipped one that knows the data.
+        seeds: of training; each configuration is trained with each. Empty: with its own.
         command: the command line, for the notes.
 
     Raises:
@@ -88,7 +109,12 @@ def compare(
     if not minutes and len({config.iterations for config in configs.values()}) > 1:
         raise UsageError("the runs have different budgets: give all the same stages, or --minutes")
     out = Path(out)
-    configs = {name: replace(config, run=str(out / name), keep_checkpoints=2) for name, config in configs.items()}
+    names = {name: list(runs) for name, runs in seed_runs(configs, seeds).items()}
+    configs = {
+        name: replace(config, run=str(out / name), keep_checkpoints=2)
+        for runs in seed_runs(configs, seeds).values()
+        for name, config in runs.items()
+    }
     config = next(iter(configs.values()))
     if any((each.data, each.model.T) != (config.data, config.model.T) for each in configs.values()):
         raise UsageError("the runs are not trained on the same data: give all the same `data` and `model.T`")
@@ -109,10 +135,12 @@ def compare(
             raise UsageError(f"{', '.join(exceeded)} had more than {minutes:g} minutes already: give more")
         train_round_robin(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
-        comparison, generated = evaluate_runs(runs, budget, test, split, classifier)
+        comparison, generated = evaluate_runs(runs, names, budget, test, split, classifier)
         if command:
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
-        curves = draw_curves({name: read_curves(run.path / METRICS) for name, run in runs.items()})
+        curves = draw_curves(
+            {name: [read_curves(runs[run].path / METRICS) for run in own] for name, own in names.items()}
+        )
         frames = {METHODS["real_frames"]: test.batch(range(min(stories, len(test)))), **generated}
         page = make_page(comparison, test.sentences[:stories], frames, curves, test.aspect_ratio)
         atomic_write(out / f"{NAME}.json", json.dumps(comparison.to_dict(), indent=1) + "\n")
@@ -131,12 +159,18 @@ def compared_runs(out: Path) -> set[str]:
 
 
 def evaluate_runs(
-    runs: dict[str, Run], budget: str, test: StoryDataset, split: str, classifier: str | Path | None
+    runs: dict[str, Run],
+    names: Mapping[str, Sequence[str]],
+    budget: str,
+    test: StoryDataset,
+    split: str,
+    classifier: str | Path | None,
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
-    """Evaluate the models of the runs.
+    """Evaluate the models of the runs; `names` has the runs of each configuration.
 
     Returns:
-        The comparison, and by run the generated frames of all test stories, uint8 (N, T, H, W, 3).
+        The comparison, and by configuration the frames of all test stories that its first run generates, uint8
+        (N, T, H, W, 3).
     """
     configs = {name: run.config for name, run in runs.items()}
     config = next(iter(configs.values()))
@@ -147,7 +181,17 @@ def evaluate_runs(
     found = measure(test, config.data.path, generated, config.seed, classifier)
     for name, model in fused.items():
         found.table[name].update(measure_diversity(model, test.sentences, config.seed))
-    per_story = {name: found.classifier_metrics[name] for name in runs}
+    several = len(runs) > len(names)
+    per_story = {name: group([found.classifier_metrics[run] for run in own]) for name, own in names.items()}
+    metrics = {name: found.table[name] for name in found.table if name not in runs}
+    for name, own in names.items():
+        per_run = group([found.per_story(run) for run in own])
+        metrics[name] = estimates(per_run, config.seed) | {
+            metric: envelope([found.table[run][metric] for run in own])
+            for metric in found.table[own[0]]
+            if metric not in per_run
+        }
+    about = [SEEDS_NOTE if several else ONE_SEED_NOTE]
     where = f"{len(test)} stories of {Path(config.data.path).name}, split {split}"
     shared, differing = split_fields(configs)
     comparison = Comparison(
@@ -164,11 +208,25 @@ def evaluate_runs(
             )
             for name, run in runs.items()
         },
-        metrics=found.table,
+        metrics=metrics,
+        runs={run: found.table[run] for run in runs} if several else {},
         differences=differences(per_story, config.seed) if any(per_story.values()) else {},
-        notes=[f"{where}; training, noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, DIVERSITY_NOTE],
+        notes=[f"{where}; noise, bootstrap: seed {config.seed}", *NOTES, *found.notes, DIVERSITY_NOTE, *about],
     )
-    return comparison, generated
+    return comparison, {name: generated[own[0]] for name, own in names.items()}
+
+
+def group(runs: Sequence[Mapping[str, PerStory]]) -> dict[str, list[PerStory]]:
+    """Return the metrics of several runs, by name."""
+    return {name: [run[name] for run in runs] for name in runs[0]}
+
+
+def envelope(values: Sequence[Estimate | None]) -> Estimate | None:
+    """Return the mean of estimates, from the lowest to the highest end of their intervals; None if one is undefined."""
+    if not (found := [value for value in values if value]) or len(found) < len(values):
+        return None
+    mean = float(np.mean([value.mean for value in found]))
+    return Estimate(mean, min(v.low for v in found), max(v.high for v in found), min(v.stories for v in found))
 
 
 def split_fields(configs: Mapping[str, TrainConfig]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -42,31 +42,31 @@ def thin(curve: Curve) -> Curve:
     return [(float(x), float(y)) for x, y in (part.mean(0) for part in parts)]
 
 
-def draw_curves(runs: dict[str, dict[str, Curve]]) -> str:
-    """Draw curves, by run and metric, as one standalone SVG with a panel per metric."""
-    names = list(dict.fromkeys(name for curves in runs.values() for name in curves))
-    last = max((x for curves in runs.values() for curve in curves.values() for x, _ in curve), default=1.0)
+def draw_curves(runs: Mapping[str, Sequence[dict[str, Curve]]]) -> str:
+    """Draw the curves of one or more runs of each configuration as one standalone SVG with a panel per metric."""
+    coloured = [(COLOURS[n % len(COLOURS)], curves) for n, own in enumerate(runs.values()) for curves in own]
+    names = list(dict.fromkeys(name for _, curves in coloured for name in curves))
+    last = max((x for _, curves in coloured for curve in curves.values() for x, _ in curve), default=1.0)
     height = TOP + HEIGHT * math.ceil(len(names) / COLUMNS)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {COLUMNS * WIDTH} {height}" width="{COLUMNS * WIDTH}" '
         'font-family="sans-serif" font-size="11" fill="#333">'
     ]
-    colours = {run: COLOURS[n % len(COLOURS)] for n, run in enumerate(runs)}
-    for n, (run, colour) in enumerate(colours.items()):
+    for n, run in enumerate(runs):
         x = MARGIN + 120 * n
-        parts.append(f'<rect x="{x}" y="10" width="18" height="4" fill="{colour}"/>')
+        parts.append(f'<rect x="{x}" y="10" width="18" height="4" fill="{COLOURS[n % len(COLOURS)]}"/>')
         parts.append(f'<text x="{x + 24}" y="16">{escape(run)}</text>')
     for n, name in enumerate(names):
-        lines = {colours[run]: curves[name] for run, curves in runs.items() if name in curves}
+        lines = [(colour, curves[name]) for colour, curves in coloured if name in curves]
         row, column = divmod(n, COLUMNS)
         panel = "".join(_panel(name, lines, last))
         parts.append(f'<g transform="translate({column * WIDTH} {TOP + row * HEIGHT})">{panel}</g>')
     return "\n".join([*parts, "</svg>"])
 
 
-def _panel(name: str, lines: dict[str, Curve], last: float) -> list[str]:
-    """Draw one metric: a frame, the limits of both axes, and one line per colour."""
-    values = [y for curve in lines.values() for _, y in curve]
+def _panel(name: str, lines: Sequence[tuple[str, Curve]], last: float) -> list[str]:
+    """Draw one metric: a frame, the limits of both axes, and one line per run."""
+    values = [y for _, curve in lines for _, y in curve]
     low, high = min(values), max(values)
     logarithmic = low > 0 and high >= LOG_FROM * low
     scale = math.log if logarithmic else float
@@ -81,7 +81,7 @@ def _panel(name: str, lines: dict[str, Curve], last: float) -> list[str]:
         f'<text x="{MARGIN}" y="{34 + height}">0</text>',
         f'<text x="{MARGIN + width}" y="{34 + height}" text-anchor="end">{last:.0f} iterations</text>',
     ]
-    for colour, curve in lines.items():
+    for colour, curve in lines:
         points = " ".join(
             f"{MARGIN + x / last * width:.1f},{20 + height - (scale(y) - bottom) / span * height:.1f}"
             for x, y in [*curve, curve[-1]]  # a curve of one point is a dot

@@ -37,9 +37,11 @@ class Comparison:
     trained: dict[str, Training]
     """By run."""
     metrics: dict[str, Metrics]
-    """By baseline and run, then by name."""
+    """By baseline and configuration, then by name."""
+    runs: dict[str, Metrics]
+    """Likewise by run; empty where each configuration is one run."""
     differences: dict[str, Metrics]
-    """By run except the first: how much better the first is. Empty where no classifier knows these stories."""
+    """By configuration except the first: the first minus it. Empty where no classifier knows these stories."""
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,6 +52,7 @@ class Comparison:
             "differing_fields": self.differing_fields,
             "trained": {name: asdict(trained) for name, trained in self.trained.items()},
             "metrics": to_plain(self.metrics),
+            "runs": to_plain(self.runs),
             "differences": to_plain(self.differences),
             "notes": self.notes,
         }
@@ -57,12 +60,11 @@ class Comparison:
     @property
     def title(self) -> str:
         """The heading of the page."""
-        first, *others = self.trained
+        first, *others = (name for name in self.metrics if name not in METHODS)
         return f"{first} against {', '.join(others)}" if others else first
 
     def tables(self) -> list[Table]:
         """Return the tables: differing fields, training, metrics, differences, shared fields."""
-        first = next(iter(self.trained))
         training = [["", "iterations", "adversarial", "minutes", "seconds per iteration", "parameters"]]
         for name, run in self.trained.items():
             counts = (f"{n:,}" for n in (run.iterations, run.adversarial))
@@ -76,7 +78,10 @@ class Comparison:
         tables = [Table("Runs", differing)] if len(differing) > 1 else []
         tables += [Table(f"Training: {self.budget}", training), metrics_table("Metrics", self.metrics, METHODS)]
         if self.differences:
+            first = next(name for name in self.metrics if name not in METHODS)
             tables.append(differences_table(f"Is {first} better?", first, self.differences))
+        if self.runs:
+            tables.append(metrics_table("Metrics of each run", self.runs, {}))
         common = [["field", "value"], *([name, str(value)] for name, value in self.config.items())]
         return [*tables, Table("Fields that all runs share", common)]
 

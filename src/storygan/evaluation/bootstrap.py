@@ -2,11 +2,14 @@
 
 A metric is two numbers a story, a total and a weight. Its value is the ratio of their sums over stories, which covers
 means over frames, means over objects, and F1.
+
+A model trained with several seeds has a metric of each run. Its value is their mean; a resample takes runs with
+replacement, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,38 +67,63 @@ def resample_counts(N: int, seed: int) -> np.ndarray:
     return counts
 
 
-def estimate(metric: PerStory, seed: int) -> Estimate | None:
+Runs = PerStory | Sequence[PerStory]
+"""A metric of one run, or of several, on the same stories."""
+
+
+def _each(runs: Runs) -> Sequence[PerStory]:
+    return [runs] if isinstance(runs, PerStory) else runs
+
+
+def _defined(*metrics: PerStory) -> int:
+    """Return the number of stories for which all metrics are defined, at least."""
+    return min(int((metric.weight > 0).sum()) for metric in metrics)
+
+
+def _mean(runs: Sequence[PerStory]) -> float:
+    return float(np.mean([run.total.sum() / run.weight.sum() for run in runs]))
+
+
+def _resample(runs: Sequence[PerStory], seed: int, first: int = 0) -> np.ndarray:
+    """Return the value in each resample, (RESAMPLES,), NaN where undefined.
+
+    All metrics of a table have the same resamples of stories; those with another `first` have other ones of runs.
+    """
+    counts = resample_counts(len(runs[0].total), seed)
+    with np.errstate(invalid="ignore"):
+        values = np.stack([(counts @ run.total) / (counts @ run.weight) for run in runs])
+    sampled = np.random.default_rng((seed, first)).integers(len(runs), size=values.shape)
+    return np.take_along_axis(values, sampled, axis=0).mean(0)
+
+
+def _interval(value: float, resampled: np.ndarray, stories: int) -> Estimate:
+    low, high = np.nanpercentile(resampled, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), stories)
+
+
+def estimate(metric: Runs, seed: int) -> Estimate | None:
     """Return the value with its 95% percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
 
     Return None if the metric is undefined for all stories.
     """
-    stories = int((metric.weight > 0).sum())
-    if not stories:
+    runs = _each(metric)
+    if not (stories := _defined(*runs)):
         return None
-    counts = resample_counts(len(metric.total), seed)
-    totals, weights = counts @ metric.total, counts @ metric.weight
-    low, high = np.percentile(totals[weights > 0] / weights[weights > 0], [2.5, 97.5])
-    return Estimate(float(metric.total.sum() / metric.weight.sum()), float(low), float(high), stories)
+    return _interval(_mean(runs), _resample(runs, seed), stories)
 
 
-def estimates(metrics: dict[str, PerStory], seed: int) -> dict[str, Estimate | None]:
+def estimates(metrics: Mapping[str, Runs], seed: int) -> dict[str, Estimate | None]:
     """Return the `estimate` of each metric, by name."""
     return {name: estimate(metric, seed) for name, metric in metrics.items()}
 
 
-def paired_difference(a: PerStory, b: PerStory, seed: int) -> Estimate | None:
+def paired_difference(a: Runs, b: Runs, seed: int) -> Estimate | None:
     """Return the value of `a` minus that of `b` on the same N stories, with its 95% paired bootstrap interval.
 
-    Each resample is used for both metrics (Efron and Tibshirani, 1993, chapters 8 and 13). Return None if one of them
-    is undefined for all stories.
+    Each resample of stories is used for both metrics (Efron and Tibshirani, 1993, chapters 8 and 13); runs are sampled
+    for each. Return None if one of them is undefined for all stories.
     """
-    stories = min(int((metric.weight > 0).sum()) for metric in (a, b))
-    if not stories:
+    a, b = _each(a), _each(b)
+    if not (stories := _defined(*a, *b)):
         return None
-    counts = resample_counts(len(a.total), seed)
-    weights = [counts @ metric.weight for metric in (a, b)]
-    defined = (weights[0] > 0) & (weights[1] > 0)
-    values = [(counts @ metric.total)[defined] / w[defined] for metric, w in zip((a, b), weights, strict=True)]
-    low, high = np.percentile(values[0] - values[1], [2.5, 97.5])
-    mean = a.total.sum() / a.weight.sum() - b.total.sum() / b.weight.sum()
-    return Estimate(float(mean), float(low), float(high), stories)
+    return _interval(_mean(a) - _mean(b), _resample(a, seed) - _resample(b, seed, 1), stories)

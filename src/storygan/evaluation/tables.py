@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from storygan.evaluation.bootstrap import Estimate, Metrics, PerStory, paired_difference
+from storygan.evaluation.bootstrap import Estimate, Metrics, Runs, paired_difference
 
 LOWER_IS_BETTER = ("kid", "fid", "st_lpips", "story_fid")
 """Beginnings of the names of metrics of which 0 is best."""
@@ -18,11 +18,11 @@ class Table(NamedTuple):
     cells: list[list[str]]
 
 
-def differences(per_story: Mapping[str, Mapping[str, PerStory]], seed: int) -> dict[str, Metrics]:
+def differences(per_story: Mapping[str, Mapping[str, Runs]], seed: int) -> dict[str, Metrics]:
     """Return the metrics of the first system minus those of each other one.
 
     Args:
-        per_story: by system and metric, values of the same N stories.
+        per_story: by system and metric, values of the same N stories, of one run or of several.
         seed: of the bootstrap.
 
     Returns:
