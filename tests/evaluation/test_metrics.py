@@ -60,6 +60,18 @@ def test_an_earlier_object_that_changed_is_not_consistent() -> None:
     assert value(metrics.object_accuracy(predictions)) == [1, 1]
 
 
+def test_consistency_at_a_distance_is_of_the_object_so_many_sentences_before() -> None:
+    predictions = perfect()
+    predictions.present[0, 2, 0] = False  # object 1 is missing in frame 3
+    predictions.present[1, 2, 1] = False  # object 2 is
+    predictions.present[1, 0, 2] = False  # the object of a later sentence does not count
+    found = metrics.consistency_at_distance(predictions)
+    assert {name: value(metric) for name, metric in found.items()} == {
+        "story_consistency_k1": [1, 1 / 2],
+        "story_consistency_k2": [0, 1],
+    }
+
+
 def test_an_absent_object_is_neither_accurate_nor_of_the_correct_attributes() -> None:
     predictions = perfect()
     predictions.present[0, 1, 1] = False

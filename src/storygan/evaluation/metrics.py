@@ -63,6 +63,15 @@ def story_consistency(predictions: ObjectPredictions) -> PerStory:
     return per_story(predictions.accurate[:, t, j])
 
 
+def consistency_at_distance(predictions: ObjectPredictions) -> dict[str, PerStory]:
+    """Compute story consistency of pairs (frame t, sentence t - k) alone: `story_consistency_k1` to `_k{T-1}`."""
+    accurate = predictions.accurate
+    return {
+        f"story_consistency_k{k}": per_story(np.diagonal(accurate, -k, axis1=1, axis2=2))
+        for k in range(1, accurate.shape[1])
+    }
+
+
 def no_false_positives(predictions: ObjectPredictions) -> PerStory:
     """Compute the share of frames without an object where no sentence so far places one."""
     return per_story(predictions.false_positives == 0)
@@ -76,6 +85,7 @@ def object_metrics(predictions: ObjectPredictions) -> dict[str, PerStory]:
         "no_false_positives": no_false_positives(predictions),
         "object_recall": object_recall(predictions),
         **attribute_accuracy(predictions),
+        **consistency_at_distance(predictions),
     }
 
 
