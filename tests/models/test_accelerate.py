@@ -82,8 +82,14 @@ def outputs_and_gradients(
     return outputs, torch.autograd.grad(total, [*tensors, *network.parameters()])
 
 
-@pytest.mark.parametrize(("B", "training"), [(3, True), (4, True), (4, False)])  # 12 frames: direct; 16: Winograd
-@pytest.mark.parametrize("name", NETWORKS)
+CASES = [(name, *case) for name in NETWORKS for case in ((3, True), (4, True), (4, False))]
+"""3 stories have 12 frames: direct convolutions; 4 have 16: Winograd."""
+SLOW = [(name, *case) for name, *case in CASES if name.endswith("128") and case != [4, True]]
+
+
+@pytest.mark.parametrize(
+    ("name", "B", "training"), [pytest.param(*case, marks=pytest.mark.slow) if case in SLOW else case for case in CASES]
+)
 def test_accelerated_network_equals_the_plain_one(name: str, B: int, training: bool) -> None:
     """Outputs and gradients for inputs and parameters, parameter names, and running statistics."""
     build, call, make_inputs = NETWORKS[name]
