@@ -1,4 +1,4 @@
-"""The example that makes stories of one's own: they can be imported, learnt from and told apart."""
+"""The example that makes stories of one's own: they can be imported, and their frames differ."""
 
 from __future__ import annotations
 

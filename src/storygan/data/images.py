@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from storygan.errors import reason
 from storygan.files import open_regular
 
-SIZE = 64  # pixels a side of an imported frame, unless the importer is told another size
+SIZE = 64  # pixels a side of an imported frame, by default
 FORMATS = ("PNG", "WEBP")  # of a frame in a data set
 MAX_PIXELS = 2048**2  # of a frame in a data set
 # Formats to import. Pillow knows more, and runs another program for one of them (PostScript).

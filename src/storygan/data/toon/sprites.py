@@ -70,7 +70,7 @@ def character(species: str, arms: str, legs: str = "stand", mood: str = "") -> s
 
 
 def hands(species: str, arms: str) -> str:
-    """Return the hands, drawn over the head, or over a thing that is held."""
+    """Return the hands, which cover the head or a thing that is held."""
     both = HANDS[arms][:1] if arms == "hold and wave" else HANDS[arms]
     return "".join(ellipse(x, y, 9.5, 9.5, LOOKS[species].limbs) for x, y in both)
 
