@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -27,10 +28,11 @@ from storygan.data.toon.render import render_toon
 from storygan.demo.examples import EXAMPLES
 from storygan.viz import Row, enlarge, sheet, story_rows
 
-FOLDER = Path(__file__).parents[1] / "docs/pictures"
-CARDS = Path(__file__).parents[1] / "src/storygan/demo/page"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs/pictures"
+CARDS = ROOT / "src/storygan/demo/page"
 QUALITY = 80  # of WebP
-TOON_STORIES = 5
+TOON_STORIES = 3
 CLEVR_ASPECT = 4 / 3
 TIMEOUT = 300_000  # milliseconds
 STORY = [  # the README's, and that of editing.md
@@ -131,6 +133,13 @@ def save_data_sets(sample: Path, toon: Path, out: Path) -> None:
         save(sheet(rows, aspect_ratio=aspect_ratio), out / file)
 
 
+def save_own_stories(folder: Path, out: Path) -> None:
+    """Save the picture of own-stories.md: a story of its example."""
+    subprocess.run([sys.executable, ROOT / "examples/own_stories.py", folder], check=True)
+    frames = [np.asarray(Image.open(folder / f"02-{t}.jpg").reduce(2)) for t in range(1, 6)]
+    save(np.concatenate(frames, axis=1), out / "own-stories.webp")
+
+
 def save_cards(out: Path) -> None:
     """Save the pictures of the web page's model cards: frames of its examples, cut to 4:3."""
     for name, kind, title, t in (("clevr-sv", "clevr", "Far corners", 4), ("toon-sv", "sentence", "The carrot", 1)):
@@ -203,6 +212,7 @@ def main() -> None:
         render_toon(toon, train=TOON_STORIES, workers=1)
         save_baselines(model, sample, out)
         save_data_sets(sample, toon, out)
+        save_own_stories(Path(folder, "own"), out)
     save_cards(CARDS if out == FOLDER else out)
     save_page(out)
 

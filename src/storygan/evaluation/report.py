@@ -93,7 +93,7 @@ def evaluate(
         page: HTML file to write, see `make_page`.
 
     Raises:
-        UsageError: the model does not fit the data, there are fewer than 2 stories, or there is no system.
+        UsageError: the model does not fit the data (T, pixels), there are fewer than 2 stories, or there is no system.
         StoryganError: the model, the frames, the data or the classifier cannot be read.
     """
     frames = frames or {}
@@ -115,6 +115,11 @@ def evaluate(
     read = {name: read_system_frames(name, path, dataset, split) for name, path in frames.items()}
     baseline = find_baseline(model or "")
     network = None if baseline or model is None else load_for_inference(model, on, precision)
+    if network and network.config.image_size != dataset.size:
+        raise UsageError(
+            f"the model generates {network.config.image_size} pixels a side, and the frames of {data} have "
+            f"{dataset.size}: render or import the data with --size {network.config.image_size}"
+        )
     generated: dict[str, np.ndarray | str] = {}
     if model is not None:
         generated[MODEL] = network.generate_dataset(sentences, seed=seed) if network else str(baseline)

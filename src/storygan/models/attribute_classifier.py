@@ -103,13 +103,13 @@ class AttributeClassifier(nn.Module):
         """Compute logits and features of frames.
 
         Args:
-            x: (B, 3, 64, 64) in [-1, 1].
+            x: (B, 3, H, H) in [-1, 1]; of another size than 64, it is resized.
 
         Returns:
             maps (B, 16, 32, 32) of logits, or (B, 18, 32, 32) with yaw; label logits (B, K); features (B, 96).
         """
         coordinates = self.coordinates.expand(len(x), -1, -1, -1)
-        h = self.trunk(torch.cat([x, coordinates], 1))  # (B, 64, 32, 32)
+        h = self.trunk(torch.cat([resize(x), coordinates], 1))  # (B, 64, 32, 32)
         h = h + self.around(h)
         located = torch.cat([h, F.avg_pool2d(coordinates, 2)], 1)  # (B, 66, 32, 32)
         maps = self.places(located)
@@ -191,6 +191,11 @@ def conv_bn_relu(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) 
 def to_input(frames: np.ndarray) -> Tensor:
     """Convert uint8 frames (B, H, W, 3) to float32 (B, 3, 64, 64) in [-1, 1]."""
     x = torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, 1).float() / 127.5 - 1
+    return resize(x)
+
+
+def resize(x: Tensor) -> Tensor:
+    """Resize frames (B, 3, H, H) to (B, 3, 64, 64)."""
     return x if x.shape[2:] == (SIZE, SIZE) else F.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
 
 

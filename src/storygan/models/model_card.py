@@ -63,14 +63,15 @@ def make_card(
         if training.init_from:
             trained += f"It was initialized from `{_name(training.init_from)}`.\n"
         trained += f"\n```yaml\n{dump}```\n"
+    size = config.image_size
     return f"""---
 {data.to_yaml()}
 ---
 
 # StoryGAN, variant `{config.variant}`
 
-Generates {config.T} frames of 64x64 from a story of {config.T} sentences, one frame per sentence, with the generator of
-StoryGAN (Li et al., CVPR 2019, https://arxiv.org/abs/1812.02784).
+Generates {config.T} frames of {size}x{size} from a story of {config.T} sentences, one frame per sentence, with the
+generator of StoryGAN (Li et al., CVPR 2019, https://arxiv.org/abs/1812.02784).
 {SENTENCES.get(encoder, "It takes sentence vectors, not sentences.")}
 
 ```python
@@ -78,7 +79,7 @@ from storygan import StoryGAN
 
 model = StoryGAN.from_pretrained("...")  # this folder, or its id on the hub
 output = model.generate(story, num_samples=3)  # story: {config.T} sentences
-output.save("story.png")  # output.images: PIL; output.frames: uint8 (3, {config.T}, 64, 64, 3)
+output.save("story.png")  # output.images: PIL; output.frames: uint8 (3, {config.T}, {size}, {size}, 3)
 ```
 
 ## Training
@@ -89,8 +90,8 @@ Not evaluated. `storygan evaluate --model FOLDER --data DATA --card` writes a ta
 
 ## Limitations
 
-Frames have 64x64 pixels. The model was trained on stories of {config.T} sentences; in longer ones, earlier content
-fades. It generates only content like that of its training data. The discriminators are not included.
+Frames have {size}x{size} pixels. The model was trained on stories of {config.T} sentences; in longer ones, earlier
+content fades. It generates only content like that of its training data. The discriminators are not included.
 """
 
 

@@ -71,6 +71,12 @@ def load(root: Path) -> dict[str, np.ndarray]:
     return np.load(root / "CLEVR_dict.npy", allow_pickle=True).item()
 
 
+def test_frames_have_the_given_size(root: Path, tmp_path: Path) -> None:
+    import_clevr_sv(root, tmp_path / "out", size=128)
+    story = next(read_stories(tmp_path / "out", "test"))
+    assert {Image.open(io.BytesIO(frame)).size for frame in story.frames} == {(128, 128)}
+
+
 def test_sentences_labels_and_pixels(root: Path, tmp_path: Path) -> None:
     summary = import_clevr_sv(root, tmp_path / "out")
     assert (summary.stories, summary.frames, summary.skipped) == ({"test": 3}, 12, {})

@@ -21,6 +21,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
+def test_frames_have_the_given_size(root: Path, tmp_path: Path) -> None:
+    import_flintstones_sv(root, tmp_path / "out", size=128)
+    story = next(read_stories(tmp_path / "out", "train"))
+    assert {decode_frame(frame).shape for frame in story.frames} == {(128, 128, 3)}
+
+
 def test_sentences_labels_first_frames_and_splits(root: Path, tmp_path: Path) -> None:
     summary = import_flintstones_sv(root, tmp_path / "out")
     assert (summary.stories, summary.skipped) == ({"train": 3, "validation": 1}, {})

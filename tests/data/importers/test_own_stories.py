@@ -54,6 +54,17 @@ def test_csv_and_jsonl_give_the_same(root: Path, tmp_path: Path) -> None:
     assert not check_dataset(tmp_path / "csv").problems
 
 
+def test_pictures_of_any_size_become_frames_of_64_or_128(root: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200), (7, 0, 0)).save(root / "pictures" / "1.png")
+    write_csv(root, "a,pictures/1.png,A dog.,", "a,pictures/2.png,A cat.,")
+    for size in (64, 128):
+        out = tmp_path / str(size)
+        assert main(["data", "import", "stories", str(root), str(out), f"--size={size}"]) == 0
+        assert [decode_frame(frame).shape for frame in stories(out)[0].frames] == [(size, size, 3)] * 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["data", "import", "stories", str(root), str(tmp_path / "x"), "--size=100"])
+
+
 def test_unequal_lengths(root: Path, tmp_path: Path) -> None:
     lines = [f"{'abc'[(n > 2) + (n > 7)]},pictures/{n}.png,Sentence {n}." for n in range(1, 10)]
     write_csv(root, *lines, header="story,frame,sentence")

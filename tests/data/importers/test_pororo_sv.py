@@ -27,6 +27,12 @@ def stories(folder: Path, split: str) -> list[Story]:
     return list(read_stories(folder, split))
 
 
+def test_frames_of_128_keep_the_pixels_of_the_strips(root: Path, tmp_path: Path) -> None:
+    import_pororo_sv(root, tmp_path / "out", size=128)
+    frames = [decode_frame(frame) for frame in stories(tmp_path / "out", "train")[0].frames]
+    assert [frame.shape for frame in frames] == [(128, 128, 3)] * 5
+
+
 def test_sentences_labels_first_squares_and_splits(root: Path, tmp_path: Path) -> None:
     summary = import_pororo_sv(root, tmp_path / "out")
     assert (summary.stories, summary.skipped) == ({"train": 3, "validation": 1, "test": 2}, {})

@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from storygan.data.toon.art import draw_scene, draw_story
+from storygan.data.toon.art import GROUND, draw_scene, draw_story
 from storygan.data.toon.scenery import LIGHT, PATTERNS, PLACES, SETS, SKY, Staging, background
 from storygan.data.toon.shapes import UNITS, moved, rasterise
-from storygan.data.toon.sprites import HANDS, LOOKS, asleep, character, thing
+from storygan.data.toon.sprites import HANDS, LOOKS, asleep, character, lying, thing
 from storygan.data.toon.world import CHARACTERS, SKIES, THINGS, Actor, Event, Scene, sample_story
 from storygan.data.toon.world import PLACES as NAMES
 
@@ -42,8 +42,8 @@ def test_every_labelled_character_and_thing_is_visible() -> None:
                 if actor.holds:
                     empty = tuple(replace(a, holds=None) if a is actor else a for a in scene.actors)
                     least["thing"] = min(least["thing"], changed(full, draw(replace(scene, actors=empty))))
-            for lying in scene.ground:
-                others = tuple(other for other in scene.ground if other != lying)
+            for on_ground in scene.ground:
+                others = tuple(other for other in scene.ground if other != on_ground)
                 least["thing"] = min(least["thing"], changed(full, draw(replace(scene, ground=others))))
     print(f"fewest visible pixels of 4096: {least}")
     assert least["character"] >= 400
@@ -131,7 +131,15 @@ def test_every_character_differs_from_every_other_in_every_pose() -> None:
 def test_thing_has_its_size(name: str) -> None:
     left, top, right, bottom = rasterise(moved(thing(name), 128, 128), UNITS).getbbox() or (0, 0, 0, 0)
     assert 48 <= max(right - left, bottom - top) <= 100
-    assert bottom - 128 <= 40  # on the ground it lies within the frame
+    _, _, _, bottom = rasterise(moved(lying(name), 128, 128), UNITS).getbbox() or (0, 0, 0, 0)
+    assert bottom - 128 <= UNITS - GROUND  # within the frame
+
+
+@pytest.mark.parametrize("name", THINGS)
+def test_thing_over_the_head_stays_in_the_frame(name: str) -> None:
+    scene = Scene(Event("walk"), "desert", "sunny", (Actor("bear", 1, 1, "cheer", name),))
+    mask = np.asarray(draw_scene(scene, STAGING, UNITS)[1])
+    assert not mask[0].any()
 
 
 def test_facing_mirrors() -> None:

@@ -5,8 +5,8 @@
 
 The 75 values are 4 slots of 18, and 3 unused. A slot has one-hots of shape (3), colour (8), material (2) and size (2),
 then x, y, z. Frame k shows the objects of slots 1 to k. So its sentence describes slot k, and its 15 labels cover slots
-1 to k. Images, 320x240 RGBA, lose their alpha and are resized to 64x64 with Pillow's bilinear filter; the aspect ratio
-of 4/3 is kept in the metadata.
+1 to k. Images, 320x240 RGBA, lose their alpha and are resized to squares with Pillow's bilinear filter; the metadata
+keeps the aspect ratio of 4/3.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SLOT = 18  # values of an object
 _NAME = re.compile(r"CLEVR_new_(\d{6})_([1-4])\.png", re.ASCII)
 
 
-def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> ImportSummary:
+def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0, size: int = SIZE) -> ImportSummary:
     """Write the stories of ROOT to the new folder OUT.
 
     Stories with a frame whose image or description is missing or unreadable are skipped.
@@ -43,6 +43,7 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
         out: folder of the new data set.
         train_below: stories with a smaller number go to the split train, all others to test. The full release trains on
             the first 10,000.
+        size: pixels a side of a frame.
 
     Raises:
         UsageError: `train_below` is negative.
@@ -59,7 +60,7 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0) -> 
         with tqdm(total=len(numbers), unit="story", desc="CLEVR-SV", disable=None) as bar:
             for split in ("train", "test"):
                 selected = [number for number in numbers if (int(number) < train_below) == (split == "train")]
-                stories = _stories(root / "images", descriptions, selected, summary, bar)
+                stories = _stories(root / "images", descriptions, selected, size, summary, bar)
                 write_split(partial, split, stories, LABELS, summary, ASPECT)
         summary.require_stories(root)
     return summary
@@ -106,7 +107,12 @@ def _complete_stories(images: Path, descriptions: Mapping[str, object], summary:
 
 
 def _stories(
-    images: Path, descriptions: Mapping[str, np.ndarray], numbers: list[str], summary: ImportSummary, bar: tqdm
+    images: Path,
+    descriptions: Mapping[str, np.ndarray],
+    numbers: list[str],
+    size: int,
+    summary: ImportSummary,
+    bar: tqdm,
 ) -> Iterator[Story]:
     """Yield the readable stories; the others go to the summary."""
     for number in numbers:
@@ -119,7 +125,7 @@ def _stories(
             summary.skip("stories with an invalid description", f"{number} ({error})")
             continue
         try:
-            frames = [_frame(images / name) for name in names]
+            frames = [_frame(images / name, size) for name in names]
         except IMAGE_ERRORS as error:
             summary.skip("stories with an unreadable image", f"{number} ({error})")
             continue
@@ -140,7 +146,7 @@ def _object(vector: np.ndarray, slot: int) -> ClevrObject:
     return ClevrObject(shape, colour, material, size, x=float(values[15]), y=float(values[16]))
 
 
-def _frame(path: Path) -> bytes:
-    """Read an image and return it as 64x64 RGB PNG bytes."""
+def _frame(path: Path, size: int) -> bytes:
+    """Read an image and return it as RGB PNG bytes, size x size pixels."""
     with open_image(path, ("PNG",), MAX_IMPORT_PIXELS) as image:
-        return encode_png(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+        return encode_png(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from storygan.data.images import frame_from_image
+from storygan.data.images import SIZE, frame_from_image
 from storygan.data.importers.common import FrameTable, ImportSummary, T, import_frame_table, read_labels
 from storygan.data.restricted_pickle import MAX_BYTES, load_npy, load_pickle
 from storygan.errors import StoryganError, reason
@@ -31,8 +31,12 @@ CHARACTERS = ("Wilma", "Fred", "Betty", "Barney", "Dino", "Pebbles", "Mr Slate")
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 
 
-def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
-    """Write the stories of ROOT to the new folder OUT. Raises StoryganError for another layout, or where OUT exists."""
+def import_flintstones_sv(root: str | Path, out: str | Path, size: int = SIZE) -> ImportSummary:
+    """Write the stories of ROOT to the new folder OUT, frames of size x size pixels.
+
+    Raises:
+        StoryganError: ROOT has another layout, or OUT exists.
+    """
     root = Path(root)
     annotations = _annotations(root / "flintstones_annotations_v1-0.json")
     split = _split(root / "train-val-test_split.json")
@@ -56,7 +60,7 @@ def import_flintstones_sv(root: str | Path, out: str | Path) -> ImportSummary:
         frames = load_npy(path)
         if frames.ndim != 4 or not frames.size or frames.shape[3] != 3 or frames.dtype != "uint8":
             raise ValueError(f"frames {frames.dtype} {frames.shape}, not uint8 (n, height, width, 3)")
-        return frame_from_image(Image.fromarray(frames[0]))
+        return frame_from_image(Image.fromarray(frames[0]), size)
 
     sentences = {name: " ".join(str(a.get("description") or "").split()) for name, a in annotations.items()}
     table = FrameTable("Flintstones-SV", sentences, read_labels(rows, CHARACTERS, labels), CHARACTERS, load)

@@ -21,7 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from storygan.data.images import frame_from_file
+from storygan.data.images import SIZE, frame_from_file
 from storygan.data.importers.common import ImportSummary, abbreviate, read_table, write_split
 from storygan.data.schema import SPLITS, Story
 from storygan.errors import StoryganError, UsageError
@@ -45,7 +45,7 @@ class Row:
     split: str
 
 
-def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportSummary:
+def import_own_stories(root: str | Path, out: str | Path, T: int = 0, size: int = SIZE) -> ImportSummary:
     """Write the stories of ROOT to the new folder OUT.
 
     An invalid row (a missing value, a missing or damaged image) is listed with file and line, and its story is skipped.
@@ -56,6 +56,7 @@ def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportS
         root: folder of the images and the list.
         out: folder of the new data set.
         T: frames per story; 0: the most frequent length, the smaller of two.
+        size: pixels a side of a frame.
 
     Raises:
         UsageError: T is negative.
@@ -64,7 +65,7 @@ def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportS
     if T < 0:
         raise UsageError(f"T is {T}: a story has at least 1 frame")
     root, summary = Path(root), ImportSummary(str(out))
-    stories = _valid_stories(root, summary)
+    stories = _valid_stories(root, summary, size)
     if stories:
         lengths = Counter(map(len, stories.values()))
         T = T or min(lengths, key=lambda length: (-lengths[length], length))
@@ -79,7 +80,7 @@ def import_own_stories(root: str | Path, out: str | Path, T: int = 0) -> ImportS
     return summary
 
 
-def _valid_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
+def _valid_stories(root: Path, summary: ImportSummary, size: int) -> dict[str, list[Row]]:
     """Return the rows of the stories without an invalid row, by name in order of appearance."""
     lists = [root / name for name in LISTS if (root / name).is_file()]
     if len(lists) != 1:
@@ -99,7 +100,7 @@ def _valid_stories(root: Path, summary: ImportSummary) -> dict[str, list[Row]]:
         try:
             if problem:
                 raise ValueError(problem)
-            row = _row(where, values, root)
+            row = _row(where, values, root, size)
             rows = stories.setdefault(row.story, [])
             if rows and row.split != rows[0].split:
                 raise ValueError(f"the split is {row.split}, but {rows[0].split} in an earlier row of the story")
@@ -169,7 +170,7 @@ def _text(value: object) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _row(where: str, values: dict[str, Any], root: Path) -> Row:
+def _row(where: str, values: dict[str, Any], root: Path, size: int) -> Row:
     """Return the row with its frame. Raises ValueError where it is invalid."""
     texts = {name: _text(values.get(name)) for name in COLUMNS if name != "labels"}
     for name in REQUIRED:
@@ -195,7 +196,7 @@ def _row(where: str, values: dict[str, Any], root: Path) -> Row:
     if not is_file(path):
         raise ValueError(f"the image {texts['frame']} does not exist")
     try:
-        frame = frame_from_file(path)
+        frame = frame_from_file(path, size)
     except ValueError as error:
         raise ValueError(f"the image {texts['frame']} cannot be read: {error}") from error
     return Row(where, texts["story"], frame, texts["sentence"], labels, split)

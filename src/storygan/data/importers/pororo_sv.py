@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storygan.data.images import MAX_IMPORT_PIXELS, frame_from_image, open_image
+from storygan.data.images import MAX_IMPORT_PIXELS, SIZE, frame_from_image, open_image
 from storygan.data.importers.common import FrameTable, ImportSummary, T, import_frame_table, read_labels, read_table
 from storygan.data.restricted_pickle import load_npy
 from storygan.errors import StoryganError
@@ -35,13 +35,14 @@ _MAX_KEY = 500  # characters of a key's end that are searched, in quadratic time
 _END = re.compile(r"([^/\\]+)[/\\](\d{1,9})(?:\.png)?$", re.ASCII)
 
 
-def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> ImportSummary:
+def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "", size: int = SIZE) -> ImportSummary:
     """Write the stories of ROOT to the new folder OUT.
 
     Args:
         root: folder of the original.
         out: folder of the new data set.
         ids: file of the split, within ROOT; "": the first of IDS that exists. Without one, every story goes to train.
+        size: pixels a side of a frame.
 
     Raises:
         StoryganError: ROOT has another layout, no story is complete, or OUT exists.
@@ -63,7 +64,7 @@ def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> Import
         episode, frame = key.split("/")
         if episode not in seasons:
             raise FileNotFoundError(key)
-        return first_square(seasons[episode] / f"{frame}.png")
+        return first_square(seasons[episode] / f"{frame}.png", size)
 
     labels = root / "labels.npy"
     by_key = {_key(name): row for name, row in _dict(labels).items()} if labels.exists() else None
@@ -73,12 +74,12 @@ def import_pororo_sv(root: str | Path, out: str | Path, ids: str = "") -> Import
     return import_frame_table(table, selected, out, [*notes, note])
 
 
-def first_square(path: Path) -> bytes:
-    """Read the first square of a vertical strip (W x k*W). Raises ValueError where it is wider than high."""
+def first_square(path: Path, size: int) -> bytes:
+    """Read the first square of a vertical strip (W x k*W) as a frame. Raises ValueError where it is wider than high."""
     with open_image(path, ("PNG",), MAX_IMPORT_PIXELS) as strip:
         if strip.height < strip.width:
             raise ValueError(f"{path.name} is {strip.width}x{strip.height}, not a vertical strip of square frames")
-        return frame_from_image(strip.crop((0, 0, strip.width, strip.width)))
+        return frame_from_image(strip.crop((0, 0, strip.width, strip.width)), size)
 
 
 def _key(name: object) -> str:

@@ -12,7 +12,7 @@ from storygan.data.toon.scenery import LIGHT, Staging, background, scale_colours
 from storygan.data.toon.shapes import UNITS, ellipse, moved, rasterise, resolution, rimmed
 from storygan.data.toon.world import GAPS, SLOTS, Actor, Scene
 
-BASELINE, GROUND = 240, 216
+BASELINE, GROUND = 240, 212
 """Of the characters' feet, and of the middle of things on the ground, in frame units."""
 JUMP = 14
 _ORIGIN = (128, 216)  # of a figure before it is moved: leaves room for all of it
@@ -34,7 +34,7 @@ def draw_scene(scene: Scene, staging: Staging, size: int = 64) -> Picture:
     for actor in sorted(scene.actors, key=lambda actor: actor.pose == "sleep"):
         _draw_actor(layer, shadows, actor, scene)
     for thing, gap in scene.ground:
-        _paste(layer, ("thing", thing), GAPS[gap] * UNITS, GROUND)
+        _paste(layer, ("lying", thing), GAPS[gap] * UNITS, GROUND)
     picture.paste(shadows, (0, 0), shadows)
     factors = LIGHT.get(scene.sky, (1.0, 1.0, 1.0))
     red, green, blue = (factor**0.15 for factor in factors)  # figures stay brighter than the scenery
@@ -120,6 +120,7 @@ _FIGURES: dict[str, Callable[..., str]] = {
     "character": sprites.character,
     "asleep": sprites.asleep,
     "thing": sprites.thing,
+    "lying": sprites.lying,
     "hands": sprites.hands,
     "string": sprites.string,
     "zzz": lambda: sprites.ZZZ,

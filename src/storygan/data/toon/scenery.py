@@ -267,6 +267,39 @@ def _barn(x: float, y: float, scale: float) -> str:
     return moved(barn + box(-10, -86, 20, 18, "#F7E9DC") + box(-6, -82, 12, 14, "#6E2A27"), x, y, scale)
 
 
+def _stump(x: float, y: float, scale: float) -> str:
+    stump = shape("M-16 0 Q-13 -8 -13 -22 L13 -22 Q13 -8 16 0 Z", "#8A5A35")
+    return moved(stump + ellipse(0, -22, 13, 6, "#E3B77E", width=0) + line("M-6 -22 h12", "#B98550", 3), x, y, scale)
+
+
+def _sailboat(x: float, y: float, scale: float) -> str:
+    sails = shape("M-2 -52 L-2 -14 L-27 -14 Z", "#FFFFFF") + shape("M3 -46 L3 -14 L23 -14 Z", "#FFD36B")
+    hull = shape("M-29 -11 L29 -11 L19 3 L-19 3 Z", "#D9534A")
+    return moved(line("M0 -54 V-8", "#7A5A44", 3.5) + sails + hull, x, y, scale)
+
+
+def _snowman(x: float, y: float, scale: float) -> str:
+    body = ellipse(0, -20, 25, 23, "#FFFFFF", "#A9BEDD", 3) + ellipse(0, -57, 19, 19, "#FFFFFF", "#A9BEDD", 3)
+    scarf = line("M-15 -42 Q0 -36 15 -42", "#EE5A4F", 8) + line("M11 -40 L14 -22", "#EE5A4F", 7)
+    face = disc(-7, -61, 3, "#44506A") + disc(6, -61, 3, "#44506A") + shape("M-1 -57 L-20 -52 L-1 -51 Z", "#FF9A3C")
+    return moved(body + scarf + face + disc(0, -26, 3, "#44506A") + disc(0, -14, 3, "#44506A"), x, y, scale)
+
+
+def _igloo(x: float, y: float, scale: float) -> str:
+    dome = shape("M-54 0 Q-52 -62 0 -62 Q52 -62 54 0 Z", "#CFE2F4")
+    joints = "M-52 -16 h104 M-46 -32 h92 M-33 -47 h66 M-28 -16 V0 M-14 -32 V-16 M16 -32 V-16 M-2 -47 V-32 M-30 -46 V-32"
+    door = shape("M8 2 Q8 -34 29 -34 Q50 -34 50 2 Z", "#E6F1FB") + shape(
+        "M15 2 Q15 -26 29 -26 Q43 -26 43 2 Z", "#4F6A94"
+    )
+    return moved(dome + line(joints, "#9DBBDB", 3) + door, x, y, scale)
+
+
+def _hay(x: float, y: float, scale: float) -> str:
+    bale = ellipse(0, -20, 21, 20, "#E8BE52", width=0) + box(-21, -2, 42, 3, "#8F6A2A", 1)
+    rings = ellipse(0, -20, 14, 13, "none", "#C4952F", 3) + ellipse(0, -20, 6.5, 6, "none", "#C4952F", 3)
+    return moved(bale + rings, x, y, scale)
+
+
 def _window(x: float) -> tuple[str, str]:
     """Return the hole of a window with its middle at x, as a part of the path of a wall, and its frame."""
     hole = f"M{x - 40} 14 v74 h80 v-74 Z"
@@ -393,15 +426,11 @@ PLACES = {
                 (246, 178, 150),
             )
         )
-        + emoji("log", 170, 204, 34)
+        + _stump(172, 200, 1.2)
         + emoji("mushroom", 88, 190, 20),
     ),
     "beach": (
-        _SEA
-        + emoji("sailboat", 172, 132, 62, lines=0.55)
-        + _SAND
-        + _palm(26, 196, 150)
-        + emoji("crab", 172, 250, 26, lines=0.55),
+        _SEA + _sailboat(172, 134, 1.1) + _SAND + _palm(26, 196, 150) + emoji("crab", 172, 250, 26, lines=0.55),
         _SEA
         + box(198, 76, 26, 58, "#FFFFFF")
         + box(198, 88, 26, 12, "#EE5A4F")
@@ -416,25 +445,13 @@ PLACES = {
         + _SAND
         + _palm(244, 200, 142, -14)
         + _palm(200, 180, 86)
-        + emoji("castle", 22, 200, 50, lines=0.15),
+        + emoji("castle", 34, 196, 54, lines=0.15),
     ),
     "snowy field": (
         _mountain(70, 160, 170, 100)
         + _mountain(196, 160, 150, 84, "#B7C6DC", "#9FB2CF")
         + _SNOW
-        + moved(
-            disc(0, -22, 24, "#FFFFFF")
-            + disc(0, -58, 18, "#FFFFFF")
-            + line("M-14 -46 h28", "#EE5A4F", 8)
-            + disc(-6, -62, 3, "#44506A")
-            + disc(6, -62, 3, "#44506A")
-            + shape("M0 -58 L16 -54 L0 -52 Z", "#FF9A3C")
-            + box(-14, -86, 28, 14, "#55617D")
-            + box(-20, -75, 40, 5, "#55617D"),
-            232,
-            190,
-            1.25,
-        ),
+        + _snowman(228, 192, 1.25),
         _SNOW
         + "".join(
             _pine(x, y, h, "#6FA79B", "#5B9387", snow=True)
@@ -447,14 +464,7 @@ PLACES = {
                 (242, 176, 130),
             )
         ),
-        _mountain(214, 156, 190, 112)
-        + _SNOW
-        + ellipse(36, 182, 54, 62, "#E3F0FB", width=0)
-        + line("M-16 160 h104 M-8 140 h88 M8 126 h56", "#B5CDE6", 3)
-        + box(-20, 184, 112, 14, "#F0F6FD")
-        + ellipse(60, 186, 20, 26, "#C6DBF0", width=0)
-        + ellipse(62, 188, 13, 20, "#6C86AB", width=0)
-        + box(40, 187, 44, 22, "#F0F6FD"),
+        _mountain(214, 156, 190, 112) + _SNOW + _igloo(46, 186, 1.0),
     ),
     "desert": (
         _DUNES
@@ -512,7 +522,8 @@ PLACES = {
         + line("M8 84 h42 M8 116 h42", "#B4BEC9", 4)
         + _barn(92, 160, 0.66)
         + _fence(170, "#D9B98A", "#C4A06E", 134, 256)
-        + emoji("cow", 214, 178, 76, flip=True, lines=0.55),
+        + _hay(200, 182, 0.95)
+        + _hay(236, 186, 1.1),
     ),
     "living room": (
         _room(*_WARM, _window(WINDOWS[0]))
@@ -527,8 +538,9 @@ PLACES = {
         + shape("M200 182 Q196 150 214 140 Q234 152 230 182 Z", "#FF9A2E")
         + shape("M208 182 Q206 164 215 158 Q224 166 222 182 Z", "#FFE05A")
         + emoji("picture", 214, 70, 50)
-        + box(8, 60, 5, 124, "#7A5A44")
-        + shape("M-12 62 L2 26 L22 26 L34 62 Z", "#FFD98A"),
+        + box(26, 60, 5, 124, "#7A5A44")
+        + ellipse(28, 184, 15, 4, "#7A5A44", width=0)
+        + shape("M6 64 L20 28 L38 28 L52 64 Z", "#FFD98A"),
         _room("#F3CBD3", "#C98F5E", "#B57C4D", "#ECBDC7", _window(WINDOWS[2]))
         + box(4, 22, 68, 160, "#9C6B45", 3)
         + "".join(box(10, y, 56, 30, "#7B5234") for y in (30, 68, 106, 144))

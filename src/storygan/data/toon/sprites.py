@@ -42,11 +42,11 @@ IN_THE_AIR = ("kite", "balloon", "umbrella")
 """Things on a string or a handle; the others are held before the body."""
 _GRIP = (44.0, -122.0)  # the raised hand
 HELD = {
-    "kite": (30.0, -186.0),
-    "balloon": (34.0, -184.0),
+    "kite": (36.0, -172.0),
+    "balloon": (38.0, -172.0),
     "umbrella": (34.0, -148.0),
     "hold": (9.0, -44.0),
-    "raise": (0.0, -192.0),
+    "raise": (0.0, -182.0),
 }
 """Middle of a thing that is held: in the air, before the body, or over the head by one who cheers."""
 
@@ -64,11 +64,13 @@ def character(species: str, arms: str, legs: str = "stand", mood: str = "") -> s
     limbs = "".join(_arm(look, x, -62, *hand) for x, hand in zip((-20, 20), HANDS[arms], strict=True))
     body = _TAILS.get(species, "") + _legs(look, legs) + _shirt(look)
     head = moved(_HEADS[species](mood), *HEAD)
-    return body + limbs + head if arms == "raise" else body + head + limbs
+    if arms in ("stand", "walk", "reach", "point", "hold"):
+        return body + head + limbs
+    return body + limbs + head + ("" if arms == "raise" else hands(species, arms))  # raised arms leave the face free
 
 
 def hands(species: str, arms: str) -> str:
-    """Return the hands over a thing that is held."""
+    """Return the hands, which cover the head or a thing that is held."""
     both = HANDS[arms][:1] if arms == "hold and wave" else HANDS[arms]
     return "".join(ellipse(x, y, 9.5, 9.5, LOOKS[species].limbs) for x, y in both)
 
@@ -109,7 +111,7 @@ HANDS = {  # of the arm behind and of the one in front
     "reach": ((-33, -38), (50, -58)),
     "point": ((-33, -38), (43, -34)),
     "cheer": ((-44, -122), _GRIP),
-    "raise": ((-30, -170), (30, -170)),
+    "raise": ((-31, -164), (31, -164)),
     "hold": ((-22, -40), (40, -40)),
     "hold and wave": ((-22, -40), _GRIP),
 }
@@ -186,11 +188,18 @@ def _rabbit(mood: str) -> str:
 
 def _frog(mood: str) -> str:
     look = LOOKS["frog"]
-    bumps = "".join(ellipse(_FACE - 2 + x, -26, 17, 17, look.fur) for x in (-20, 20))
+    bumps = "".join(ellipse(_FACE - 2 + x, -28, 18, 18, "#B6EB7E") for x in (-20, 20))  # lids, where the eyes are shut
     face = ellipse(0, 4, 41, 31, look.fur)
     belly = shape("M-33 17 Q0 26 36 17 Q24 33 0 33 Q-24 33 -33 17 Z", "#C9EE8C")
     spots = disc(_FACE - 5, 3, 2.5, "#2E6B17") + disc(_FACE + 5, 3, 2.5, "#2E6B17")
-    return bumps + face + belly + _eyes(mood, -26, 20, _FACE - 2) + spots + _mouth(mood, 13, _FACE - 2, 25)
+    return (
+        bumps
+        + face
+        + belly
+        + _eyes(mood, -32 if mood else -26, 20, _FACE - 2)
+        + spots
+        + _mouth(mood, 13, _FACE - 2, 25)
+    )
 
 
 def _pig(mood: str) -> str:
@@ -294,17 +303,28 @@ def thing(name: str) -> str:
     return _THINGS[name]
 
 
-_KITE = (
+def lying(name: str) -> str:
+    """Return a thing on the ground: an umbrella lies on its side, so that it does not look held."""
+    return moved(thing(name), -8, 4, 0.9, angle=-68) if name == "umbrella" else thing(name)
+
+
+_KITE = moved(
     path("M0 -34 L26 -8 L0 32 L-26 -8 Z", "#FF3B5C")
     + shape("M0 -34 L26 -8 L0 -8 Z", "#FFD21F")
     + shape("M0 32 L-26 -8 L0 -8 Z", "#29B6F6")
     + path("M0 -34 L26 -8 L0 32 L-26 -8 Z")
-    + line("M-26 -8 L26 -8 M0 -34 L0 32", INK, 3)
+    + line("M-26 -8 L26 -8 M0 -34 L0 32", INK, 3),
+    0,
+    0,
+    1.2,
 )
-_BALLOON = (
+_BALLOON = moved(
     path("M-5 27 L5 27 L0 20 Z", "#E02438")
     + ellipse(0, -6, 24, 28, "#F5303F")
-    + moved(ellipse(0, 0, 5, 9, "#FFC2C4", width=0), -10, -16, angle=25)
+    + moved(ellipse(0, 0, 5, 9, "#FFC2C4", width=0), -10, -16, angle=25),
+    0,
+    0,
+    1.15,
 )
 _UMBRELLA = (
     line("M0 -40 L0 22 Q0 34 11 33 Q18 31 17 23", INK, 7)
@@ -335,19 +355,20 @@ _FLOWER = (
     + ellipse(0, -10, 9, 9, "#FFE22E", INK, 3)
 )
 _GUITAR = moved(
-    line("M0 0 L0 -36", INK, 13)
-    + line("M0 0 L0 -36", "#F5D9A6", 5)
-    + box(-8, -46, 16, 14, INK, 3)
+    line("M0 -6 L0 -44", INK, 14)
+    + line("M0 -6 L0 -44", "#6B3A1E", 6)
+    + path("M-8 -58 L8 -58 L6 -42 L-6 -42 Z", "#6B3A1E", INK, 4)
     + path(
-        "M-11 -10 Q0 -16 11 -10 Q18 0 14 8 Q26 16 22 28 Q14 40 0 40 Q-14 40 -22 28 Q-26 16 -14 8 Q-18 0 -11 -10 Z",
-        "#B23A1E",
+        "M-13 -12 Q0 -18 13 -12 Q20 -4 15 4 Q28 12 24 26 Q16 40 0 40 Q-16 40 -24 26 Q-28 12 -15 4 Q-20 -4 -13 -12 Z",
+        "#F2A33C",
     )
-    + ellipse(0, 10, 8, 8, "#FFE2B0", INK, 4)
-    + line("M-9 27 L9 27", "#FFE2B0", 5),
-    -6,
-    -1,
-    0.94,
-    angle=38,
+    + ellipse(0, 6, 7, 7, "#3A2415", INK, 2)
+    + line("M-10 25 L10 25", "#6B3A1E", 6)
+    + line("M0 -40 L0 24", "#FFF3D6", 2),
+    -7,
+    6,
+    0.84,
+    angle=42,
 )
 _CARROT = moved(
     "".join(moved(path("M-5 0 Q-7 -20 0 -26 Q7 -20 5 0 Z", "#3DB54A", INK, 4), 0, -14, angle=a) for a in (-32, 32, 0))
