@@ -56,7 +56,7 @@ story: $(BASE) ## generate a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types mutants hooks ci docs pictures lock fuzz audit clean
+.PHONY: test slow lint types mutants hooks ci docs pictures lock lowest newest fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
@@ -82,6 +82,7 @@ ci: ## run all that CI runs
 	@bash .ci/run
 
 docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
+	@$(BIN)/python scripts/docs_pages.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "make: open $(CURDIR)/build/site/index.html"
 
@@ -98,6 +99,10 @@ lock: $(BIN)/uv ## update constraints.txt and constraints-render.txt to the newe
 	@sed -i 's/^$(TORCH).*/&\n    --hash=sha256:$(TORCH_CPU) \\/' constraints.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["render"], sep="\n")' | \
 	    $(COMPILE) - --python-version 3.11 -o constraints-render.txt
+
+# Where pip takes PyTorch from a folder, so do these; elsewhere its lowest (newest) version is installed too.
+lowest newest: $(BIN)/uv ## install the lowest (newest) versions that pyproject.toml admits in build/, and run the commands
+	@sh scripts/versions.sh $@ $(CURDIR)/$(BIN)/uv $(if $(LINKS),$(LINKS) $(TORCH)+cpu)
 
 fuzz: $(DEV) ## fuzz every reader of a user's file, FUZZ_SECONDS each (60)
 	@$(INSTALL) --group fuzz
