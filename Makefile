@@ -56,7 +56,7 @@ story: $(BASE) ## generate a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types mutants hooks ci docs pictures lock lowest newest fuzz audit clean
+.PHONY: test slow lint types mutants hooks ci docs dist pictures lock lowest newest fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
@@ -85,6 +85,11 @@ docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
 	@$(BIN)/python scripts/docs_pages.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "make: open $(CURDIR)/build/site/index.html"
+
+dist: $(DEV) ## build the sdist and the wheel into dist/, and check their metadata
+	@rm -rf dist
+	@UV_CONSTRAINT=constraints.txt UV_SYSTEM_CERTS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --installer uv
+	@$(BIN)/python -m twine check --strict dist/*
 
 pictures: $(DEV) ## regenerate docs/pictures, after a change of the shipped model
 	@$(BIN)/python scripts/docs_pictures.py

@@ -48,6 +48,16 @@ def test_wheel_holds_the_package_and_the_models_and_nothing_else(wheel: zipfile.
     assert not [name for name in package if name.endswith((".pyc", ".pkl", ".pt", ".ckpt")) or "/.cache/" in name]
 
 
+def test_the_page_on_pypi_has_absolute_links(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
+    page, readme = wheel.read(name).decode(), (ROOT / "README.md").read_text()
+    repository, target = PYPROJECT["project"]["urls"]["Repository"], re.compile(r"(!?)\[[^]]*\]\(([^)\s]+)")
+    links = [found for found in target.findall(readme) if not found[1].startswith(("https:", "#"))]
+    assert len(links) > 20
+    absolute = [(mark, f"{repository}/{'raw' if mark else 'blob'}/main/{path}") for mark, path in links]
+    assert [found for found in target.findall(page) if found[1].startswith(repository)] == absolute
+
+
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
 def test_shipped_model_is_complete_and_small(folder: Path) -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) < 12e6
