@@ -9,11 +9,9 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 PINS := pyproject.toml constraints.txt
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-
-# -c does not reach what an isolated build installs; the second variable does from pip 25.3 on.
-$(BASE) $(DEV) slow fuzz: export PIP_CONSTRAINT := constraints.txt
-$(BASE) $(DEV) slow fuzz: export PIP_BUILD_CONSTRAINT := constraints.txt
+# uv compares every file with the hashes of constraints.txt, those that build the package (-b) too. It looks where pip looks.
+LINKS := $(PIP_FIND_LINKS:%=--find-links %)
+INSTALL := $(BIN)/uv pip install -q --system-certs --compile-bytecode --python $(BIN)/python $(LINKS) -c constraints.txt -b constraints.txt
 
 PYTEST_ARGS ?=
 
@@ -23,23 +21,24 @@ help: ## list the targets
 
 # --- environments ---------------------------------------------------------------------------------------------------
 
-$(BIN)/pip:
+$(BIN)/uv:
 	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh 3.11+) && echo "make: $(VENV) from $$python" && "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r <(sed -n '/^uv==/,/[^\\]$$/p' constraints.txt)
 
-$(BASE): $(PINS) | $(BIN)/pip
+$(BASE): $(PINS) | $(BIN)/uv
 	@echo "make: installing storygan into $(VENV) (the first time, a few minutes: PyTorch is large)"
-	@$(PIP) -e .
+	@$(INSTALL) -e .
 	@touch $@
 
-$(DEV): $(PINS) | $(BIN)/pip
+$(DEV): $(PINS) | $(BIN)/uv
 	@echo "make: installing storygan and its development tools into $(VENV) (the first time, a few minutes)"
-	@$(PIP) -e '.[dev]'
+	@$(INSTALL) -e '.[all]' --group dev
 	@touch $@ $(BASE)
 
 .PHONY: render-env
 render-env: .render-venv/.installed ## install Blender (bpy) in an environment of its own, .render-venv
 
-.render-venv/.installed: constraints-render-hashed.txt scripts/render-env.sh
+.render-venv/.installed: constraints-render.txt scripts/render-env.sh
 	@scripts/render-env.sh .render-venv
 	@touch $@
 
@@ -57,12 +56,12 @@ story: $(BASE) ## generate a story with the shipped model into story.png
 
 # --- for developers -------------------------------------------------------------------------------------------------
 
-.PHONY: test slow lint types mutants hooks ci docs pictures lock fuzz audit clean
+.PHONY: test slow lint types mutants hooks ci docs dist pictures lock lowest newest fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
 slow: $(DEV) ## run the slow tests in two processes (training, Blender, a fresh clone, the README's long commands)
-	@$(PIP) -e '.[dev,fuzz]'
+	@$(INSTALL) --group fuzz
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --timeout 1200 $(PYTEST_ARGS)
 
 lint: $(DEV) ## ruff: rules and format; import-linter: the import direction
@@ -83,18 +82,35 @@ ci: ## run all that CI runs
 	@bash .ci/run
 
 docs: $(DEV) ## build the site of docs/ into build/site (strict, offline)
+	@$(BIN)/python scripts/docs_pages.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "make: open $(CURDIR)/build/site/index.html"
+
+dist: $(DEV) ## build the sdist and the wheel into dist/, and check their metadata
+	@rm -rf dist
+	@UV_CONSTRAINT=constraints.txt UV_SYSTEM_CERTS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --installer uv
+	@$(BIN)/python -m twine check --strict dist/*
 
 pictures: $(DEV) ## regenerate docs/pictures, after a change of the shipped model
 	@$(BIN)/python scripts/docs_pictures.py
 
-lock: ## update constraints.txt and its hashes to the newest versions that pyproject.toml admits
-	@sh scripts/lock.sh constraints.txt
-	@python3 scripts/lock_hashes.py
+# PyTorch is held at the version that the tests were written against; PyPI lacks the hash of its build for the CPU.
+TORCH := torch==2.13.0
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+COMPILE := $(BIN)/uv pip compile -q --system-certs --upgrade --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+lock: $(BIN)/uv ## update constraints.txt and constraints-render.txt to the newest versions that pyproject.toml admits
+	@echo '$(TORCH)' | $(COMPILE) pyproject.toml - --extra all --group dev --group fuzz --universal --python-version 3.11 -o constraints.txt
+	@sed -i 's/^$(TORCH).*/&\n    --hash=sha256:$(TORCH_CPU) \\/' constraints.txt
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["render"], sep="\n")' | \
+	    $(COMPILE) - --python-version 3.11 -o constraints-render.txt
+
+# Where pip takes PyTorch from a folder, so do these; elsewhere its lowest (newest) version is installed too.
+lowest newest: $(BIN)/uv ## install the lowest (newest) versions that pyproject.toml admits in build/, and run the commands
+	@sh scripts/versions.sh $@ $(CURDIR)/$(BIN)/uv $(if $(LINKS),$(LINKS) $(TORCH)+cpu)
 
 fuzz: $(DEV) ## fuzz every reader of a user's file, FUZZ_SECONDS each (60)
-	@$(PIP) -e '.[dev,fuzz]'
+	@$(INSTALL) --group fuzz
 	@$(BIN)/python scripts/fuzz.py --seconds $(or $(FUZZ_SECONDS),60)
 
 audit: ## check the pins for known vulnerabilities, if a service can be reached

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENTS = (("constraints-hashed.txt", "constraints-cuda-hashed.txt"), ("constraints-render-hashed.txt",))
-"""The lock files of each environment: pip-audit takes one version of a package at a time."""
+ENVIRONMENTS = ("constraints.txt", "constraints-render.txt")
+"""Each the pins of one environment: pip-audit takes one version of a package at a time."""
 SERVICES = ("pypi", "osv")  # `pip-audit --vulnerability-service`
 MAX = 300  # seconds for each call of a program
 
@@ -41,10 +41,9 @@ def query(python: str, service: str) -> list[dict[str, Any]]:
     """Return the pins of pip-audit's report; those unknown to the service have no `vulns`. [] without an answer."""
     command = ["pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "-f", "json"]
     pins = []
-    for locks in ENVIRONMENTS:
-        files = [part for lock in locks for part in ("-r", str(ROOT / lock))]
+    for pinned in ENVIRONMENTS:
         with contextlib.suppress(ValueError):
-            pins += json.loads(output_of(python, *command, "-s", service, *files))["dependencies"]
+            pins += json.loads(output_of(python, *command, "-s", service, "-r", str(ROOT / pinned)))["dependencies"]
     return pins
 
 

@@ -8,7 +8,7 @@ Prints a Markdown table: contents tried, of these accepted; branches covered by 
 kept because they took a new branch. `--replay` runs only the examples, without atheris. `--runs` and `--seed`
 repeat a fuzzing.
 
-Needs `pip install -e '.[dev,fuzz]'`.
+`make fuzz` installs what it needs.
 """
 
 from __future__ import annotations

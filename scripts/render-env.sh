@@ -11,7 +11,7 @@ if [ ! -x "$folder/bin/python" ]; then
 fi
 echo "render-env: installing Blender as a Python module into $folder (about 400 MB, once)"
 "$folder/bin/python" -m pip install -qq --disable-pip-version-check \
-    --require-hashes --no-deps -r constraints-render-hashed.txt
+    --require-hashes --no-deps -r constraints-render.txt
 
 # bpy links the X and GL libraries of the system even to render without a screen.
 bpy=$("$folder/bin/python" -c 'import importlib.util as u; print(u.find_spec("bpy").origin)')

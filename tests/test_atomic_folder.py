@@ -57,7 +57,7 @@ def test_two_processes_do_not_fill_one_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with atomic_folder(out) as folder:
         (folder / "x").write_text("first")
-        with pytest.raises(StoryganError, match=r"\.out\.partial is in use by another process"), atomic_folder(out):
+        with pytest.raises(StoryganError, match=r"out is in use by another process"), atomic_folder(out):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.read_text() for path in out.iterdir()] == ["first"]
@@ -65,8 +65,10 @@ def test_two_processes_do_not_fill_one_folder(tmp_path: Path) -> None:
 
 def test_nothing_is_removed_or_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "mine").touch()
-    (tmp_path / ".out.partial").symlink_to(tmp_path / "other")
-    with pytest.raises(StoryganError, match="is a link"), atomic_folder(tmp_path / "out"):
-        pass
-    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine"]
+    (tmp_path / "other" / "mine").write_text("mine")
+    for name, target in ((".out.partial", "other"), (".out.lock", "other/mine")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        with pytest.raises(StoryganError, match=f"{name} is a link"), atomic_folder(tmp_path / "out"):
+            pass
+        (tmp_path / name).unlink()
+    assert [path.read_text() for path in (tmp_path / "other").iterdir()] == ["mine"]

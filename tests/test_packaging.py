@@ -48,6 +48,16 @@ def test_wheel_holds_the_package_and_the_models_and_nothing_else(wheel: zipfile.
     assert not [name for name in package if name.endswith((".pyc", ".pkl", ".pt", ".ckpt")) or "/.cache/" in name]
 
 
+def test_the_page_on_pypi_has_absolute_links(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
+    page, readme = wheel.read(name).decode(), (ROOT / "README.md").read_text()
+    repository, target = PYPROJECT["project"]["urls"]["Repository"], re.compile(r"(!?)\[[^]]*\]\(([^)\s]+)")
+    links = [found for found in target.findall(readme) if not found[1].startswith(("https:", "#"))]
+    assert len(links) > 20
+    absolute = [(mark, f"{repository}/{'raw' if mark else 'blob'}/main/{path}") for mark, path in links]
+    assert [found for found in target.findall(page) if found[1].startswith(repository)] == absolute
+
+
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
 def test_shipped_model_is_complete_and_small(folder: Path) -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) < 12e6
@@ -107,42 +117,33 @@ def test_base_install_is_light() -> None:
     }
 
 
-@pytest.mark.parametrize("file", ["constraints.txt", "constraints-render.txt"])
-def test_constraints_pin_everything_that_is_declared(file: str) -> None:
-    lines = (ROOT / file).read_text().splitlines()
-    pins = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
+LOCKS = ("constraints.txt", "constraints-render.txt")
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_constraints_pin_everything_that_is_declared_by_hashes(file: str) -> None:
+    text = (ROOT / file).read_text().replace("\\\n", "")
+    pins = re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;]+)(.*)$", text, re.MULTILINE)
+    assert len(pins) == len([line for line in text.splitlines() if line and not line.startswith("#")])
+    assert [name for name, _, rest in pins if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", rest)] == []
+    assert not [version for _, version, _ in pins if "+" in version], "a local version exists on one machine alone"
     extras = dict(PYPROJECT["project"]["optional-dependencies"])
     render = extras.pop("render")
-    rest = [*PYPROJECT["project"]["dependencies"], *(name for extra in extras.values() for name in extra)]
-    declared = render if file == "constraints-render.txt" else rest
-    names = {re.split(r"[<>=\[ ]", line)[0].lower() for line in declared} - {"storygan"}
-    assert names <= pins, "run `make lock`"
-    assert not [line for line in lines if "+" in line.split("#")[0]], "a local version exists on one machine alone"
+    groups = [*extras.values(), *PYPROJECT["dependency-groups"].values(), PYPROJECT["build-system"]["requires"]]
+    rest = [*PYPROJECT["project"]["dependencies"], *(name for group in groups for name in group)]
+    declared = render if file == "constraints-render.txt" else [name for name in rest if isinstance(name, str)]
+    names = {re.split(r"[<>=\[; ]", line)[0].lower() for line in declared} - {"storygan"}
+    assert names <= {re.sub(r"[-_.]+", "-", name).lower() for name, _, _ in pins}, "run `make lock`"
 
 
-@pytest.mark.parametrize("file", ["constraints.txt", "constraints-render.txt"])
-def test_hashed_constraints_pin_the_same(file: str) -> None:
-    def pins(name: str) -> dict[str, tuple[str, list[str]]]:
-        text = (ROOT / name).read_text().replace("\\\n", "")
-        found = re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;\n]+)(.*)$", text, re.MULTILINE)
-        return {
-            re.sub(r"[-_.]+", "-", name).lower(): (version, re.findall(r"--hash=sha256:[0-9a-f]{64}\b", rest))
-            for name, version, rest in found
-        }
-
-    hashed = pins(file.replace(".txt", "-hashed.txt"))
-    wanted = {name: version for name, (version, _) in pins(file).items()}
-    assert {name: version for name, (version, _) in hashed.items()} == wanted, "run `make lock`"
-    assert [name for name, (_, hashes) in hashed.items() if not hashes] == []
+def test_the_extra_all_has_the_others_but_blender() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert set(re.findall(r"[\w-]+", everything)) - {"storygan"} == set(extras) - {"all", "render"}
 
 
-def test_the_audit_asks_about_every_pin_and_about_no_package_twice() -> None:
-    environments = runpy.run_path(str(ROOT / "scripts/audit.py"))["ENVIRONMENTS"]
-    assert {name for locks in environments for name in locks} == {path.name for path in ROOT.glob("*-hashed.txt")}
-    for locks in environments:
-        text = "".join((ROOT / name).read_text() for name in locks)
-        names = [name.lower() for name in re.findall(r"^([\w.-]+).*==", text, re.MULTILINE)]
-        assert len(names) == len(set(names)), "pip-audit takes no two versions of a package at once"
+def test_the_audit_asks_about_every_pin() -> None:
+    assert set(runpy.run_path(str(ROOT / "scripts/audit.py"))["ENVIRONMENTS"]) == set(LOCKS)
 
 
 @pytest.mark.slow
@@ -160,16 +161,19 @@ def test_a_fresh_clone_generates_a_story_with_the_base_install(tmp_path: Path) -
     shutil.rmtree(clone)  # a gigabyte
 
 
-def test_what_builds_the_package_is_pinned_too(tmp_path: Path) -> None:
-    """The Makefile's pip, here a script that prints its environment, gets the pins for isolated builds."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.write_text("#!/bin/sh\necho $PIP_CONSTRAINT $PIP_BUILD_CONSTRAINT\n")
-    for path in (python, tmp_path / ".venv" / "bin" / "pip"):
-        path.touch()
-        path.chmod(0o755)
-    for target in (".venv/.installed-base", ".venv/.installed-dev"):
-        done = subprocess.run(["make", target], cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert "constraints.txt constraints.txt" in done.stdout.splitlines()
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["hatchling", "pyyaml"])
+def test_make_refuses_a_file_with_another_hash(tmp_path: Path, package: str) -> None:
+    """Of what builds the package, and of what it needs."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("weights", "sample", "__pycache__"))
+    for name in ("Makefile", "README.md", "LICENSE", "LICENSE-CC-BY-SA-4.0", "scripts"):
+        (shutil.copytree if name == "scripts" else shutil.copy)(ROOT / name, tmp_path / name)
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(re.sub(r'    "torch>=.*\n', "", pyproject))  # a gigabyte
+    pin = re.compile(rf"^{package}==(?:.*\\\n)*.*$", re.MULTILINE)
+    text = pin.sub(lambda match: re.sub(r":[0-9a-f]{8}", ":00000000", match[0]), (ROOT / "constraints.txt").read_text())
+    (tmp_path / "constraints.txt").write_text(text)
+    done = subprocess.run(["make", ".venv/.installed-base"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"Hash mismatch for `{package}==" in done.stderr
+    shutil.rmtree(tmp_path / ".venv")

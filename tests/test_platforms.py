@@ -22,6 +22,17 @@ def refuse_folders(path, *args, **options):
         raise PermissionError(13, "Permission denied", str(path))
     return opened(path, *args, **options)
 os.open = refuse_folders
+def refuse_open(operation):
+    # an open file is not renamed or removed, nor a folder that has one; nothing is renamed onto a folder
+    def refusing(path, *others, dir_fd=None, **options):
+        files = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+        held = [file for file in files if dir_fd is None and f"{file}/".startswith(f"{os.path.realpath(path)}/")]
+        if held or any(os.path.isdir(other) for other in others):
+            raise PermissionError(13, "The process cannot access the file", str(path))
+        return operation(path, *others, **({} if dir_fd is None else {"dir_fd": dir_fd}), **options)
+    return refusing
+for name in ("rename", "replace", "unlink", "rmdir"):
+    setattr(os, name, refuse_open(getattr(os, name)))
 from storygan.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -35,6 +46,7 @@ STAGES = ("reconstruction", "discriminators", "adversarial")
     "arguments",
     [
         ["generate", *STORY, "--out", "story.png"],
+        ["data", "sample", "empty"],
         ["data", "render-toon", "toon", "--train", "2", "--workers", "1"],
         pytest.param(
             [
@@ -52,12 +64,13 @@ STAGES = ("reconstruction", "discriminators", "adversarial")
             marks=pytest.mark.slow,
         ),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: "-".join(arguments[:2]),
 )
 def test_commands_run_without_the_names_that_windows_lacks(arguments: list[str], tmp_path: Path) -> None:
     root = str(Path(__file__).parents[1])
     write_sample(tmp_path / "sample")
+    (tmp_path / "empty").mkdir()
     command = [sys.executable, "-c", WINDOWS, *(text.replace("{root}", root) for text in arguments)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not [*tmp_path.rglob("*.tmp"), *tmp_path.glob(".*.partial")]

@@ -120,7 +120,7 @@ def working_copy(folder: Path) -> Path:
     (folder / ".venv").symlink_to(environment)
     if (ROOT / ".render-venv").exists():
         (folder / ".render-venv").symlink_to(ROOT / ".render-venv")
-    for name in ("pyproject.toml", "constraints.txt", "constraints-render-hashed.txt", "scripts/render-env.sh"):
+    for name in ("pyproject.toml", "constraints.txt", "constraints-render.txt", "scripts/render-env.sh"):
         os.utime(folder / name, (0, 0))  # older than the stamps: make must not install into the shared environment
     return folder
 

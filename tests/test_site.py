@@ -219,7 +219,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "mkdocs.yml", root)
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(root / "src")}
-    for command in (["scripts/docs_pictures.py"], ["-m", "mkdocs", "build", "--strict"]):
+    for command in (["scripts/docs_pictures.py"], ["scripts/docs_pages.py"], ["-m", "mkdocs", "build", "--strict"]):
         done = subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     made = {path.name for path in (root / "docs/pictures").iterdir()}

@@ -10,11 +10,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import yaml
 
 from storygan.errors import StoryganError, reason
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 """Flag of `os.open` that does not wait for a pipe's writer. Windows has no such flag, and no such pipes."""
@@ -185,19 +188,13 @@ def locked(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[None]
     Raises:
         StoryganError: another process holds the lock, the folder holds a link, or it cannot be written to.
     """
-    from filelock import FileLock, Timeout
-
     path = folder / name
     created = [parent for parent in path.parents if not parent.exists()]
-    lock = FileLock(path)
     try:
         require_no_links(folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
-        raise StoryganError(f"{folder} is in use by another process: wait for it, or stop it") from None
     except OSError as error:
         raise cannot_write(folder, error) from error
+    lock = _acquire(path, folder, wait)
     try:
         yield
     finally:
@@ -208,6 +205,21 @@ def locked(folder: Path, name: str = LOCK, wait: bool = False) -> Iterator[None]
                 for empty in created[1:]:
                     empty.rmdir()
         lock.release()
+
+
+def _acquire(path: Path, folder: Path, wait: bool = False) -> FileLock:
+    """Create a lock file and lock it; `folder` is what it protects. Raise StoryganError as `locked` does."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise StoryganError(f"{folder} is in use by another process: wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return lock
 
 
 def require_no_links(folder: Path) -> None:
@@ -222,34 +234,35 @@ def require_no_links(folder: Path) -> None:
 def atomic_folder(out: str | Path) -> Iterator[Path]:
     """Create a temporary folder; it is renamed to `out` when the block ends, or else removed with its new parents.
 
-    The folder, `.OUT.partial`, is locked. What a killed process left there is removed.
+    The folder is `.OUT.partial`. The lock is a file beside it, `.OUT.lock`: Windows renames no folder with open files.
+    What a killed process left there is removed.
 
     Raises:
         StoryganError: `out` exists and is not an empty folder, cannot be written, or another process writes it.
     """
     out = Path(out)
-    partial = out.with_name(f".{out.name}.partial")
-    if partial.is_symlink():
-        raise StoryganError(f"{partial} is a link: remove it")
-    with locked(partial):
+    partial, lock_file = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.lock")
+    for path in (partial, lock_file):
+        if path.is_symlink():
+            raise StoryganError(f"{path} is a link: remove it")
+    created = [parent for parent in out.parents if not parent.exists()]
+    lock = _acquire(lock_file, out)
+    try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise StoryganError(f"{out} already exists: name a new folder")
-        try:
-            _clear(partial)
-            yield partial
-            partial.replace(out)
-        except BaseException as error:
-            _clear(partial)
-            if isinstance(error, OSError):
-                raise StoryganError(f"{out} was not written: {error}") from error
-            raise
-        (out / LOCK).unlink()  # after the renaming: without it, the folder would be free to another process
-
-
-def _clear(folder: Path) -> None:
-    """Remove all from a folder but its lock."""
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
-            path.unlink()
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        yield partial
+        with suppress(FileNotFoundError):
+            out.rmdir()  # Windows replaces no folder, not even an empty one
+        partial.replace(out)
+    except OSError as error:
+        raise StoryganError(f"{out} was not written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):  # on Windows, which removes no open file, the release removes it
+            lock_file.unlink()
+        lock.release()
+        with suppress(OSError):
+            for empty in created:
+                empty.rmdir()

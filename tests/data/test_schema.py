@@ -170,6 +170,8 @@ def test_load_dataset_opens_the_folder(
 
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "hf"))
     assert {name: len(rows) for name, rows in loaded.items()} == {"train": 3, "test": 1}
+    if with_labels:
+        assert json.loads(loaded["test"].map(lambda row: row).features["labels"].feature.feature.id) == list(NAMES)
     row, expected = loaded["train"][1], with_nuisance(1, nuisance)
     assert row["story_id"] == "s1"
     assert row["sentences"] == expected.sentences

