@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from storygan.evaluation.baselines import METHODS
+from storygan.evaluation.tables import SHORT_NAMES
 from storygan.models.model_card import metric_cell, results_table
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -23,13 +24,6 @@ NOTE = "Conventions: "
 TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
 SPEED = re.compile(r"(<!-- speed (\S+) -->\n\n)(?:\|.*\n)*(?:\n.* Measured on .*\n)?")
 LEADERBOARD = re.compile(r"(<!-- leaderboard -->\n\n)(?:\|.*\n|\n)*")
-SHORT_NAMES = {
-    "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
-    "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
-    "diversity_rms_01": ("diversity", "RMS difference of samples of one story, frames in [0, 1]"),
-    "sensitivity_h_0_rms_01": ("sensitivity_h_0", "the same, with another story's `h_0`"),
-}
-"""Full name -> short name, convention."""
 
 
 def updated(match: re.Match[str]) -> str:

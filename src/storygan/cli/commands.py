@@ -19,6 +19,8 @@ from storygan.cli.evaluate import (
     evaluate_options,
     train_classifier,
     train_classifier_options,
+    train_matcher,
+    train_matcher_options,
 )
 from storygan.cli.generate import (
     demo,
@@ -70,6 +72,7 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "export": (export_options, export, "export a model as an ONNX graph"),
     "train-classifier": (train_classifier_options, train_classifier, "train the attribute classifier of `evaluate`"),
     "check-classifier": (check_classifier_options, check_classifier, "measure a classifier on real frames"),
+    "train-matcher": (train_matcher_options, train_matcher, "train the matcher of frames and sentences of `evaluate`"),
     "demo": (demo_options, demo, "serve a web page to generate and edit stories"),
     "data": (data_options, data, "render, import and check data sets"),
 }
