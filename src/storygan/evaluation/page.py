@@ -68,9 +68,9 @@ def describe_values(values: Mapping[str, PerStory], n: int) -> str:
     return ", ".join(f"{name} {metric.total[n] / max(metric.weight[n], 1e-9):.3g}" for name, metric in found)
 
 
-def check_page(page: Path) -> None:
+def check_page(page: Path, option: str = "--page") -> None:
     """Raise UsageError if the page cannot be written, before the evaluation begins."""
     if page.suffix.lower() != ".html":
-        raise UsageError(f"--page {page}: give a name that ends in .html")
+        raise UsageError(f"{option} {page}: give a name that ends in .html")
     if not page.parent.is_dir() or page.is_dir():
         raise UsageError(f"cannot write {page}: it is a folder, or its folder does not exist")

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.errors import UsageError, require_seed
-from storygan.evaluation.baselines import METHODS, MODEL, find_baseline
+from storygan.errors import UsageError, require_seed, require_whole
+from storygan.evaluation.baselines import METHODS, MODEL, build_pool, find_baseline, mean_image
 from storygan.evaluation.bootstrap import Metrics
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
 from storygan.evaluation.page import check_page, make_page
 from storygan.evaluation.sample_grid import build_sample_grid
+from storygan.evaluation.study import make_study
 from storygan.evaluation.system_frames import read_system_frames, require_name
 from storygan.evaluation.tables import (
     Table,
@@ -165,6 +166,36 @@ def evaluate(
         title = f"Story visualization on {report.data}"
         atomic_write(page, make_page(title, report.tables(), notes, dataset, samples))
     return report
+
+
+def write_study(
+    model: str | None,
+    data: str | Path,
+    out: Path,
+    frames: Mapping[str, str | Path],
+    split: str = "test",
+    stories: int = 20,
+    seed: int = 0,
+) -> None:
+    """Write the page on which people compare two systems, see `make_study`; arguments are those of `evaluate`.
+
+    Raises:
+        UsageError: there are not two systems, or a page cannot be written there.
+        StoryganError: the model, the frames or the data cannot be read.
+    """
+    check_page(out, "--out")
+    require_seed(seed)
+    require_whole("stories", stories, 2, 1000)
+    dataset = _select(open_split(data, split), "", stories)
+    generated: dict[str, np.ndarray | str] = {}
+    if model is not None:
+        baseline = find_baseline(model)
+        name = baseline or Path(model).name
+        network = None if baseline else load_for_inference(model, torch.device("cpu"), "fp32")
+        generated[name] = network.generate_dataset(dataset.sentences, seed=seed) if network else str(baseline)
+    generated |= {name: read_system_frames(name, path, dataset, split)[0] for name, path in frames.items()}
+    pool = build_pool(dataset.frames, mean_image(dataset), generated)
+    atomic_write(out, make_study(dataset, {name: pool.select(name) for name in generated}, seed))
 
 
 def _select(dataset: StoryDataset, id_prefix: str, stories: int) -> StoryDataset:
