@@ -113,6 +113,7 @@ def test_constraints_pin_everything_that_is_declared(file: str) -> None:
     pins = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
     extras = dict(PYPROJECT["project"]["optional-dependencies"])
     render = extras.pop("render")
+    del extras["fid"]  # it brings torchvision: in no environment of ours
     rest = [*PYPROJECT["project"]["dependencies"], *(name for extra in extras.values() for name in extra)]
     declared = render if file == "constraints-render.txt" else rest
     names = {re.split(r"[<>=\[ ]", line)[0].lower() for line in declared} - {"storygan"}

@@ -36,7 +36,7 @@ class Matcher(nn.Module):
     """Scores how well sentences fit frames.
 
     Args:
-        words: stems of the words that sentences are told by; empty: CLEVR-SV sentences, by their encoder.
+        words: stems of the words that describe a sentence; empty: CLEVR-SV sentences, by their encoder.
         about: training data, saved with the matcher.
     """
 
