@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from planted_faults import FAULTS, Fault, Stories, blur, grain, jpeg, read_faultless, to_uint8
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from storygan.data.dataset import open_split
 from storygan.errors import StoryganError
@@ -96,6 +97,22 @@ def sharpen(stories: Stories, _: np.random.Generator) -> np.ndarray:
     return to_uint8(frames + 0.5 * (frames - blur(0.5)(stories, _)))
 
 
+def smooth_floor(sigma: float) -> Fault:
+    """Blur where the 3x3 pixels around differ by at most 4 levels: the floor and the background."""
+
+    def change(stories: Stories, rng: np.random.Generator) -> np.ndarray:
+        size = (1, 1, 3, 3, 1)
+        spread = (maximum_filter(stories.frames, size).astype(int) - minimum_filter(stories.frames, size)).max(-1)
+        return np.where(spread[..., None] <= 4, blur(sigma)(stories, rng), stories.frames)
+
+    return change
+
+
+def smooth_and_sharp(stories: Stories, rng: np.random.Generator) -> np.ndarray:
+    """Blur the floor, and sharpen what is on it."""
+    return smooth_floor(1)(Stories(sharpen(stories, rng), [], np.zeros(0)), rng)
+
+
 def gamma(exponent: float) -> Fault:
     return lambda stories, _: to_uint8(255 * (stories.frames / 255) ** exponent)
 
@@ -108,6 +125,9 @@ CHANGES: dict[str, Fault] = {
     "blur, sigma 0.3": blur(0.3),
     "blur, sigma 0.5": blur(0.5),
     "sharpened": sharpen,
+    "floor smoothed, sigma 0.5": smooth_floor(0.5),
+    "floor smoothed, sigma 1": smooth_floor(1),
+    "sharpened, floor smoothed": smooth_and_sharp,
     "gamma 0.97": gamma(0.97),
     "gamma 1.03": gamma(1.03),
     "JPEG, quality 95": jpeg(95),

@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "Conventions: "
 TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
 SPEED = re.compile(r"(<!-- speed (\S+) -->\n\n)(?:\|.*\n)*(?:\n.* Measured on .*\n)?")
-DISTANCES = re.compile(r"(<!-- distances (\w+) -->\n\n)(?:\|.*\n)*")
+DISTANCES = re.compile(r"(<!-- distances (\w+) -->\n\n)(?:\|.*\n)*\n?")
 LEADERBOARD = re.compile(r"(<!-- leaderboard -->\n\n)(?:\|.*\n|\n)*")
 
 
@@ -67,8 +67,7 @@ def distances(match: re.Match[str]) -> str:
     """Return the marker line with a table of one part of distances.json: rows are changes, columns the candidates."""
     part = json.loads((DOCS / "results/distances.json").read_text())[match[2]]
     splits = {name: found["splits"] for name, found in part.items()}
-    stories = "/".join(dict.fromkeys(str(found["stories"]) for found in part.values()))
-    lines = [[f"KID, {stories} stories a side", *(f"{name} ({part[name]['stories']})" for name in splits)]]
+    lines = [["KID", *(f"{name} ({part[name]['stories']})" for name in splits)]]
     lines.append(["---", *["---:"] * len(splits)])
     for change in next(iter(splits.values()))[0]:
         values = [[split[change]["kid"] for split in found] for found in splits.values()]
@@ -79,7 +78,7 @@ def distances(match: re.Match[str]) -> str:
             for found in splits.values()
         ]
         lines.append(["**pairs in the right order**", *(f"**{spread(found)}**" for found in orders)])
-    return match[1] + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return match[1] + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
 
 
 def spread(values: list[float]) -> str:
