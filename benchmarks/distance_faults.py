@@ -29,11 +29,12 @@ from storygan.evaluation.distances import (
     BATCH,
     FeatureExtractor,
     after_mean3,
+    alexnet,
     efficientnet_lite0,
     extract_features,
     kid,
 )
-from storygan.evaluation.st_lpips import ShiftTolerantLPIPS, find_weights
+from storygan.evaluation.st_lpips import find_weights
 from storygan.models.attribute_classifier import AttributeClassifier
 
 CPU = torch.device("cpu")
@@ -66,13 +67,11 @@ class Wrapped(torch.nn.Module):
         return self.function(x)
 
 
-def alexnet() -> FeatureExtractor:
-    """The means over pixels of the unit features of all five layers of ST-LPIPS: 1152 features, frames of 64x64."""
+def alexnet_of_st_lpips() -> FeatureExtractor:
     weights = find_weights()
     if weights is None:
         raise StoryganError("no weights of AlexNet: pip install 'storygan[lpips]'")
-    network = ShiftTolerantLPIPS(weights)
-    return lambda x: torch.cat([f.mean((2, 3)) for f in network.features(x / 127.5 - 1)], 1) * 1152**0.5
+    return alexnet(weights, CPU)
 
 
 def classifier() -> FeatureExtractor:
@@ -85,8 +84,8 @@ CANDIDATES: dict[str, Callable[[], FeatureExtractor]] = {
     "EfficientNet-Lite0, 224": lambda: efficientnet(224),
     "EfficientNet-Lite0, 128, 3x3 mean": lambda: after_mean3(efficientnet(128)),
     "EfficientNet-Lite0, 224, 3x3 mean": lambda: after_mean3(efficientnet(224)),
-    "AlexNet (ST-LPIPS), 64": alexnet,
-    "AlexNet (ST-LPIPS), 64, 3x3 mean": lambda: after_mean3(alexnet()),
+    "AlexNet (ST-LPIPS), 64": alexnet_of_st_lpips,
+    "AlexNet (ST-LPIPS), 64, 3x3 mean": lambda: after_mean3(alexnet_of_st_lpips()),
     "evaluation classifier, 64": classifier,
 }
 

