@@ -4,7 +4,7 @@ A table follows a line `<!-- table FILE METRIC ... -->`; FILE, in docs/results, 
 --json`. Without a METRIC, the table has all metrics by their full names. With some, it is a headline table, with short
 names and a note below that states their conventions. After `<!-- speed FILE -->` follows the table of the output of
 `benchmarks/speed.py --json FILE`; where there is no such file, the table stays. After `<!-- leaderboard -->` follow the
-tables of leaderboard.json.
+tables of leaderboard.json; after `<!-- distances PART -->`, that of a part of distances.json.
 """
 
 import json
@@ -13,23 +13,21 @@ import sys
 from pathlib import Path
 
 from storygan.evaluation.baselines import METHODS
+from storygan.evaluation.tables import SHORT_NAMES
 from storygan.models.model_card import metric_cell, results_table
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import distance_faults
 import timing
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "Conventions: "
 TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
 SPEED = re.compile(r"(<!-- speed (\S+) -->\n\n)(?:\|.*\n)*(?:\n.* Measured on .*\n)?")
+DISTANCES = re.compile(r"(<!-- distances (\w+) -->\n\n)(?:\|.*\n)*\n?")
+INTERVAL = re.compile(r"\((-?[\d.]+) to (-?[\d.]+)\)")
+"""Written shorter on the pages of results."""
 LEADERBOARD = re.compile(r"(<!-- leaderboard -->\n\n)(?:\|.*\n|\n)*")
-SHORT_NAMES = {
-    "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
-    "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
-    "diversity_rms_01": ("diversity", "RMS difference of samples of one story, frames in [0, 1]"),
-    "sensitivity_h_0_rms_01": ("sensitivity_h_0", "the same, with another story's `h_0`"),
-}
-"""Full name -> short name, convention."""
 
 
 def updated(match: re.Match[str]) -> str:
@@ -67,9 +65,34 @@ def leaderboard(match: re.Match[str]) -> str:
     return match[1] + "".join(f"| {' | '.join(cells)} |\n" if cells else "\n" for cells in lines)
 
 
+def distances(match: re.Match[str]) -> str:
+    """Return the marker line with a table of one part of distances.json: rows are changes, columns the candidates."""
+    part = json.loads((DOCS / "results/distances.json").read_text())[match[2]]
+    splits = {name: found["splits"] for name, found in part.items()}
+    lines = [["KID", *(f"{name} ({part[name]['stories']})" for name in splits)]]
+    lines.append(["---", *["---:"] * len(splits)])
+    for change in next(iter(splits.values()))[0]:
+        values = [[split[change]["kid"] for split in found] for found in splits.values()]
+        lines.append([change, *map(spread, values)])
+    if match[2] == "faults":
+        orders = [
+            [distance_faults.order({name: value["kid"] for name, value in split.items()}) for split in found]
+            for found in splits.values()
+        ]
+        lines.append(["**pairs in the right order**", *(f"**{spread(found)}**" for found in orders)])
+    return match[1] + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
+
+
+def spread(values: list[float]) -> str:
+    """Return the mean, and the lowest and highest value if there are several."""
+    mean = sum(values) / len(values)
+    return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else f"{mean:.3f}"
+
+
 def main() -> None:
     for page in [*DOCS.glob("results/*.md"), *DOCS.glob("model-cards/*.md")]:
-        page.write_text(LEADERBOARD.sub(leaderboard, TABLE.sub(updated, page.read_text())))
+        text = DISTANCES.sub(distances, LEADERBOARD.sub(leaderboard, TABLE.sub(updated, page.read_text())))
+        page.write_text(INTERVAL.sub(r"(\1, \2)", text) if page.parent.name == "results" else text)
     page = DOCS / "performance.md"
     page.write_text(SPEED.sub(speed, page.read_text()))
 

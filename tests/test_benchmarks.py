@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,37 @@ def speed(tmp_path: Path, *arguments: str | Path) -> dict[str, Any]:
     assert report["machine"]["torch"] == torch.__version__
     assert [line.split(" | ")[0] for line in done.stdout.splitlines()[2:-2]] == [f"| {name}" for name in report["rows"]]
     return report["rows"]
+
+
+def test_planted_faults_change_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import planted_faults as faults
+
+    write_sample(tmp_path / "sample")
+    stories = faults.read_faultless(open_split(tmp_path / "sample", "test"), range(4))
+    real, rng = stories.frames.astype(int), np.random.default_rng(0)
+    changed = {name: np.abs(fault(stories, rng) - real).max(-1) for name, (_, fault) in faults.FAULTS.items()}
+    new = np.stack([stories.cover[:, t, t] for t in range(4)], 1)
+    cubes = np.array([[thing.shape == "cube" for thing in scene.objects] for scene in stories.scenes])
+    cubes = (stories.cover * cubes[:, None, :, None, None]).sum(2)
+    assert changed["grain of half a level"].max() <= 4
+    assert (changed["wrong colour"] > 2)[new == 0].sum() == 0
+    assert (changed["wrong colour"] > 20)[new == 1].mean() > 0.5
+    assert (changed["rounded cubes"] > 0)[cubes == 0].sum() == 0
+    assert changed["rounded cubes"][cubes > 0].mean() > 2
+    assert changed["missing object"][:, :2].max() == 0
+    assert changed["missing object"][:, 2:].max(axis=(2, 3)).min() > 20
+    assert changed["previous real frame"][:, 0].max() == 0
+
+
+def test_order_is_the_share_of_pairs_in_the_order_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import distance_faults
+
+    ranks = {name: float(rank) for name, (rank, _) in distance_faults.FAULTS.items()}
+    assert distance_faults.order(ranks) == 1
+    assert distance_faults.order({name: -rank for name, rank in ranks.items()}) == 0
+    assert distance_faults.order({**ranks, "blur, sigma 0.5": -1.0}) == pytest.approx(1 - 3 / 43)
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ def test_constraints_pin_everything_that_is_declared_by_hashes(file: str) -> Non
     assert not [version for _, version, _ in pins if "+" in version], "a local version exists on one machine alone"
     extras = dict(PYPROJECT["project"]["optional-dependencies"])
     render = extras.pop("render")
+    del extras["fid"]  # it brings torchvision: in no environment of ours
     groups = [*extras.values(), *PYPROJECT["dependency-groups"].values(), PYPROJECT["build-system"]["requires"]]
     rest = [*PYPROJECT["project"]["dependencies"], *(name for group in groups for name in group)]
     declared = render if file == "constraints-render.txt" else [name for name in rest if isinstance(name, str)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from storygan.evaluation.bootstrap import PerStory, concatenate, estimate, paired_difference, per_story, resample_counts
 
@@ -22,6 +23,17 @@ def test_interval_matches_the_normal_approximation() -> None:
     assert value.mean == pytest.approx(values.mean())
     assert value.low == pytest.approx(values.mean() - 1.96 * values.std() / 20, abs=0.03)
     assert value.high == pytest.approx(values.mean() + 1.96 * values.std() / 20, abs=0.03)
+
+
+def test_interval_matches_that_of_scipy() -> None:
+    values = np.random.default_rng(0).gamma(2.0, 1.0, 80)
+    found = estimate(per_story(values), seed=0)
+    assert found is not None
+    random = np.random.default_rng(1)
+    expected = bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", random_state=random)
+    width = expected.confidence_interval.high - expected.confidence_interval.low
+    assert found.low == pytest.approx(expected.confidence_interval.low, abs=0.1 * width)
+    assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.1 * width)
 
 
 def test_interval_depends_on_the_seed_alone() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,18 +14,23 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
+from storygan.errors import StoryganError
 from storygan.evaluation import distances as module
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.distances import (
+    after_mean3,
+    alexnet,
     distances,
+    download_inception,
     extract_features,
     feature_extractors,
     fid,
+    inception,
     inception_weights,
     kid,
-    story_distances,
     story_projection,
 )
+from storygan.evaluation.st_lpips import find_weights
 
 
 class Identity(torch.nn.Module):
@@ -105,8 +113,20 @@ def test_second_half_is_compared_with_real_frames_of_the_first_half(monkeypatch:
     assert distances(FramePool(frames, few), features, seed=0) == {"real_frames": {}, "model": {}}
 
 
+def test_features_of_alexnet_are_means_of_unit_vectors() -> None:
+    weights, cpu = find_weights(), torch.device("cpu")
+    assert weights is not None
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    found = alexnet(weights, cpu)(x) / 1152**0.5
+    assert found.shape == (2, 64 + 192 + 384 + 256 + 256)
+    assert found.split([64, 192, 384, 256, 256], 1)[0].norm(dim=1).max() <= 1
+    small = torch.nn.functional.interpolate(x[..., :16, :16], (64, 64), mode="bilinear")
+    assert torch.equal(alexnet(weights, cpu)(x[..., :16, :16]), alexnet(weights, cpu)(small))
+
+
 def test_inception_is_used_if_its_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: name == "torch_fidelity")
+    monkeypatch.setattr(module, "find_weights", lambda: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert feature_extractors() == {}
     inception_weights().parent.mkdir(parents=True)
@@ -152,15 +172,79 @@ def test_story_fid_sees_frames_of_other_stories_and_their_order(monkeypatch: pyt
     real = np.arange(N * T).reshape(N, T)
     shuffled = np.stack([real[:, 0], np.concatenate([real[:60, 1], rng.permutation(real[60:, 1])])], 1)
     pool = FramePool(frames, {"real_frames": real, "swapped": real[:, ::-1], "shuffled": shuffled})
-    values = {method: value.mean for method, value in story_distances(pool, seed=0).items()}
+    found = distances(pool, frames.reshape(-1, 3).astype(np.float32), seed=0)
+    values = {method: value["story_fid_efficientnet_lite0"].mean for method, value in found.items()}
     assert values["shuffled"] > 2 * values["real_frames"]
     assert values["swapped"] > 10 * values["real_frames"]
-    single = distances(pool, frames.reshape(-1, 3).astype(np.float32), seed=0)
     for method in ("swapped", "shuffled"):
-        same = single["real_frames"]["fid_attribute_classifier"].mean
-        assert single[method]["fid_attribute_classifier"].mean == pytest.approx(same, rel=1e-3)
+        same = found["real_frames"]["fid_attribute_classifier"].mean
+        assert found[method]["fid_attribute_classifier"].mean == pytest.approx(same, rel=1e-3)
 
 
-def test_story_fid_of_too_few_stories_is_none() -> None:
-    index = np.arange(1023)[:, None]
-    assert story_distances(FramePool(np.zeros((1023, 1, 1, 3), np.uint8), {"real_frames": index}), seed=0) == {}
+def test_story_fid_of_too_few_stories_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        module, "feature_extractors", lambda: {"efficientnet_lite0": lambda _: lambda x: x.mean((2, 3))}
+    )
+    monkeypatch.setattr(module, "MIN_STORY_FID", 30)
+    frames = np.random.default_rng(8).integers(0, 256, (59, 1, 1, 3), dtype=np.uint8)
+    found = distances(FramePool(frames, {"real_frames": np.arange(59)[:, None]}), None, seed=0)
+    assert set(found["real_frames"]) == {"kid_efficientnet_lite0", "fid_efficientnet_lite0"}
+
+
+def test_at_most_1000_stories_are_on_each_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.stories_per_side(3000) == 1000
+    assert module.stories_per_side(300) == 150
+    assert module.stories_per_side(19) == 0
+
+
+def test_the_3x3_mean_takes_grain_away_and_keeps_the_mean() -> None:
+    seen: list[torch.Tensor] = []
+    x = torch.full((1, 3, 8, 8), 100.0) + torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    after_mean3(lambda y: seen.append(y) or y)(x)
+    assert seen[0].shape == x.shape
+    assert seen[0][0, 0, 4, 4].item() == pytest.approx(x[0, 0, 3:6, 3:6].mean().item(), abs=1e-4)
+    assert seen[0].std() < 0.5 * x.std()
+
+
+class StandInInception(torch.nn.Module):
+    """The documented interface of torch_fidelity.FeatureExtractorInceptionV3: uint8 in, a tuple of features out."""
+
+    def __init__(self, name: str, features_list: list[str], feature_extractor_weights_path: str) -> None:
+        super().__init__()
+        assert (name, features_list) == ("inception-v3-compat", ["2048"])
+        assert Path(feature_extractor_weights_path).is_file()
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        assert x.dtype == torch.uint8
+        assert x.shape[1] == 3
+        return (x.float().mean((2, 3)).repeat(1, 700)[:, :2048],)
+
+
+def test_kid_and_fid_on_inception_by_the_interface_of_torch_fidelity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in network: torch-fidelity is in no test environment, as it brings torchvision."""
+    monkeypatch.setitem(sys.modules, "torch_fidelity", SimpleNamespace(FeatureExtractorInceptionV3=StandInInception))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    inception_weights().parent.mkdir(parents=True)
+    inception_weights().touch()
+    frames = np.random.default_rng(9).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    cpu = torch.device("cpu")
+    found = extract_features(inception(cpu), frames, "inception", cpu)
+    assert found.shape == (5, 2048)
+    assert found[:, :3] == pytest.approx(frames.mean((1, 2)), rel=1e-5)
+
+
+def test_weights_of_another_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "weights.pth"
+    source.write_bytes(b"weights")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    with pytest.raises(StoryganError, match=r"storygan\[fid\]"):
+        download_inception(source.as_uri())
+    monkeypatch.setattr(module, "find_spec", lambda name: name == "torch_fidelity")
+    with pytest.raises(StoryganError, match="hash"):
+        download_inception(source.as_uri())
+    assert not inception_weights().exists()
+    download_inception(source.as_uri(), sha256(b"weights").hexdigest())
+    assert inception_weights().read_bytes() == b"weights"
+    download_inception("file:///nowhere")  # it is there

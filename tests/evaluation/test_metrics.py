@@ -7,7 +7,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
+from torchmetrics.functional.classification import (
+    multilabel_exact_match,
+    multilabel_f1_score,
+    multilabel_precision,
+    multilabel_recall,
+)
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from storygan.config import ModelConfig
@@ -106,6 +113,23 @@ def test_label_metrics() -> None:
     assert value(metrics.label_micro_recall(predicted, labels)) == [2 / 3]
 
 
+def test_label_metrics_equal_those_of_torchmetrics() -> None:
+    rng = np.random.default_rng(0)
+    labels, predicted = (rng.random((20, 4, 7)) < share for share in (0.3, 0.4))
+    x, y = (torch.from_numpy(z.reshape(-1, 7)).int() for z in (predicted, labels))
+    options = {"num_labels": 7, "average": "micro"}
+    expected = {
+        "label_micro_f1": multilabel_f1_score(x, y, **options),
+        "label_micro_precision": multilabel_precision(x, y, **options),
+        "label_micro_recall": multilabel_recall(x, y, **options),
+        "label_exact_match": multilabel_exact_match(x, y, num_labels=7),
+    }
+    found = label_metrics(predicted, labels, [""] * 7)
+    for name, value in expected.items():
+        total, weight = found[name]
+        assert total.sum() / weight.sum() == pytest.approx(value.item(), abs=1e-6), name
+
+
 def test_label_groups_are_also_measured_alone() -> None:
     names = ("who: fox", "who: bear", "place: farm", "other")
     labels = np.array([[[1, 0, 1, 0], [0, 1, 1, 1]]], bool)  # 1 story, 2 frames
@@ -156,6 +180,21 @@ def test_pixel_metrics_equal_those_of_torchmetrics(frames: np.ndarray) -> None:
         assert found[name] == pytest.approx(ssim.view(2, 3).mean(1).tolist(), abs=1e-4)
     psnr = peak_signal_noise_ratio(x, y, data_range=1.0, reduction="none", dim=(1, 2, 3))
     assert found["psnr_01"] == pytest.approx(psnr.view(2, 3).mean(1).tolist(), abs=1e-3)
+
+
+def test_ssim_equals_that_of_scipys_filter(frames: np.ndarray) -> None:
+    """Equation 13 of Wang et al. in numpy, with moments by scipy's Gaussian filter of 11 pixels."""
+    real = (frames * 0.6 + 40).astype(np.uint8)
+    x, y = (Z.astype(np.float64) / 255 for Z in (frames, real))
+
+    def local(z: np.ndarray) -> np.ndarray:
+        return gaussian_filter(z, (0, 0, 1.5, 1.5, 0), mode="mirror", radius=(0, 0, 5, 5, 0))
+
+    m_x, m_y = local(x), local(y)
+    cov, var_x, var_y = local(x * y) - m_x * m_y, local(x * x) - m_x**2, local(y * y) - m_y**2
+    values = (2 * m_x * m_y + 1e-4) * (2 * cov + 9e-4) / ((m_x**2 + m_y**2 + 1e-4) * (var_x + var_y + 9e-4))
+    found = value(pixel_metrics(frames, real)["ssim_01_gauss11"])
+    assert found == pytest.approx(values.mean((1, 2, 3, 4)).tolist(), abs=1e-3)
 
 
 def test_ssim_of_constant_frames() -> None:

@@ -18,15 +18,17 @@ from storygan.evaluation.html import SORT, html_story, html_table, make_document
 from storygan.evaluation.page import check_page, extreme_stories, make_page
 from storygan.evaluation.tables import Table
 
+HEADLINE = Table("Headline", [["method", "ssim"], ["real frames", "1.000"], ["a", "0.500"]])
 METRICS = Table("Metrics", [["", "real frames", "a"], ["ssim", "1.000 (1.000 to 1.000)", "0.500 (0.4 to 0.6)"]])
 
 
 def test_a_row_is_a_method_and_stories_are_ranked(stories: StoryDataset) -> None:
     values = {"psnr_01": per_story(np.arange(16.0))}
-    page = make_page("Title", [METRICS], ["a note & more"], stories, {"a": (255 - stories.frames, values)})
+    page = make_page("Title", [HEADLINE, METRICS], ["a note & more"], stories, {"a": (255 - stories.frames, values)})
     rows = re.findall(r"<tr>(.*?)</tr>", page)
-    assert "".join(rows[:3]).count("button") == 4, "two headers"
-    assert rows[2] == "<td>a</td><td>0.500 (0.4 to 0.6)</td>"
+    assert "".join(rows[:6]).count("button") == 8, "two headers of two tables"
+    assert rows[2] == "<td>a</td><td>0.500</td>"
+    assert rows[5] == "<td>a</td><td>0.500 (0.4 to 0.6)</td>"
     headings = re.findall(r"<h3>(.*?)</h3>", page)
     assert headings[0] == f"best: {stories.story_ids[15]} (psnr_01 15)"
     assert headings[3] == f"worst: {stories.story_ids[0]} (psnr_01 0)"

@@ -12,7 +12,7 @@ from storygan.cli import main
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, StageConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
-from storygan.errors import UsageError
+from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.labelled_frames import LabelledFrames
 from storygan.evaluation.train_classifier import check_classifier, train_classifier
 from storygan.models.attribute_classifier import AttributeClassifier, predict_objects, yaw_loss
@@ -36,6 +36,18 @@ def test_a_short_training_learns(sample: Path) -> None:
     assert check_classifier(classifier, sample, "train").metrics["empty_location"] > 0.8
     about = {"data": "sample", "split": "train", "stories": 48, "epochs": 4, "seed": 0, "locations": True}
     assert classifier.about == about
+
+
+def test_a_resnet_learns_and_its_folder_says_so(sample: Path, tmp_path: Path) -> None:
+    command = ["train-classifier", "--data", str(sample), "--out", str(tmp_path / "C"), "--architecture", "resnet"]
+    assert main([*command, "--epochs", "2"]) == 0
+    classifier = AttributeClassifier.load(tmp_path / "C")
+    assert classifier.architecture == "resnet"
+    assert check_classifier(classifier, sample, "train").metrics["empty_location"] > 0.6
+    settings = json.loads((tmp_path / "C/classifier.json").read_text())
+    (tmp_path / "C/classifier.json").write_text(json.dumps({**settings, "architecture": "vgg"}))
+    with pytest.raises(StoryganError, match="architecture is none of plain, resnet"):
+        AttributeClassifier.load(tmp_path / "C")
 
 
 def relabelled(folder: Path, sentences: list[str], labels: list[str] | None, source: Path) -> Path:

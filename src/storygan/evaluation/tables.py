@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from storygan.evaluation.bootstrap import Estimate, Metrics, Runs, paired_difference
 
+HEADLINE_DISTANCE = "kid_alexnet_mean3"
+"""The distance that orders planted faults as a person does: docs/results/distances.md."""
+OBJECT_METRICS = ("object_accuracy", "story_consistency", "no_false_positives")
+LABEL_METRICS = ("label_exact_match", "label_micro_f1", "label_consistency")
+HEADLINE = ("r_precision", "ssim_01_gauss11", "psnr_01", "st_lpips_alex", HEADLINE_DISTANCE)
+"""With three metrics of objects, or else of labels, the eight columns of the headline table."""
+SHORT_NAMES = {
+    "ssim_01_gauss11": ("ssim", "frames in [0, 1], data range 1, 11x11 Gaussian window, mirrored border"),
+    "psnr_01": ("psnr", "in dB, frames in [0, 1], at most 60"),
+    "st_lpips_alex": ("st_lpips", "ST-LPIPS on AlexNet"),
+    HEADLINE_DISTANCE: ("kid", "on AlexNet (ST-LPIPS) after a 3x3 mean"),
+    "diversity_rms_01": ("diversity", "RMS difference of samples of one story, frames in [0, 1]"),
+    "sensitivity_h_0_rms_01": ("sensitivity_h_0", "the same, with another story's `h_0`"),
+}
+"""Full name -> short name, convention."""
 LOWER_IS_BETTER = ("kid", "fid", "st_lpips", "story_fid")
 """Beginnings of the names of metrics of which 0 is best."""
 
@@ -47,6 +62,24 @@ def verdict(difference: Estimate, metric: str = "") -> str:
 def metrics_table(title: str, methods: Mapping[str, Metrics], names: Mapping[str, str]) -> Table:
     """Return a table with a row a metric and a column a method; `names` has titles of methods."""
     return _table(title, methods, names, lambda _, value: str(value))
+
+
+def headline_table(title: str, methods: Mapping[str, Metrics], names: Mapping[str, str]) -> Table:
+    """Return a table with a row a method, and a column for each of up to eight metrics that were measured."""
+    measured = {metric for found in methods.values() for metric, value in found.items() if value}
+    first = OBJECT_METRICS if measured & {*OBJECT_METRICS} else LABEL_METRICS
+    metrics = [metric for metric in (*first, *HEADLINE) if metric in measured]
+    cells = [["method", *(SHORT_NAMES.get(metric, (metric,))[0] for metric in metrics)]]
+    for method, found in methods.items():
+        values = [found.get(metric) for metric in metrics]
+        cells.append([names.get(method, method), *("-" if value is None else f"{value.mean:.3f}" for value in values)])
+    return Table(title, cells)
+
+
+def conventions(metrics: Iterable[str]) -> str:
+    """Return what the short names of those metrics stand for."""
+    short = ((*SHORT_NAMES[name], name) for name in metrics if name in SHORT_NAMES)
+    return "; ".join(f"{name} is {full}, {convention}" for name, convention, full in short)
 
 
 def differences_table(title: str, first: str, others: Mapping[str, Metrics]) -> Table:

@@ -18,14 +18,20 @@ from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.labelled_frames import LabelledFrames, augment, classifier_terms, find_classifier, to_images
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics
 from storygan.evaluation.predictions import predict
-from storygan.models.attribute_classifier import AttributeClassifier
+from storygan.models.attribute_classifier import Architecture, AttributeClassifier
 from storygan.text.clevr import ATTRIBUTES
 
 LOSS = AuxClassifierLoss(label=1, present=1, attributes=1)
 
 
 def train_classifier(
-    data: str | Path, split: str = "train", epochs: int = 16, batch_size: int = 16, lr: float = 2e-3, seed: int = 0
+    data: str | Path,
+    split: str = "train",
+    epochs: int = 16,
+    batch_size: int = 16,
+    lr: float = 2e-3,
+    seed: int = 0,
+    architecture: Architecture = "plain",
 ) -> AttributeClassifier:
     """Train a classifier on the real frames of a split: of labels and, with CLEVR-SV sentences, of objects.
 
@@ -45,7 +51,9 @@ def train_classifier(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
-    classifier = AttributeClassifier(truth.label_names, {**about, "locations": truth.has_locations})
+    classifier = AttributeClassifier(
+        truth.label_names, {**about, "locations": truth.has_locations}, False, architecture
+    )
     classifier = classifier.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.AdamW(classifier.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ N_YAW = 2
 N_FEATURES = 96
 PRESENT_THRESHOLD = 0.5
 """Probability from which an object counts as present."""
+Architecture = Literal["plain", "resnet"]
 SETTINGS, WEIGHTS = "classifier.json", "classifier.safetensors"
 MAX_LABELS = 10_000
 SHIPPED = Path(__file__).parents[1] / "weights" / "classifier-clevr-sv"
@@ -56,21 +57,33 @@ class AttributeClassifier(nn.Module):
         labels: names of the K labels.
         about: training data and scores, saved with the classifier. `locations`: whether it was trained on locations.
         yaw: whether it predicts the yaw of cubes.
+        architecture: of the trunk: `plain`, or `resnet`, with residual blocks (He et al., CVPR 2016).
     """
 
     coordinates: Tensor
     """(2, 64, 64): x and y of each pixel in [-1, 1], as a distant large object looks like a near small one."""
 
-    def __init__(self, labels: Sequence[str], about: Mapping[str, Any] | None = None, yaw: bool = False) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        about: Mapping[str, Any] | None = None,
+        yaw: bool = False,
+        architecture: Architecture = "plain",
+    ) -> None:
         super().__init__()
         self.labels = tuple(labels)
         self.about = dict(about or {})
-        self.trunk = nn.Sequential(
-            nn.PixelUnshuffle(2),  # (B, 5, 64, 64) -> (B, 20, 32, 32)
-            *conv_bn_relu(4 * (3 + 2), 64),
-            *conv_bn_relu(64, 64),
-            *conv_bn_relu(64, 64, dilation=2),
-        )
+        self.architecture: Architecture = architecture
+        if architecture == "resnet":
+            blocks = [ResidualBlock(32, 32), ResidualBlock(32, 64), ResidualBlock(64, 64, 2), ResidualBlock(64, 64, 4)]
+            self.trunk = nn.Sequential(*conv_bn_relu(3 + 2, 32, stride=2), *blocks)  # (B, 5, 64, 64) -> (B, 64, 32, 32)
+        else:
+            self.trunk = nn.Sequential(
+                nn.PixelUnshuffle(2),  # (B, 5, 64, 64) -> (B, 20, 32, 32)
+                *conv_bn_relu(4 * (3 + 2), 64),
+                *conv_bn_relu(64, 64),
+                *conv_bn_relu(64, 64, dilation=2),
+            )
         self.around = nn.Sequential(*conv_bn_relu(64, 64, dilation=4))  # large objects exceed the trunk's field of view
         # `places` and `turns` are the names in model folders and checkpoints of version 0.1
         self.places = nn.Sequential(nn.Conv2d(64 + 2, 128, 1), nn.ReLU(), nn.Conv2d(128, N_LOGITS, 1))
@@ -138,6 +151,8 @@ class AttributeClassifier(nn.Module):
         state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
         atomic_write(folder / WEIGHTS, save(state))
         settings = {"labels": self.labels, "about": self.about, "yaw": self.predicts_yaw}
+        if self.architecture != "plain":
+            settings["architecture"] = self.architecture
         atomic_write(folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
         return folder
 
@@ -177,15 +192,32 @@ def read_settings(path: Path) -> dict[str, Any]:
     epochs = about.get("epochs", 0) if isinstance(about, dict) else None
     if not isinstance(epochs, int) or not 0 <= epochs < 10**9:
         raise ValueError("about is not as storygan writes it")
+    architecture = settings.get("architecture", "plain")
+    if architecture not in get_args(Architecture):
+        raise ValueError(f"architecture is none of {', '.join(get_args(Architecture))}")
     if "places" in about:
         about["locations"] = about.pop("places")
-    return {"labels": labels, "about": about, "yaw": yaw}
+    return {"labels": labels, "about": about, "yaw": yaw, "architecture": architecture}
 
 
 def conv_bn_relu(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
     """Build Conv3x3 + BN + ReLU."""
     conv = nn.Conv2d(inputs, outputs, 3, stride, padding=dilation, dilation=dilation, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+class ResidualBlock(nn.Module):
+    """Add two convolutions to their input, which passes a 1x1 convolution where the widths differ."""
+
+    def __init__(self, inputs: int, outputs: int, dilation: int = 1) -> None:
+        super().__init__()
+        *layers, _ = [*conv_bn_relu(inputs, outputs), *conv_bn_relu(outputs, outputs, dilation=dilation)]
+        self.residual = nn.Sequential(*layers)
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute (B, inputs, H, W) -> (B, outputs, H, W)."""
+        return F.relu(self.skip(x) + self.residual(x))
 
 
 def to_input(frames: np.ndarray) -> Tensor:

@@ -1,0 +1,153 @@
+"""R-precision: how often a matcher finds a frame's own sentence among 100; and the training of the matcher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from storygan.data.dataset import StoryDataset, open_split
+from storygan.errors import UsageError, require_seed, require_whole
+from storygan.evaluation.baselines import FramePool
+from storygan.evaluation.bootstrap import PerStory, per_story
+from storygan.evaluation.labelled_frames import degrade, to_images
+from storygan.models.attribute_classifier import to_input
+from storygan.models.matcher import SHIPPED, Matcher, match, match_loss, words_of
+from storygan.text.clevr import parse_sentence
+
+CANDIDATES = 100
+"""Sentences of which one is the frame's own."""
+BATCH = 32
+"""Frames a batch."""
+Stories = Sequence[Sequence[str]]
+
+
+def find_matcher(stories: Stories, folder: str | Path | None = None) -> Matcher | None:
+    """Load the matcher in `folder`, or the shipped one if all sentences are those of CLEVR-SV; None: there is none.
+
+    Raises:
+        UsageError: the matcher in `folder` is for CLEVR-SV, and these sentences are not.
+        StoryganError: the folder holds no matcher, or a damaged one.
+    """
+    matcher = Matcher.load(folder or SHIPPED)
+    if matcher.words:
+        return matcher
+    try:
+        for sentence in chain.from_iterable(stories):
+            parse_sentence(sentence)
+    except UsageError as error:
+        if folder:
+            raise UsageError(f"the matcher {folder} is for CLEVR-SV, but {error}") from error
+        return None
+    return matcher
+
+
+def measure_r_precision(
+    pool: FramePool, stories: Stories, matcher: Matcher | None, seed: int
+) -> tuple[dict[str, PerStory], str]:
+    """Compute `r_precision`, and a note; no value without a matcher, or for too few sentences."""
+    if matcher is None:
+        return {}, "no r_precision: train a matcher (storygan train-matcher), and name it (--matcher)"
+    if (candidates := candidate_sentences(stories, seed)) is None:
+        return {}, f"no r_precision: it needs {CANDIDATES} different sentences of other stories"
+    about = matcher.about
+    note = (
+        f"r_precision: the frame's own sentence scores highest of {CANDIDATES}, by a matcher trained on "
+        f"{about.get('stories')} stories of {about.get('data')}, split {about.get('split')}"
+    )
+    return r_precision(pool, candidates, matcher), note
+
+
+def candidate_sentences(stories: Stories, seed: int) -> tuple[list[str], np.ndarray] | None:
+    """Draw the candidates of each frame: its own sentence, then CANDIDATES - 1 that its story does not have.
+
+    Returns:
+        The M different sentences, and indices of them (N, T, CANDIDATES); None if there are too few.
+    """
+    sentences = list(dict.fromkeys(chain.from_iterable(stories)))
+    index = {sentence: m for m, sentence in enumerate(sentences)}
+    T, rng = len(stories[0]), np.random.default_rng(seed)
+    if len(sentences) < CANDIDATES + T:
+        return None
+    found = np.empty((len(stories), T, CANDIDATES), np.int64)
+    for n, story in enumerate(stories):
+        own = [index[sentence] for sentence in story]
+        for t, m in enumerate(own):
+            others = rng.choice(len(sentences), CANDIDATES + T, replace=False)
+            found[n, t] = [m, *others[~np.isin(others, own)][: CANDIDATES - 1]]
+    return sentences, found
+
+
+@torch.no_grad()
+def r_precision(pool: FramePool, candidates: tuple[list[str], np.ndarray], matcher: Matcher) -> dict[str, PerStory]:
+    """Compute the share of frames whose own sentence scores higher than all other candidates (Xu et al., CVPR 2018).
+
+    Args:
+        pool: the frames of all methods.
+        candidates: of `candidate_sentences`.
+        matcher: the networks.
+    """
+    sentences, index = candidates
+    vectors = matcher.embed_sentences(matcher.encode(sentences))
+    hits = {method: np.zeros(index.shape[:2], bool) for method in pool.index}
+    for start in tqdm(range(0, len(pool.frames), BATCH), desc="match", unit="batch", disable=None):
+        pixels = matcher.embed_frames(to_input(pool.frames[start : start + BATCH]))
+        for method, frames in pool.index.items():
+            n, t = np.nonzero((frames >= start) & (frames < start + BATCH))
+            for k in range(0, len(n), BATCH):  # a frame may be shown in many places
+                part = (n[k : k + BATCH], t[k : k + BATCH])
+                scores = match(pixels[frames[part] - start], vectors[torch.from_numpy(index[part])])
+                hits[method][part] = (scores[:, :1] > scores[:, 1:]).all(1).numpy()
+    return {method: per_story(values) for method, values in hits.items()}
+
+
+def train_matcher(
+    data: str | Path, split: str = "train", epochs: int = 4, batch_size: int = 32, lr: float = 2e-3, seed: int = 0
+) -> Matcher:
+    """Train a matcher on real frames and their sentences. An epoch shows one random frame of each story.
+
+    Raises:
+        UsageError: the data set has fewer stories than a batch, or `epochs` is out of range.
+    """
+    require_seed(seed)
+    require_whole("epochs", epochs, 1, 10_000)
+    torch.set_flush_denormal(True)
+    dataset = open_split(data, split)
+    N, T = len(dataset), dataset.T
+    if batch_size > N:
+        raise UsageError(f"a batch is {batch_size} stories, but {data} has {N}: give more stories")
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
+    words = () if _is_clevr(dataset) else words_of([*chain.from_iterable(dataset.sentences)])
+    matcher = Matcher(words, about).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adam = torch.optim.AdamW(matcher.parameters(), lr=lr, weight_decay=1e-3)
+    batches = N // batch_size
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
+    with tqdm(total=epochs * batches, desc="matcher", unit="batch", disable=None) as bar:
+        for _ in range(epochs):
+            for story_idx in rng.permutation(N)[: batches * batch_size].reshape(batches, batch_size):
+                frame_idx = rng.integers(T, size=batch_size)
+                X = to_images(np.array(dataset.frames[story_idx, frame_idx])[:, None])
+                v = matcher.encode([dataset.sentences[n][t] for n, t in zip(story_idx, frame_idx, strict=True)])
+                x = degrade(X[:, 0], rng).contiguous(memory_format=torch.channels_last)
+                loss = match_loss(matcher.embed_frames(x), matcher.embed_sentences(v))
+                adam.zero_grad(set_to_none=True)
+                loss.backward()
+                adam.step()
+                schedule.step()
+                bar.update()
+                bar.set_postfix(loss=f"{loss.item():.3f}")
+    return matcher.eval()
+
+
+def _is_clevr(dataset: StoryDataset) -> bool:
+    """Return whether all sentences are in the CLEVR-SV grammar."""
+    try:
+        return bool([parse_sentence(sentence) for sentence in chain.from_iterable(dataset.sentences)])
+    except UsageError:
+        return False

@@ -1,0 +1,143 @@
+"""The matcher of R-precision: two small networks, of frames and of sentences, whose product scores how well they fit.
+
+The network of frames gives a vector for each pixel of a 16x16 map, as a sentence may describe a part of the frame.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from storygan.errors import StoryganError, reason
+from storygan.files import atomic_write, parse_json, read_text
+from storygan.models.attribute_classifier import SIZE, conv_bn_relu
+from storygan.models.weights import load_weights
+from storygan.text.clevr_encoder import ClevrEncoder
+from storygan.text.encoder import DIM
+from storygan.text.vocabulary import content_words, stem
+
+WIDTH, EMBEDDING = 64, 64
+"""Channels of the network of frames, and values of a vector."""
+MAX_WORDS = 4096
+SETTINGS, WEIGHTS = "matcher.json", "matcher.safetensors"
+SHIPPED = Path(__file__).parents[1] / "weights" / "matcher-clevr-sv"
+
+
+class Matcher(nn.Module):
+    """Scores how well sentences fit frames.
+
+    Args:
+        words: stems of the words that describe a sentence; empty: CLEVR-SV sentences, by their encoder.
+        about: training data, saved with the matcher.
+    """
+
+    coordinates: Tensor
+    """(2, 64, 64): x and y of each pixel in [-1, 1]."""
+
+    def __init__(self, words: Sequence[str] = (), about: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.words, self.about = tuple(words), dict(about or {})
+        self.trunk = nn.Sequential(
+            nn.PixelUnshuffle(2),  # (B, 5, 64, 64) -> (B, 20, 32, 32)
+            *conv_bn_relu(4 * (3 + 2), WIDTH // 2),
+            *conv_bn_relu(WIDTH // 2, WIDTH, stride=2),
+            *conv_bn_relu(WIDTH, WIDTH),
+            *conv_bn_relu(WIDTH, WIDTH, dilation=2),
+        )
+        self.pixel, self.frame = nn.Conv2d(WIDTH, EMBEDDING, 1), nn.Linear(WIDTH, EMBEDDING)
+        hidden = nn.Linear(len(self.words) or DIM, 2 * WIDTH)
+        self.sentence = nn.Sequential(hidden, nn.ReLU(), nn.Linear(2 * WIDTH, EMBEDDING))
+        line = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
+        self.register_buffer("coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy")), persistent=False)
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """Encode M sentences as input of the network: (M, V) float32.
+
+        Raises:
+            UsageError: a sentence is not in the CLEVR-SV grammar, and the matcher knows no other.
+        """
+        if not self.words:
+            return torch.from_numpy(_clevr_encoder().encode(sentences))
+        index, vectors = {word: k for k, word in enumerate(self.words)}, torch.zeros(len(sentences), len(self.words))
+        for row, sentence in zip(vectors, sentences, strict=True):
+            row[[index[word] for word in map(stem, content_words(sentence)) if word in index]] = 1
+        return vectors
+
+    def embed_frames(self, x: Tensor) -> Tensor:
+        """Compute vectors of pixels: (B, 3, 64, 64) in [-1, 1] -> (B, 256, 64)."""
+        h = self.trunk(torch.cat([x, self.coordinates.expand(len(x), -1, -1, -1)], 1))
+        return (self.pixel(h) + self.frame(h.mean((2, 3)))[..., None, None]).flatten(2).mT
+
+    def embed_sentences(self, v: Tensor) -> Tensor:
+        """Compute vectors of sentences: (M, V) of `encode` -> (M, 64)."""
+        return self.sentence(v)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `matcher.json` and `matcher.safetensors` (half precision) into a folder, and return it."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
+        atomic_write(folder / WEIGHTS, save(state))
+        atomic_write(folder / SETTINGS, json.dumps({"words": self.words, "about": self.about}, indent=1) + "\n")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path = SHIPPED) -> Matcher:
+        """Load a saved matcher, or the shipped one for CLEVR-SV, in evaluation mode.
+
+        Raises:
+            StoryganError: the folder has none, or a broken one.
+        """
+        folder = Path(folder)
+        try:
+            settings = parse_json(read_text(folder / SETTINGS))
+            words, about = settings["words"], settings["about"]
+            if (
+                not isinstance(words, list)
+                or len(words) > MAX_WORDS
+                or any(not isinstance(word, str) for word in words)
+            ):
+                raise ValueError(f"words is not a list of up to {MAX_WORDS} words")
+            if not isinstance(about, dict):
+                raise ValueError("about is not as storygan writes it")
+            matcher = cls(words, about)
+            state = load_weights(folder / WEIGHTS)
+            matcher.load_state_dict(state, strict=False)
+            if missing := {name for name, tensor in matcher.state_dict().items() if tensor.dim()} - set(state):
+                raise ValueError(f"{sorted(missing)[0]} is missing")
+        except Exception as error:  # missing or foreign files make the libraries raise many kinds
+            raise StoryganError(f"{folder} holds no matcher that can be used: {reason(error)}") from error
+        return matcher.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@lru_cache(maxsize=1)
+def _clevr_encoder() -> ClevrEncoder:
+    """Return the encoder, whose construction takes a tenth of a second."""
+    return ClevrEncoder()
+
+
+def match(pixels: Tensor, sentences: Tensor) -> Tensor:
+    """Score sentences for frames: (B, 256, 64) and (M, 64) or (B, M, 64) -> (B, M), a soft maximum over pixels."""
+    return (pixels @ sentences.mT / EMBEDDING**0.5).logsumexp(1)
+
+
+def match_loss(pixels: Tensor, sentences: Tensor) -> Tensor:
+    """Compute the symmetric cross-entropy of B frames and their sentences (Radford et al., ICML 2021): a scalar."""
+    scores, own = match(pixels, sentences), torch.arange(len(pixels))
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+
+
+def words_of(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Return the stems of the content words of training sentences, the most frequent first, up to MAX_WORDS."""
+    stems = [stem(word) for sentence in sentences for word in content_words(sentence)]
+    names, counts = np.unique(stems, return_counts=True)
+    return tuple(names[np.lexsort((names, -counts))][:MAX_WORDS].tolist())
