@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from storygan.data.clevr import render as clevr
 from storygan.data.clevr.nuisance import COLUMNS as CLEVR_COLUMNS
@@ -26,6 +25,7 @@ from storygan.data.schema import (
 )
 from storygan.data.toon.nuisance import COLUMNS as TOON_COLUMNS
 from storygan.errors import StoryganError, UsageError
+from storygan.progress import tqdm
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def add_nuisance(folder: str | Path) -> int:
         if (parsed := renderer.parse_id(story_id)) is None:
             raise _foreign(story_id)
         numbers[story_id] = parsed
-    with tqdm(total=len(ids), unit="story", desc=folder.name, disable=None) as bar:
+    with tqdm(total=len(ids), unit="story", desc=folder.name) as bar:
         for path in lacking:
             stories = []
             for story in read_shard(path):

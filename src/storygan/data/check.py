@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from storygan.data.images import decode_frame, decode_mask
 from storygan.data.schema import NO_NUISANCE, Metadata, NuisanceColumns, read_metadata, read_rows, shard_paths, splits
 from storygan.errors import StoryganError, printable
+from storygan.progress import tqdm
 
 MAX_PROBLEMS_SHOWN = 20
 _NUMBERING = re.compile(r"(\d+)-of-(\d+)$", re.ASCII)
@@ -110,7 +109,7 @@ class _Check:
         paths = shard_paths(self.folder, split)
         report = self.report.splits[split] = SplitReport(shards=len(paths))
         self._numbering(split, paths)
-        for path in tqdm(paths, unit="shard", desc=f"checking {split}", disable=None):
+        for path in tqdm(paths, unit="shard", desc=f"checking {split}"):
             report.bytes += path.stat().st_size
             file = str(path.relative_to(self.folder))
             try:

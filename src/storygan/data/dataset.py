@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from storygan.data.hub import resolve_dataset
 from storygan.data.images import decode_frame, decode_mask
 from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, read_metadata, read_rows, read_shard, shard_paths
 from storygan.errors import StoryganError, UsageError, reason
 from storygan.files import atomic_open, locked, open_regular, remove_temporaries, user_cache
+from storygan.progress import tqdm
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def build_frame_map(paths: list[Path], split: str, shape: tuple[int, int], file:
     checksums = []
     stories: Iterable[Story] = chain.from_iterable(map(read_shard, paths))  # a renderer may be adding other shards
     with atomic_open(file) as out:
-        for story in tqdm(stories, total=n, desc=f"frames of {split}", disable=None):
+        for story in tqdm(stories, total=n, desc=f"frames of {split}"):
             frames = _decode(story.story_id, story.frames)
             if size is None:
                 size = frames.shape[1]
@@ -290,7 +290,7 @@ def _read_masks(paths: list[Path], shape: tuple[int, int, int]) -> np.ndarray:
     n, t, size = shape
     packed = np.empty((n, t, -(-(size**2) // 8)), np.uint8)
     rows = (row for path in paths for row in read_rows(path, ("story_id", "foreground")))
-    for index, row in enumerate(tqdm(rows, total=n, desc="foreground masks", disable=None)):
+    for index, row in enumerate(tqdm(rows, total=n, desc="foreground masks")):
         try:
             masks = np.array([decode_mask((mask or {}).get("bytes") or b"") for mask in row["foreground"] or []])
             if masks.shape != (t, size, size):

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from storygan.errors import StoryganError, reason
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import Estimate, estimate, per_story, resample_counts
 from storygan.evaluation.st_lpips import ShiftTolerantLPIPS, find_weights
+from storygan.progress import tqdm
 
 FeatureExtractor = Callable[[Tensor], Tensor]
 """Frames (B, 3, H, W), float32 in [0, 255], on the network's device -> features (B, F)."""
@@ -132,7 +132,7 @@ def download_inception(url: str = INCEPTION_URL, sha256: str = INCEPTION_SHA256)
 def extract_features(network: FeatureExtractor, frames: np.ndarray, name: str, device: torch.device) -> np.ndarray:
     """Compute features (M, F) float32 of uint8 frames (M, H, W, 3); `name` is for the progress bar."""
     parts = []
-    for start in tqdm(range(0, len(frames), BATCH), desc=f"{name} features", unit="batch", disable=None):
+    for start in tqdm(range(0, len(frames), BATCH), desc=f"{name} features", unit="batch"):
         x = torch.from_numpy(np.ascontiguousarray(frames[start : start + BATCH])).movedim(-1, 1).float()
         parts.append(network(x.to(device)).float().cpu().numpy())
     return np.concatenate(parts)

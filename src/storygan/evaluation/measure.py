@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from numpy import ndarray
-from tqdm import tqdm
 
 from storygan.data.clevr.locations import GRID_STEP, SAFE_DISTANCE
 from storygan.data.dataset import StoryDataset, open_split
@@ -33,6 +32,7 @@ from storygan.evaluation.st_lpips import ST_LPIPS, measure_st_lpips
 from storygan.evaluation.tables import LABEL_METRICS, OBJECT_METRICS
 from storygan.models.attribute_classifier import AttributeClassifier
 from storygan.models.storygan import StoryGAN
+from storygan.progress import tqdm
 
 BATCH = 16
 """Stories a batch of pixel metrics."""
@@ -107,7 +107,7 @@ def measure(
     matched, matcher_note = measure_r_precision(pool, dataset.sentences, find_matcher(dataset.sentences, matcher), seed)
     for method, value in matched.items():
         predicted[method]["r_precision"] = value
-    pixels = {method: _pixel_metrics(pool, method) for method in tqdm(pool.index, desc="pixels", disable=None)}
+    pixels = {method: _pixel_metrics(pool, method) for method in tqdm(pool.index, desc="pixels")}
     perceptual, perceptual_note = measure_st_lpips(pool, device)
     for method, value in perceptual.items():
         pixels[method][ST_LPIPS] = value

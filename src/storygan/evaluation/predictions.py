@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from storygan.data.clevr.locations import empty_locations, floor_grid, image_coordinates, parse_objects
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.metrics import ObjectPredictions
 from storygan.models.attribute_classifier import N_FEATURES, PRESENT_THRESHOLD, AttributeClassifier, predict_objects
+from storygan.progress import tqdm
 
 BATCH = 32
 """Frames a batch; larger batches exceed the CPU cache and are slower."""
@@ -39,7 +39,7 @@ def predict(classifier: AttributeClassifier, pool: FramePool, stories: Sequence[
     M = len(pool.frames)
     labels, features = np.empty((M, len(classifier.labels)), bool), np.empty((M, N_FEATURES), np.float32)
     objects = ObjectLocations(pool, stories) if stories is not None else None
-    for start in tqdm(range(0, M, BATCH), desc="classify", unit="batch", disable=None):
+    for start in tqdm(range(0, M, BATCH), desc="classify", unit="batch"):
         part = slice(start, min(start + BATCH, M))
         maps, probabilities, features[part] = classifier.predict(pool.frames[part])
         labels[part] = probabilities > 0.5

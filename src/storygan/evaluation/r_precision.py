@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_seed, require_whole
@@ -17,6 +16,7 @@ from storygan.evaluation.bootstrap import PerStory, per_story
 from storygan.evaluation.labelled_frames import degrade, to_images
 from storygan.models.attribute_classifier import to_input
 from storygan.models.matcher import SHIPPED, Matcher, match, match_loss, words_of
+from storygan.progress import tqdm
 from storygan.text.clevr import parse_sentence
 
 CANDIDATES = 100
@@ -94,7 +94,7 @@ def r_precision(pool: FramePool, candidates: tuple[list[str], np.ndarray], match
     sentences, index = candidates
     vectors = matcher.embed_sentences(matcher.encode(sentences))
     hits = {method: np.zeros(index.shape[:2], bool) for method in pool.index}
-    for start in tqdm(range(0, len(pool.frames), BATCH), desc="match", unit="batch", disable=None):
+    for start in tqdm(range(0, len(pool.frames), BATCH), desc="match", unit="batch"):
         pixels = matcher.embed_frames(to_input(pool.frames[start : start + BATCH]))
         for method, frames in pool.index.items():
             n, t = np.nonzero((frames >= start) & (frames < start + BATCH))
@@ -128,7 +128,7 @@ def train_matcher(
     adam = torch.optim.AdamW(matcher.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
-    with tqdm(total=epochs * batches, desc="matcher", unit="batch", disable=None) as bar:
+    with tqdm(total=epochs * batches, desc="matcher", unit="batch") as bar:
         for _ in range(epochs):
             for story_idx in rng.permutation(N)[: batches * batch_size].reshape(batches, batch_size):
                 frame_idx = rng.integers(T, size=batch_size)

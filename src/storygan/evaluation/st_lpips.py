@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from storygan.errors import StoryganError, reason
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import PerStory
 from storygan.files import read_file
+from storygan.progress import tqdm
 
 ST_LPIPS = "st_lpips_alex"
 """Of the metric."""
@@ -109,7 +109,7 @@ def st_lpips(pool: FramePool, network: ShiftTolerantLPIPS, device: torch.device 
     """Compute the mean distance from the real frames, by method; undefined beyond the first MAX_STORIES stories."""
     N, T = pool.index["real_frames"].shape
     found = {method: np.zeros((N, T)) for method in pool.index}
-    for start in tqdm(range(0, min(N, MAX_STORIES), BATCH), desc="ST-LPIPS", unit="batch", disable=None):
+    for start in tqdm(range(0, min(N, MAX_STORIES), BATCH), desc="ST-LPIPS", unit="batch"):
         part = slice(start, min(start + BATCH, MAX_STORIES))
         methods = np.stack([index[part] for index in pool.index.values()])
         needed, where = np.unique(methods, return_inverse=True)

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from storygan.data.dataset import StoryDataset
 from storygan.data.images import read_frame
 from storygan.data.schema import read_rows, shard_paths, splits
 from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.baselines import METHODS
+from storygan.progress import tqdm
 
 Encoded = Sequence[Path | bytes]
 """The pictures of a story: T files or their contents."""
@@ -75,7 +75,7 @@ def read_system_frames(name: str, source: str | Path, dataset: StoryDataset, spl
     sizes: Counter[tuple[int, int]] = Counter()
     missing = dict.fromkeys(dataset.story_ids)
     stories = _stories(name, path, dataset, split)
-    for story_id, encoded in tqdm(stories, desc=f"frames of {name}", total=len(dataset), disable=None):
+    for story_id, encoded in tqdm(stories, desc=f"frames of {name}", total=len(dataset)):
         if story_id not in missing:
             raise StoryganError(f"{name} has two stories {story_id!r}: {path}")
         del missing[story_id]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from storygan.config import AuxClassifierLoss
 from storygan.data.clevr.locations import empty_locations, floor_grid
@@ -19,6 +18,7 @@ from storygan.evaluation.labelled_frames import LabelledFrames, augment, classif
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics
 from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import Architecture, AttributeClassifier
+from storygan.progress import tqdm
 from storygan.text.clevr import ATTRIBUTES
 
 LOSS = AuxClassifierLoss(label=1, present=1, attributes=1)
@@ -59,7 +59,7 @@ def train_classifier(
     batches = N // batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
     weights = np.arange(1.0, T + 1) ** 2  # later frames show more objects
-    with tqdm(total=epochs * batches, desc="classifier", unit="batch", disable=None) as bar:
+    with tqdm(total=epochs * batches, desc="classifier", unit="batch") as bar:
         for _ in range(epochs):
             for story_idx in rng.permutation(N)[: batches * batch_size].reshape(batches, batch_size):
                 frame_idx = rng.choice(T, batch_size, p=weights / weights.sum())[:, None]

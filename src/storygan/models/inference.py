@@ -47,6 +47,6 @@ def progress_bar(items: Sequence[Item], unit: str, least: int = 2) -> Iterator[I
     """Iterate with a progress bar on stderr, for at least `least` items and on a terminal alone."""
     if len(items) < least:
         return iter(items)
-    from tqdm import tqdm  # its import takes time that a single story need not
+    from storygan.progress import tqdm  # its import takes time that a single story need not
 
-    return iter(tqdm(items, desc="generate", unit=unit, disable=None))
+    return iter(tqdm(items, desc="generate", unit=unit))

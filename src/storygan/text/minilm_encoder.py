@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from tqdm import tqdm
 
 from storygan.errors import StoryganError, UsageError, advice, out_of_memory, reason
 from storygan.files import atomic_open, locked, open_regular, read_file
+from storygan.progress import tqdm
 from storygan.text.encoder import DIM, SentenceEncoder, require_numbers
 from storygan.text.vocabulary import vocabulary_of
 
@@ -125,7 +125,7 @@ def _embed(unique: tuple[str, ...], digest: str, cache: Path | None) -> np.ndarr
 def _compute(unique: Sequence[str], digest: str) -> np.ndarray:
     model = _load(digest)
     parts = []
-    with tqdm(total=len(unique), unit="sentence", desc="MiniLM", disable=None) as bar:
+    with tqdm(total=len(unique), unit="sentence", desc="MiniLM") as bar:
         for n in range(0, len(unique), CHUNK):
             chunk = list(unique[n : n + CHUNK])
             parts.append(model.encode(chunk, batch_size=32, show_progress_bar=False).astype(np.float16))

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.hub import pin_dataset
 from storygan.models.devices import find_device, resolve_precision
+from storygan.progress import tqdm
 from storygan.signals import GracefulShutdown
 from storygan.training.callbacks import Callback, CallbackList
 from storygan.training.check_fit import check_fit
@@ -87,8 +87,16 @@ def train(
         hooks = CallbackList(callbacks, processes)
         hooks.call("on_train_start", trainer)
         shutdown = stack.enter_context(GracefulShutdown(verbose=processes.is_main))
-        bar = {"unit": "it", "dynamic_ncols": True, "smoothing": 0.05, "disable": not processes.is_main}
-        progress = stack.enter_context(tqdm(total=config.iterations, initial=run.step, **bar))  # type: ignore[call-overload]
+        progress = stack.enter_context(
+            tqdm(
+                total=config.iterations,
+                initial=run.step,
+                unit="it",
+                dynamic_ncols=True,
+                smoothing=0.05,
+                disable=not processes.is_main,
+            )
+        )
         for number in range(first, len(config.stages)):
             trainer = trainer if number == first else build(number)
             if not run_stage(trainer, run, validation, hooks, shutdown, progress, until or config.iterations):

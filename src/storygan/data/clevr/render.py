@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from storygan.clevr.constants import ASPECT
 from storygan.cores import cores
@@ -40,6 +39,7 @@ from storygan.data.render_config import (
 from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
 from storygan.errors import StoryganError, UsageError, advice, reason
 from storygan.files import atomic_write
+from storygan.progress import tqdm
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 
 STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64
@@ -129,7 +129,7 @@ def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int
         (out / PARTIAL / shard.name).mkdir(parents=True, exist_ok=True)
         _write_if_complete(out, shard, config)  # a run may be killed between a shard's last story and its file
     total, initial = (count * config.T for count in (len(tasks), len(tasks) - len(todo)))
-    with tqdm(total=total, initial=initial, unit=" frames", desc=out.name, disable=None) as bar:
+    with tqdm(total=total, initial=initial, unit=" frames", desc=out.name) as bar:
         for shard, _ in _render(out, config, todo, workers):
             _write_if_complete(out, shard, config)
             bar.update(config.T)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from storygan.clevr.constants import ASPECT
 from storygan.data.images import IMAGE_ERRORS, MAX_IMPORT_PIXELS, SIZE, encode_png, open_image
@@ -26,6 +25,7 @@ from storygan.data.restricted_pickle import load_npy
 from storygan.data.schema import Story
 from storygan.errors import MAX_SEED, StoryganError, UsageError, require_whole
 from storygan.files import atomic_folder
+from storygan.progress import tqdm
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
 
 T = 4  # frames per story
@@ -57,7 +57,7 @@ def import_clevr_sv(root: str | Path, out: str | Path, train_below: int = 0, siz
     summary = ImportSummary(str(out))
     with atomic_folder(out) as partial:
         numbers = _complete_stories(root / "images", descriptions, summary)
-        with tqdm(total=len(numbers), unit="story", desc="CLEVR-SV", disable=None) as bar:
+        with tqdm(total=len(numbers), unit="story", desc="CLEVR-SV") as bar:
             for split in ("train", "test"):
                 selected = [number for number in numbers if (int(number) < train_below) == (split == "train")]
                 stories = _stories(root / "images", descriptions, selected, size, summary, bar)

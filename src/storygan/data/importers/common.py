@@ -9,12 +9,11 @@ from itertools import islice
 from numbers import Number
 from pathlib import Path
 
-from tqdm import tqdm
-
 from storygan.data.images import IMAGE_ERRORS
 from storygan.data.schema import SPLITS, Story, shard_name, write_shard
 from storygan.errors import StoryganError, printable
 from storygan.files import atomic_folder, read_text
+from storygan.progress import tqdm
 
 STORIES_PER_SHARD = 500
 T = 5  # frames per story of Pororo-SV and Flintstones-SV
@@ -132,7 +131,7 @@ def import_frame_table(
     _note_shared_frames(kept, summary)
     load = lru_cache(maxsize=2000)(table.load)  # neighbouring stories share frames
     with atomic_folder(out) as partial:
-        with tqdm(total=sum(map(len, kept.values())), unit="story", desc=table.name, disable=None) as bar:
+        with tqdm(total=sum(map(len, kept.values())), unit="story", desc=table.name) as bar:
             for split, keys in kept.items():
                 complete = _complete(table, keys, load, summary, bar)
                 write_split(partial, split, complete, table.label_names if table.labels else None, summary)

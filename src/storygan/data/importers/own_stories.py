@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from storygan.data.images import SIZE, frame_from_file
 from storygan.data.importers.common import ImportSummary, abbreviate, read_table, write_split
 from storygan.data.schema import SPLITS, Story
 from storygan.errors import StoryganError, UsageError
 from storygan.files import atomic_folder, is_file, parse_json
+from storygan.progress import tqdm
 
 REQUIRED = ("story", "frame", "sentence")
 COLUMNS = (*REQUIRED, "labels", "split")
@@ -91,7 +90,7 @@ def _valid_stories(root: Path, summary: ImportSummary, size: int) -> dict[str, l
     ignored: dict[str, None] = {}  # columns
     read = _csv_rows if source.suffix == ".csv" else _jsonl_rows
     previous, unnamed = "", False
-    for line, values, problem in tqdm(read(source), unit="row", desc=source.name, disable=None):
+    for line, values, problem in tqdm(read(source), unit="row", desc=source.name):
         where, name = f"{source.name} line {line}", _text(values.get("story"))
         if unnamed and name:
             invalid[name] = None

@@ -22,7 +22,6 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from storygan.cores import cores
 from storygan.data.images import encode_png
@@ -44,6 +43,7 @@ from storygan.data.toon.scenery import PATTERNS, SETS
 from storygan.data.toon.shapes import CREDIT
 from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
 from storygan.files import atomic_write
+from storygan.progress import tqdm
 from storygan.signals import SIGNALS
 
 STORIES_PER_SHARD = 200  # 6 MB at 5 frames of 64x64
@@ -121,7 +121,7 @@ def render_toon(
         missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
         total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
         render = partial(_render_shard, out, config)
-        with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name, disable=None) as bar:
+        with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name) as bar:
             for stories in _map(render, missing, min(workers or cores(), len(missing))):
                 bar.update(stories * T)
         write_card(out, config)
