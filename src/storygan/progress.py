@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import std
 
 
-class tqdm(std.tqdm):  # noqa: N801
+class tqdm(std.tqdm):
     """Show progress on a terminal and in a notebook; show nothing in a file or a pipe, unless `disable` is False."""
 
     def __init__(self, iterable: Any = None, disable: bool | None = None, **options: Any) -> None:
