@@ -25,8 +25,6 @@ NOTE = "Conventions: "
 TABLE = re.compile(rf"(<!-- table (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*\n?(?:{NOTE}.*\n\n?)?")
 SPEED = re.compile(r"(<!-- speed (\S+) -->\n\n)(?:\|.*\n)*(?:\n.* Measured on .*\n)?")
 DISTANCES = re.compile(r"(<!-- distances (\w+) -->\n\n)(?:\|.*\n)*\n?")
-INTERVAL = re.compile(r"\((-?[\d.]+) to (-?[\d.]+)\)")
-"""Written shorter on the pages of results."""
 LEADERBOARD = re.compile(r"(<!-- leaderboard -->\n\n)(?:\|.*\n|\n)*")
 
 
@@ -92,7 +90,7 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     for page in [*DOCS.glob("results/*.md"), *DOCS.glob("model-cards/*.md")]:
         text = DISTANCES.sub(distances, LEADERBOARD.sub(leaderboard, TABLE.sub(updated, page.read_text())))
-        page.write_text(INTERVAL.sub(r"(\1, \2)", text) if page.parent.name == "results" else text)
+        page.write_text(text)
     page = DOCS / "performance.md"
     page.write_text(SPEED.sub(speed, page.read_text()))
 

@@ -137,10 +137,10 @@ def test_constraints_pin_everything_that_is_declared_by_hashes(file: str) -> Non
     assert names <= {re.sub(r"[-_.]+", "-", name).lower() for name, _, _ in pins}, "run `make lock`"
 
 
-def test_the_extra_all_has_the_others_but_blender() -> None:
+def test_the_extra_all_has_the_others_but_blender_and_inception() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
     (everything,) = extras["all"]
-    assert set(re.findall(r"[\w-]+", everything)) - {"storygan"} == set(extras) - {"all", "render"}
+    assert set(re.findall(r"[\w-]+", everything)) - {"storygan"} == set(extras) - {"all", "fid", "render"}
 
 
 def test_the_audit_asks_about_every_pin() -> None:

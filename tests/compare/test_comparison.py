@@ -145,24 +145,28 @@ def test_runs_are_read_from_a_file(tmp_path: Path) -> None:
     }
 
 
+BAD_RUNS = [
+    ("", "does not hold runs"),
+    ("[1, 2]", "does not hold runs"),
+    ("a: {discriminator.norms: batch}", "discriminator.norms"),
+    ("a: {stages.adversarial.G.loss.r2: 1}", "there is no loss.r2"),
+    ("a: {stages.adversarial.G.loss.mse: many}", "G.loss.mse many: give a number"),
+    ("a: {stages.nope.iterations: 1}", "stages.nope trains no network"),
+    ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
+    ("{}", "nothing to compare"),
+    ("real_frames: {}", "'real_frames' is a row of the tables already"),
+    ("../elsewhere: {}", "'../elsewhere' is no name"),
+    ("a|b: {}", "'a|b' is no name"),
+    ("a: {run: elsewhere}", "a: run is set by the comparison"),
+    ("a: {stages.adversarial.iterations: 1}\nb: {}", "different budgets"),
+    ("a: {}\nb: {stages.adversarial.batch_size: 50}", "stages.adversarial.batch_size is 50, but"),
+]
+FAST = ("discriminator.norms", "different budgets")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [
-        ("", "does not hold runs"),
-        ("[1, 2]", "does not hold runs"),
-        ("a: {discriminator.norms: batch}", "discriminator.norms"),
-        ("a: {stages.adversarial.G.loss.r2: 1}", "there is no loss.r2"),
-        ("a: {stages.adversarial.G.loss.mse: many}", "G.loss.mse many: give a number"),
-        ("a: {stages.nope.iterations: 1}", "stages.nope trains no network"),
-        ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
-        ("{}", "nothing to compare"),
-        ("real_frames: {}", "'real_frames' is a row of the tables already"),
-        ("../elsewhere: {}", "'../elsewhere' is no name"),
-        ("a|b: {}", "'a|b' is no name"),
-        ("a: {run: elsewhere}", "a: run is set by the comparison"),
-        ("a: {stages.adversarial.iterations: 1}\nb: {}", "different budgets"),
-        ("a: {}\nb: {stages.adversarial.batch_size: 50}", "stages.adversarial.batch_size is 50, but"),
-    ],
+    [case if case[1] in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in BAD_RUNS],
 )
 def test_bad_runs_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:
     file = tmp_path / "runs.yaml"

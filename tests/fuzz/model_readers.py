@@ -403,5 +403,5 @@ def metrics(folder: Path) -> Iterator[bytes]:
 def _(folder: Path, content: bytes) -> None:
     """Draw the curves of a comparison, and truncate as a resumed run does."""
     write(folder / "metrics.jsonl", content)
-    ElementTree.fromstring(draw_curves({"a": read_curves(folder / "metrics.jsonl")}))
+    ElementTree.fromstring(draw_curves({"a": [read_curves(folder / "metrics.jsonl")]}))
     truncate_metrics(folder / "metrics.jsonl", 2)
