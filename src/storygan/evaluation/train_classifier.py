@@ -92,7 +92,8 @@ class ClassifierReport:
 
     def __str__(self) -> str:
         lines = [f"{self.stories} stories of {self.data}, real frames"]
-        lines += [f"{name:<29}{value:.4f}" for name, value in self.metrics.items()]
+        width = max(map(len, self.metrics)) + 2
+        lines += [f"{name:<{width}}{value:.4f}" for name, value in self.metrics.items()]
         for name, counts in self.confusion.items():
             options = ATTRIBUTES[name]
             lines += ["", f"{name}: rows true, columns predicted", " " * 10 + "".join(f"{o:>9}" for o in options)]
