@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from storygan.cli import main
 from storygan.config import AuxClassifierConfig, AuxClassifierLoss, DataConfig, StageConfig, TrainConfig
@@ -14,6 +16,7 @@ from storygan.data.dataset import open_split
 from storygan.data.schema import Story, read_stories, shard_name, write_shard
 from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.labelled_frames import LabelledFrames
+from storygan.evaluation.r_precision import train_matcher
 from storygan.evaluation.train_classifier import check_classifier, train_classifier
 from storygan.models.attribute_classifier import AttributeClassifier, predict_objects, yaw_loss
 from storygan.text.clevr import LABELS
@@ -48,6 +51,20 @@ def test_a_resnet_learns_and_its_folder_says_so(sample: Path, tmp_path: Path) ->
     (tmp_path / "C/classifier.json").write_text(json.dumps({**settings, "architecture": "vgg"}))
     with pytest.raises(StoryganError, match="architecture is none of plain, resnet"):
         AttributeClassifier.load(tmp_path / "C")
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="this machine has an accelerator")
+def test_a_missing_device_is_named(sample: Path) -> None:
+    for use in (train_classifier, train_matcher, partial(check_classifier, None)):
+        with pytest.raises(UsageError, match="there is no device cuda"):
+            use(sample, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_classifier_and_matcher_train_on_a_gpu(sample: Path) -> None:
+    classifier = train_classifier(sample, epochs=4, batch_size=8, device="cuda")
+    assert check_classifier(classifier, sample, "train", "cuda").metrics["empty_location"] > 0.8
+    assert next(train_matcher(sample, epochs=1, device="cuda").parameters()).device.type == "cpu"
 
 
 def relabelled(folder: Path, sentences: list[str], labels: list[str] | None, source: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.generate import SHIPPED_MODEL
-from storygan.cli.parser import classifier_option, device_options, named_path, threads_option
+from storygan.cli.parser import classifier_option, device_option, device_options, named_path, threads_option
 from storygan.errors import UsageError
 
 
@@ -98,13 +98,17 @@ def train_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--architecture", choices=["plain", "resnet"], default="plain", help="of the network")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
     threads_option(parser)
+    device_option(parser)
 
 
 def train_classifier(args: Namespace) -> None:
     """Run `storygan train-classifier`."""
     from storygan.evaluation.train_classifier import train_classifier as train
 
-    out = train(args.data, args.split, args.epochs, seed=args.seed, architecture=args.architecture).save(args.out)
+    classifier = train(
+        args.data, args.split, args.epochs, seed=args.seed, architecture=args.architecture, device=args.device
+    )
+    out = classifier.save(args.out)
     print(f"the classifier is in {out}: storygan check-classifier --classifier {out} --data {args.data}")
 
 
@@ -115,13 +119,14 @@ def train_matcher_options(parser: ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=4, help="an epoch shows one frame of each story")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
     threads_option(parser)
+    device_option(parser)
 
 
 def train_matcher(args: Namespace) -> None:
     """Run `storygan train-matcher`."""
     from storygan.evaluation.r_precision import train_matcher as train
 
-    out = train(args.data, args.split, args.epochs, seed=args.seed).save(args.out)
+    out = train(args.data, args.split, args.epochs, seed=args.seed, device=args.device).save(args.out)
     print(f"the matcher is in {out}: storygan evaluate --matcher {out} --data {args.data}")
 
 
@@ -129,6 +134,7 @@ def check_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test", help="of the data set")
     classifier_option(parser)
+    device_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -137,5 +143,6 @@ def check_classifier(args: Namespace) -> None:
     from storygan.evaluation.train_classifier import check_classifier as check
     from storygan.models.attribute_classifier import AttributeClassifier
 
-    report = check(AttributeClassifier.load(args.classifier) if args.classifier else None, args.data, args.split)
+    classifier = AttributeClassifier.load(args.classifier) if args.classifier else None
+    report = check(classifier, args.data, args.split, args.device)
     print(json.dumps(report.to_dict()) if args.json else report)

@@ -178,9 +178,14 @@ def threads_option(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one for each core")
 
 
+def device_option(parser: ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, cuda:1, mps, or auto: a GPU if any")
+
+
 def device_options(parser: ArgumentParser) -> None:
     """Add --device and --precision."""
-    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, cuda:1, mps, or auto: a GPU if any")
+    device_option(parser)
     parser.add_argument(
         "--precision", type=str, default="fp32", help="fp32, bf16, or auto: bf16 where the hardware computes it"
     )

@@ -15,6 +15,7 @@ from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import PerStory, per_story
 from storygan.evaluation.labelled_frames import degrade, to_images
 from storygan.models.attribute_classifier import to_input
+from storygan.models.devices import find_device
 from storygan.models.matcher import SHIPPED, Matcher, match, match_loss, words_of
 from storygan.progress import tqdm
 from storygan.text.clevr import parse_sentence
@@ -106,13 +107,20 @@ def r_precision(pool: FramePool, candidates: tuple[list[str], np.ndarray], match
 
 
 def train_matcher(
-    data: str | Path, split: str = "train", epochs: int = 4, batch_size: int = 32, lr: float = 2e-3, seed: int = 0
+    data: str | Path,
+    split: str = "train",
+    epochs: int = 4,
+    batch_size: int = 32,
+    lr: float = 2e-3,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> Matcher:
     """Train a matcher on real frames and their sentences. An epoch shows one random frame of each story.
 
     Raises:
-        UsageError: the data set has fewer stories than a batch, or `epochs` is out of range.
+        UsageError: the data set has fewer stories than a batch, `epochs` is out of range, or there is no such device.
     """
+    on = find_device(device)
     require_seed(seed)
     require_whole("epochs", epochs, 1, 10_000)
     torch.set_flush_denormal(True)
@@ -124,7 +132,7 @@ def train_matcher(
     torch.manual_seed(seed)
     about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
     words = () if _is_clevr(dataset) else words_of([*chain.from_iterable(dataset.sentences)])
-    matcher = Matcher(words, about).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    matcher = Matcher(words, about).train().to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.AdamW(matcher.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
@@ -135,14 +143,14 @@ def train_matcher(
                 X = to_images(np.array(dataset.frames[story_idx, frame_idx])[:, None])
                 v = matcher.encode([dataset.sentences[n][t] for n, t in zip(story_idx, frame_idx, strict=True)])
                 x = degrade(X[:, 0], rng).contiguous(memory_format=torch.channels_last)
-                loss = match_loss(matcher.embed_frames(x), matcher.embed_sentences(v))
+                loss = match_loss(matcher.embed_frames(x.to(on)), matcher.embed_sentences(v.to(on)))
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 adam.step()
                 schedule.step()
                 bar.update()
                 bar.set_postfix(loss=f"{loss.item():.3f}")
-    return matcher.eval()
+    return matcher.eval().cpu()
 
 
 def _is_clevr(dataset: StoryDataset) -> bool:

@@ -18,6 +18,7 @@ from storygan.evaluation.labelled_frames import LabelledFrames, augment, classif
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics
 from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import Architecture, AttributeClassifier
+from storygan.models.devices import find_device
 from storygan.progress import tqdm
 from storygan.text.clevr import ATTRIBUTES
 
@@ -32,14 +33,17 @@ def train_classifier(
     lr: float = 2e-3,
     seed: int = 0,
     architecture: Architecture = "plain",
+    device: str = "cpu",
 ) -> AttributeClassifier:
     """Train a classifier on the real frames of a split: of labels and, with CLEVR-SV sentences, of objects.
 
     An epoch shows one frame of each story, frame t (from 1) with probability proportional to t^2.
 
     Raises:
-        UsageError: the data set has no labels, or fewer stories than a batch, or `epochs` is out of range.
+        UsageError: the data set has no labels, or fewer stories than a batch, `epochs` is out of range, or there is no
+            such device.
     """
+    on = find_device(device)
     require_seed(seed)
     require_whole("epochs", epochs, 1, 10_000)
     torch.set_flush_denormal(True)
@@ -54,7 +58,7 @@ def train_classifier(
     classifier = AttributeClassifier(
         truth.label_names, {**about, "locations": truth.has_locations}, False, architecture
     )
-    classifier = classifier.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    classifier = classifier.train().to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.AdamW(classifier.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
@@ -65,14 +69,14 @@ def train_classifier(
                 frame_idx = rng.choice(T, batch_size, p=weights / weights.sum())[:, None]
                 X = to_images(np.array(dataset.frames[story_idx[:, None], frame_idx]))
                 x, targets = augment(X, truth.targets(story_idx, frame_idx, rng), rng)
-                losses = classifier_terms(classifier, x.flatten(0, 1), targets, LOSS)
+                losses = classifier_terms(classifier, x.flatten(0, 1).to(on), targets.to(on), LOSS)
                 adam.zero_grad(set_to_none=True)
                 sum(losses.values(), torch.zeros(())).backward()
                 adam.step()
                 schedule.step()
                 bar.update()
                 bar.set_postfix({name: f"{loss.item():.3f}" for name, loss in losses.items()})
-    return classifier.eval()
+    return classifier.eval().cpu()
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,9 @@ class ClassifierReport:
         return "\n".join(lines)
 
 
-def check_classifier(classifier: AttributeClassifier | None, data: str | Path, split: str = "test") -> ClassifierReport:
+def check_classifier(
+    classifier: AttributeClassifier | None, data: str | Path, split: str = "test", device: str = "cpu"
+) -> ClassifierReport:
     """Measure a classifier on the real frames of a split; None: the shipped one that fits the data.
 
     Metrics of objects count every object that a frame shows: `present` at its location; `size`, `colour`, `material`,
@@ -114,7 +120,7 @@ def check_classifier(classifier: AttributeClassifier | None, data: str | Path, s
     """
     dataset = open_split(data, split)
     truth = LabelledFrames.from_dataset(dataset)
-    classifier = classifier or find_classifier(truth)
+    classifier = (classifier or find_classifier(truth)).to(find_device(device))
     locations, labels = truth.supported_by(classifier)
     if not locations and not labels:
         raise UsageError(f"{data} has neither the labels nor the kind of sentences that this classifier knows")
