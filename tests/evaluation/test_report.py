@@ -132,6 +132,7 @@ def test_distances_on_the_classifiers_features(sample: Path, monkeypatch: pytest
     monkeypatch.setattr(distances, "MIN_STORIES", 5)
     report = evaluate("mean-image", sample)
     assert any(note.startswith("kid, fid: 8 stories of the second half") for note in report.notes)
+    assert any("ssim is ssim_01_gauss11, frames in [0, 1], data range 1" in note for note in report.notes)
     metrics = report.to_dict()["metrics"]
     for name in ("kid_attribute_classifier", "fid_attribute_classifier"):
         assert metrics["real_frames"][name]["mean"] < metrics["mean_image"][name]["mean"]

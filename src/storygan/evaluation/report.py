@@ -21,6 +21,7 @@ from storygan.evaluation.study import make_study
 from storygan.evaluation.system_frames import read_system_frames, require_name
 from storygan.evaluation.tables import (
     Table,
+    conventions,
     differences,
     differences_table,
     headline_table,
@@ -147,7 +148,8 @@ def evaluate(
     part = f"{Path(data).name}, split {split}" + (f", ids that begin with {id_prefix}" if id_prefix else "")
     systems = ({} if model is None else {MODEL: model}) | {name: str(path) for name, path in frames.items()}
     named = "; ".join(f"{name} {source}" for name, source in systems.items())
-    notes = [f"{len(sentences)} stories of {part}; seed {seed}; {named}", *measured.notes]
+    notes = [f"{len(sentences)} stories of {part}; seed {seed}; {named}"]
+    notes += [f"headline: {conventions(measured.table['real_frames'])}", *measured.notes]
     notes += [note for _, note in read.values() if note]
     if network:
         measured.table[MODEL].update(measure_diversity(network, sentences, seed))
