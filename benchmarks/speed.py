@@ -174,7 +174,7 @@ def gpu(arguments: argparse.Namespace) -> None:
     for name in ("refinement", "adversarial"):
         rows[name]["aux_classifier"] = str(SHIPPED)
     rows |= {name: row for name, row in STEPS.items() if "relativistic" in name or "generate" in row}
-    kinds = [p + compiled for compiled in ("", ", compiled")[: 2 - arguments.no_compile] for p in PRECISIONS]
+    kinds = [p + compiled for compiled in ("", ", compiled")[: 2 - arguments.no_compile] for p in arguments.precision]
     with workers({kind: {"precision": kind[:4], "compile": "compiled" in kind} for kind in kinds}) as variants:
         table = measure(variants, only(rows, arguments), arguments.repeats)
     derived: dict[str, Row] = {}
@@ -369,7 +369,8 @@ def main() -> None:
         if function not in (processes, onnx):
             one.add_argument("--only", default="", metavar="TEXT", help="rows whose names contain a text")
     add = {name: one.add_argument for name, one in commands.choices.items()}
-    add["steps"]("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    for name in ("steps", "gpu"):
+        add[name]("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     add["steps"]("--reference", type=Path, metavar="PATH", help="a clone of github.com/yitong91/StoryGAN, to time")
     add["against"]("commit")
     add["against"]("--precision", choices=PRECISIONS, default="fp32", help="of this tree (%(default)s)")
