@@ -69,9 +69,9 @@ def test_order_is_the_share_of_pairs_in_the_order_of_a_person(monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_steps_in_both_precisions(tmp_path: Path) -> None:
+def test_steps_in_each_precision(tmp_path: Path) -> None:
     (row,) = speed(tmp_path, "steps", "--only", "update D_I", "--precision", *PRECISIONS).values()
-    assert row["GFLOP"] == pytest.approx(123.5, abs=0.5)
+    assert row["GFLOP"] == pytest.approx({"bf16": 123.5, "fp32": 77.6}[PRECISIONS[-1]], abs=0.5)  # fp32: Winograd
     assert row["fp32"]["median"] > 0
     assert row["fp32 floor"] > 0
     losses = [row["facts"][precision]["losses"]["D_I/L_image"] for precision in PRECISIONS]
