@@ -132,7 +132,7 @@ def measure(variants: dict[str, Worker], rows: dict[str, dict[str, Any]], repeat
 def steps(arguments: argparse.Namespace) -> None:
     """Time training iterations and generation."""
     here = timing.machine()
-    peaks = {name: timing.peak_gflops(dtype) for name, dtype in PRECISIONS.items() if name in arguments.precision}
+    peaks = {name: timing.peak_gflops(PRECISIONS[name]) for name in arguments.precision}
     with workers({precision: {"precision": precision} for precision in arguments.precision}) as variants:
         rows = measure(variants, only(STEPS, arguments), arguments.repeats)
     for row in rows.values():
@@ -257,7 +257,7 @@ def convolutions(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     here = timing.machine()
-    peaks = {name: timing.peak_gflops(dtype) for name, dtype in PRECISIONS.items()}
+    peaks = {name: timing.peak_gflops(PRECISIONS[name]) for name in arguments.precision}
     rows: dict[str, Row] = {}
     everywhere: dict[str, Any] = {"MAX_BF16_SIZE": 64, "MAX_BF16_SIZE_WEIGHT_GRADIENT": 64}
     everywhere["WINOGRAD_TILES"] = {(2, 16): (4, 4), (2, 32): (4, 4), **fast.WINOGRAD_TILES}
@@ -267,6 +267,7 @@ def convolutions(arguments: argparse.Namespace) -> None:
         timers = {
             way: partial(passes, convolution, x.to(PRECISIONS[way[:4]]), weight.to(PRECISIONS[way[:4]]))
             for way, convolution in ways.items()
+            if way[:4] in arguments.precision
         }
         with patch.multiple(fast, **everywhere):
             found = timing.alternate(timers, arguments.repeats)
@@ -369,7 +370,7 @@ def main() -> None:
         if function not in (processes, onnx):
             one.add_argument("--only", default="", metavar="TEXT", help="rows whose names contain a text")
     add = {name: one.add_argument for name, one in commands.choices.items()}
-    for name in ("steps", "gpu"):
+    for name in ("steps", "convolutions", "gpu"):
         add[name]("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     add["steps"]("--reference", type=Path, metavar="PATH", help="a clone of github.com/yitong91/StoryGAN, to time")
     add["against"]("commit")

@@ -30,4 +30,4 @@ if [ -n "$(missing)" ]; then
     fi
 fi
 "$folder/bin/python" -c 'import bpy, OpenEXR' >/dev/null
-echo "render-env: $(grep '^bpy' constraints-render.txt) is ready in $folder"
+echo "render-env: $(grep -o "^bpy==[0-9.]*" constraints-render.txt) is ready in $folder"
