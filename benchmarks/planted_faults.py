@@ -12,19 +12,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
+from storygan.clevr.constants import COLOURS
 from storygan.data.clevr.scene import Scene, sample_scene
 from storygan.data.dataset import StoryDataset
 
-COLOURS = {  # linear values of 255, as rendered: docs/data.md
-    "gray": (87, 87, 87),
-    "red": (173, 35, 35),
-    "blue": (42, 75, 215),
-    "green": (29, 105, 20),
-    "brown": (129, 74, 25),
-    "purple": (129, 38, 192),
-    "cyan": (41, 208, 208),
-    "yellow": (255, 238, 51),
-}
 ROUNDING = 1.5
 """Pixels: how far a cube's edges and corners are smoothed."""
 

@@ -109,10 +109,11 @@ def compare(
     if not minutes and len({config.iterations for config in configs.values()}) > 1:
         raise UsageError("the runs have different budgets: give all the same stages, or --minutes")
     out = Path(out)
-    names = {name: list(runs) for name, runs in seed_runs(configs, seeds).items()}
+    by_seed = seed_runs(configs, seeds)
+    names = {name: list(runs) for name, runs in by_seed.items()}
     configs = {
         name: replace(config, run=str(out / name), keep_checkpoints=2)
-        for runs in seed_runs(configs, seeds).values()
+        for runs in by_seed.values()
         for name, config in runs.items()
     }
     config = next(iter(configs.values()))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from storygan.evaluation.bootstrap import Estimate, Metrics, Runs, paired_difference
 
 HEADLINE_DISTANCE = "kid_alexnet_mean3"
-"""The distance that orders planted faults as a person does: docs/results/distances.md."""
+"""Chosen by planted faults: docs/results/distances.md."""
 OBJECT_METRICS = ("object_accuracy", "story_consistency", "no_false_positives")
 LABEL_METRICS = ("label_exact_match", "label_micro_f1", "label_consistency")
 HEADLINE = ("r_precision", "ssim_01_gauss11", "psnr_01", "st_lpips_alex", HEADLINE_DISTANCE)

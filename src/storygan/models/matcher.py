@@ -132,7 +132,7 @@ def match(pixels: Tensor, sentences: Tensor) -> Tensor:
 
 def match_loss(pixels: Tensor, sentences: Tensor) -> Tensor:
     """Compute the symmetric cross-entropy of B frames and their sentences (Radford et al., ICML 2021): a scalar."""
-    scores, own = match(pixels, sentences), torch.arange(len(pixels))
+    scores, own = match(pixels, sentences), torch.arange(len(pixels), device=pixels.device)
     return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
 
 

@@ -31,21 +31,11 @@ import OpenEXR  # noqa: E402
 from denoiser import Denoiser, ShadowRestorer  # noqa: E402 (beside this file)
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "..", "clevr"))
-from constants import ASPECT, CAMERA, FOCAL, RADII, SENSOR  # noqa: E402
+from constants import ASPECT, CAMERA, COLOURS, FOCAL, RADII, SENSOR  # noqa: E402
 
 if _PINNABLE:
     os.sched_setaffinity(0, _CORES)
 
-COLOURS = {  # of 255, used as linear values
-    "gray": (87, 87, 87),
-    "red": (173, 35, 35),
-    "blue": (42, 75, 215),
-    "green": (29, 105, 20),
-    "brown": (129, 74, 25),
-    "purple": (129, 38, 192),
-    "cyan": (41, 208, 208),
-    "yellow": (255, 238, 51),
-}
 LIGHTS = {  # position, power (W), colour, side of the square (scene units)
     "key": ((6.447, -2.905, 4.258), 78.54, (1.0, 0.932, 0.817), 0.5),
     "fill": ((-4.671, -4.014, 3.011), 23.56, (0.762, 0.818, 1.0), 0.5),
