@@ -123,7 +123,8 @@ def test_soak_of_a_moment() -> None:
     assert row["resumes"] >= 1
     assert row["runs that ended"] >= 1
     assert row["runs that differ"] == 0
-    assert 100 < row["undisturbed, peak early, MB"] <= row["undisturbed, peak late, MB"] < 3000
+    assert 100 < row["undisturbed, peak early, MB"] < 3000
+    assert row["undisturbed, peak late, MB"] < 1.5 * row["undisturbed, peak early, MB"]  # no leak
 
 
 @pytest.mark.slow
