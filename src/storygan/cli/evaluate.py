@@ -8,7 +8,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.generate import SHIPPED_MODEL
-from storygan.cli.parser import classifier_option, device_option, device_options, named_path, threads_option
+from storygan.cli.parser import classifiers_option, device_option, device_options, named_path, threads_option
 from storygan.errors import UsageError
 
 
@@ -33,13 +33,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     device_options(parser)
-    parser.add_argument(
-        "--classifier",
-        type=named_path,
-        nargs="+",
-        default=[],
-        help="folder of the classifier, or of two that are compared; default: the shipped one for the data",
-    )
+    classifiers_option(parser)
     parser.add_argument(
         "--matcher", type=named_path, help="folder of the matcher; default: the shipped one for the data"
     )
@@ -76,7 +70,7 @@ def evaluate(args: Namespace) -> None:
         args.split,
         args.stories,
         args.seed,
-        args.classifier or None,
+        args.classifier,
         args.id_prefix,
         Path(args.sample_grid) if args.sample_grid else None,
         args.device,
@@ -133,7 +127,9 @@ def train_matcher(args: Namespace) -> None:
 def check_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test", help="of the data set")
-    classifier_option(parser)
+    parser.add_argument(
+        "--classifier", type=named_path, help="folder of a classifier; default: the shipped one for the data"
+    )
     device_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

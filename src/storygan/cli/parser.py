@@ -166,10 +166,14 @@ class NamedPath:
 named_path = NamedPath()
 
 
-def classifier_option(parser: ArgumentParser) -> None:
-    """Add --classifier."""
+def classifiers_option(parser: ArgumentParser) -> None:
+    """Add --classifier, of one classifier or several."""
     parser.add_argument(
-        "--classifier", type=named_path, help="folder of a classifier; default: the shipped one for the data"
+        "--classifier",
+        type=named_path,
+        nargs="+",
+        default=[],
+        help="folders of classifiers; default: the shipped ones for the data",
     )
 
 

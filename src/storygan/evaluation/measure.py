@@ -24,7 +24,7 @@ from storygan.evaluation.distances import (
     distances,
     stories_per_side,
 )
-from storygan.evaluation.labelled_frames import LabelledFrames, find_classifier, labelled_frames_if_any
+from storygan.evaluation.labelled_frames import LabelledFrames, find_classifiers, labelled_frames_if_any
 from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import Predictions, predict
 from storygan.evaluation.r_precision import find_matcher, measure_r_precision
@@ -65,7 +65,7 @@ def measure(
     data: str | Path,
     generated: Mapping[str, ndarray | str],
     seed: int,
-    classifier: str | Path | Sequence[str | Path] | None = None,
+    classifiers: Sequence[str | Path] = (),
     device: torch.device | None = None,
     matcher: str | Path | None = None,
 ) -> Measurement:
@@ -76,18 +76,17 @@ def measure(
         data: folder of the data set; the mean image is that of its training split.
         generated: by method, uint8 frames (N, T, H, W, 3), or the name of a baseline to use instead.
         seed: of the bootstrap.
-        classifier: folder of the evaluation classifier; None: the shipped one that fits the stories. The metrics of
-            further ones have `_2`, ... at the end of their names.
+        classifiers: folders of the evaluation classifiers; empty: the shipped ones that fit the stories. The metrics of
+            all but the first have `_2`, ... at the end of their names.
         device: of the classifier and the networks of KID and FID; None: CPU.
         matcher: folder of the matcher of R-precision; None: the shipped one if it fits the stories.
 
     Raises:
-        UsageError: the generated frames do not fit the real ones, N < 2, or `classifier` or `matcher` does not fit.
+        UsageError: the generated frames do not fit the real ones, N < 2, or a classifier or the matcher does not fit.
         StoryganError: the data, the classifier or the matcher cannot be read.
     """
     truth = labelled_frames_if_any(dataset)
-    folders = [classifier] if classifier is None or isinstance(classifier, str | Path) else classifier
-    evaluator, *others = (find_classifier(truth, folder, device) for folder in folders)
+    evaluator, *others = find_classifiers(truth, classifiers, device)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
     train = _training_split(data, dataset)
     pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
@@ -95,7 +94,7 @@ def measure(
     predicted = _classifier_metrics(predictions, pool, truth, labels)
     disagreements: list[str] = []
     for k, other in enumerate(others, 2):
-        assert truth is not None  # or `find_classifier` had raised
+        assert truth is not None  # or there were no others
         fits = truth.supported_by(other)
         second = _classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
         disagreements += [

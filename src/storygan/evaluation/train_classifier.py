@@ -14,7 +14,7 @@ from storygan.data.clevr.locations import empty_locations, floor_grid
 from storygan.data.dataset import open_split
 from storygan.errors import UsageError, require_seed, require_whole
 from storygan.evaluation.baselines import FramePool
-from storygan.evaluation.labelled_frames import LabelledFrames, augment, classifier_terms, find_classifier, to_images
+from storygan.evaluation.labelled_frames import LabelledFrames, augment, classifier_terms, find_classifiers, to_images
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics
 from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import Architecture, AttributeClassifier
@@ -120,7 +120,7 @@ def check_classifier(
     """
     dataset = open_split(data, split)
     truth = LabelledFrames.from_dataset(dataset)
-    classifier = (classifier or find_classifier(truth)).to(find_device(device))
+    classifier = (classifier or find_classifiers(truth)[0]).to(find_device(device))
     locations, labels = truth.supported_by(classifier)
     if not locations and not labels:
         raise UsageError(f"{data} has neither the labels nor the kind of sentences that this classifier knows")

@@ -9,7 +9,7 @@ from storygan.data.dataset import open_split
 from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.distances import distances, feature_extractors, stories_per_side
-from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.labelled_frames import find_classifiers, labelled_frames_if_any
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics, object_metrics
 from storygan.evaluation.predictions import predict
 from storygan.models.accelerate import fuse_batch_norm
@@ -35,7 +35,7 @@ class Validation:
         self.real, self.sentences = dataset.batch(np.arange(N)), dataset.sentences[:N]
         self.known = labelled_frames_if_any(dataset)
         self.labels = None if self.known is None else self.known.labels[:N].astype(bool)
-        self.classifier = find_classifier(self.known)
+        self.classifier = find_classifiers(self.known)[0]
         self.locations, self.labelled = self.known.supported_by(self.classifier) if self.known else (False, False)
         if self.settings.metric not in (names := self._names(N, dataset.T)):
             known = ", ".join(names) or "none: there are too few"
