@@ -16,7 +16,6 @@ from storygan.errors import StoryganError
 from storygan.models.attribute_classifier import (
     N_FEATURES,
     SHIPPED,
-    WEIGHTS,
     AttributeClassifier,
     at_locations,
     predict_objects,
@@ -93,14 +92,14 @@ def test_damaged_folders_are_errors(classifier: AttributeClassifier, tmp_path: P
     with pytest.raises(StoryganError, match="nothing-here"):
         AttributeClassifier.load(tmp_path / "nothing-here")
     folder = classifier.save(tmp_path / "damaged")
-    whole = (folder / WEIGHTS).read_bytes()
-    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    whole = (folder / "classifier.safetensors").read_bytes()
+    (folder / "classifier.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StoryganError, match="damaged"):
         AttributeClassifier.load(folder)
-    (folder / WEIGHTS).write_bytes(whole)
-    state = load_file(folder / WEIGHTS)
+    (folder / "classifier.safetensors").write_bytes(whole)
+    state = load_file(folder / "classifier.safetensors")
     state.pop("label_head.weight")
-    save_file(state, folder / WEIGHTS)
+    save_file(state, folder / "classifier.safetensors")
     with pytest.raises(StoryganError, match=r"label_head\.weight"):
         AttributeClassifier.load(folder)
 
