@@ -82,8 +82,6 @@ def _display_name(name: str) -> str:
     return path.parent.name if path.name == "model" else path.name
 
 
-MAX_EMBEDDINGS = 2000
-"""Sentence embeddings in memory. Visitors' sentences are not written to the disk."""
 MAX_VISITORS = 100
 """Visitors whose samples are kept; the least recent are forgotten first."""
 

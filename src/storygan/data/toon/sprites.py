@@ -12,8 +12,6 @@ from storygan.data.toon.shapes import INK, box, disc, ellipse, line, moved, path
 WHITE, PINK = "#FFFFFF", "#FF9DB5"
 HEAD = (0, -106)
 """Middle of a standing character's head."""
-TALL = 150
-"""Height of a standing character without ears, in frame units."""
 THING = 58
 """Longer side of a thing."""
 
@@ -431,5 +429,3 @@ SURPRISE = (
     line("M0 -16 L0 2", INK, 17) + disc(0, 17, 8.5, INK) + line("M0 -16 L0 2", "#FF4B33", 9) + disc(0, 17, 5, "#FF4B33")
 )
 """The mark of one who finds something."""
-SPEED = line("M0 -22 h16 M-6 -8 h18", "#FFFFFF", 5)
-"""Lines behind one who walks."""
