@@ -24,11 +24,13 @@ from storygan.clevr.constants import ASPECT
 from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
-from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
+from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
 from storygan.data.images import IMAGE_ERRORS, encode_png, open_image
 from storygan.data.render_config import (
     PARTIAL,
+    STORIES_PER_SHARD,
     RenderConfig,
+    Shard,
     Summary,
     card_fields,
     locked_job,
@@ -36,13 +38,12 @@ from storygan.data.render_config import (
     require_valid,
     save_render_config,
 )
-from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
+from storygan.data.schema import Story, open_shard, write_shard
 from storygan.errors import StoryganError, UsageError, advice, reason
 from storygan.files import atomic_write
 from storygan.progress import tqdm
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 
-STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64
 FIRST_NUMBER = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # of a split's stories: no two splits overlap
 RENDERER = 7  # version; raise it when the pixels change, so that one folder never mixes two
 SIZES = (16, 512)
@@ -52,30 +53,11 @@ SIZES = (16, 512)
 class ClevrConfig(RenderConfig):
     """The configuration of a CLEVR-SV folder."""
 
-    validation: int = 0
-    test: int = 0
-    seed: int = 0
-    T: int = 4
-    size: int = 64
     renderer: int = RENDERER
 
-    def shards(self) -> Iterator[Shard]:
-        """Yield the shards: test, validation, then train, so that the small splits are complete early."""
-        for split in reversed(SPLITS):
-            total = getattr(self, split)
-            count = -(-total // STORIES_PER_SHARD)
-            for index in range(count):
-                first, start = FIRST_NUMBER[split], index * STORIES_PER_SHARD
-                numbers = range(first + start, first + min(start + STORIES_PER_SHARD, total))
-                yield Shard(shard_name(split, index, count), numbers)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One Parquet file and the numbers of its stories."""
-
-    name: str
-    numbers: range
+    def stories(self, split: str) -> range:
+        first = FIRST_NUMBER[split]
+        return range(first, first + getattr(self, split))
 
 
 def render_clevr(
@@ -123,7 +105,7 @@ def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int
     started, (i, n) = time.monotonic(), job
     shards = list(config.shards())[i - 1 :: n]
     missing = [shard for shard in shards if not (out / shard.name).exists()]
-    tasks = [(shard, number) for shard in missing for number in shard.numbers]
+    tasks = [(shard, number) for shard in missing for number in shard.stories]
     todo = [(shard, number) for shard, number in tasks if not _strip_path(out, shard, number).exists()]
     for shard in missing:
         (out / PARTIAL / shard.name).mkdir(parents=True, exist_ok=True)
@@ -135,7 +117,7 @@ def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int
             bar.update(config.T)
     if n == 1:
         _finish(out, config)
-    existing = sum(len(shard.numbers) for shard in shards) - len(todo)
+    existing = sum(len(shard.stories) for shard in shards) - len(todo)
     return Summary(len(todo), existing, time.monotonic() - started)
 
 
@@ -165,7 +147,7 @@ def _finish(out: Path, config: ClevrConfig) -> None:
             continue
         with open_shard(out / shard.name) as file:
             ids = file.read(columns=["story_id"]).column(0).to_pylist()
-        if ids != [story_id(config.seed, number) for number in shard.numbers]:
+        if ids != [story_id(config.seed, number) for number in shard.stories]:
             raise StoryganError(f"{out / shard.name} holds other stories than configured: delete it and render again")
     if missing:
         raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
@@ -185,12 +167,6 @@ def parse_id(story_id: str) -> tuple[int, int] | None:
     """Return the seed and number of a story id, or None where it has another format."""
     match = re.fullmatch(r"clevr-(\d{1,19})-(\d{8,10})", story_id, re.ASCII)
     return (int(match[1]), int(match[2])) if match else None
-
-
-def scene_of(story_id: str, T: int) -> Scene | None:
-    """Return the scene of a story of T frames from its id, or None where the id has another format."""
-    numbers = parse_id(story_id)
-    return _scene(*numbers, T) if numbers else None
 
 
 def noise_seed(seed: int, number: int) -> int:
@@ -243,10 +219,10 @@ def _join(threads: list[threading.Thread]) -> None:
 def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
     """Write a shard and delete its strips, if all of its stories are rendered."""
     folder = out / PARTIAL / shard.name
-    if len(list(folder.glob("*.png"))) < len(shard.numbers):
+    if len(list(folder.glob("*.png"))) < len(shard.stories):
         return
     stories = []
-    for number in shard.numbers:
+    for number in shard.stories:
         strip = _strip_path(out, shard, number)
         try:
             with open_image(strip, ("PNG",), config.T * config.size**2) as image:
