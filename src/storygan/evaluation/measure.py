@@ -17,13 +17,7 @@ from storygan.data.schema import splits
 from storygan.evaluation import metrics
 from storygan.evaluation.baselines import FramePool, build_pool, mean_image
 from storygan.evaluation.bootstrap import RESAMPLES, Metrics, PerStory, concatenate, estimates
-from storygan.evaluation.distances import (
-    COMPONENTS,
-    MIN_STORIES,
-    MIN_STORY_FID,
-    distances,
-    stories_per_side,
-)
+from storygan.evaluation.distances import COMPONENTS, MIN_STORIES, MIN_STORY_FID, distances, stories_per_side
 from storygan.evaluation.labelled_frames import LabelledFrames, find_classifiers, labelled_frames_if_any
 from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import Predictions, predict

@@ -297,11 +297,7 @@ class StoryGAN(nn.Module):
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             return api.upload_folder(
-                repo_id=repo_id,
-                folder_path=folder,
-                commit_message=commit_message,
-                revision=branch,
-                create_pr=create_pr,
+                repo_id=repo_id, folder_path=folder, commit_message=commit_message, revision=branch, create_pr=create_pr
             )
 
     @classmethod
