@@ -85,12 +85,12 @@ def measure(
     train = _training_split(data, dataset)
     pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
     predictions = predict(evaluator, pool, dataset.sentences if locations else None)
-    predicted = _classifier_metrics(predictions, pool, truth, labels)
+    predicted = classifier_metrics(predictions, pool, truth, labels)
     disagreements: list[str] = []
     for k, other in enumerate(others, 2):
         assert truth is not None  # or there were no others
         fits = truth.supported_by(other)
-        second = _classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
+        second = classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
         disagreements += [
             f"classifier {k}: {_describe(other)}",
             *describe_disagreements(predicted, second, list(generated), k),
@@ -122,7 +122,7 @@ def measure_diversity(model: StoryGAN, stories: Sequence[Sequence[str]], seed: i
     return estimates(metrics.diversity_metrics(model, S, seed), seed)
 
 
-def _classifier_metrics(
+def classifier_metrics(
     predictions: Predictions, pool: FramePool, truth: LabelledFrames | None, labels: bool
 ) -> dict[str, dict[str, PerStory]]:
     """Compute the metrics of objects and, with `labels`, of labels, by method."""
@@ -146,7 +146,7 @@ def describe_disagreements(
     for name in (*OBJECT_METRICS, *LABEL_METRICS):
         for a, b in combinations(systems, 2):
             if name in first[a] and name in second[a]:
-                pairs = [[_value(by[system][name]) for system in (a, b)] for by in (first, second)]
+                pairs = [[by[system][name].value for system in (a, b)] for by in (first, second)]
                 if (pairs[0][0] - pairs[0][1]) * (pairs[1][0] - pairs[1][1]) < 0:
                     each = [f"{x:.3f} and {y:.3f}" for x, y in pairs]
                     lines.append(
@@ -154,10 +154,6 @@ def describe_disagreements(
                         f"{each[1]} by classifier {k}"
                     )
     return lines
-
-
-def _value(metric: PerStory) -> float:
-    return float(metric.total.sum() / max(metric.weight.sum(), 1e-9))
 
 
 def _describe(classifier: AttributeClassifier) -> str:

@@ -153,9 +153,8 @@ def check_classifier(
     metrics, confusion = _check_objects(truth, predictions.objects["real_frames"]) if locations else ({}, {})
     if labels:
         predicted = predictions.labels.reshape(N, T, -1)
-        for name, (total, weight) in label_metrics(predicted, truth.labels.astype(bool), truth.label_names).items():
-            if weight.any():
-                metrics[name] = float(total.sum() / weight.sum())
+        found = label_metrics(predicted, truth.labels.astype(bool), truth.label_names)
+        metrics |= {name: metric.value for name, metric in found.items() if metric.weight.any()}
     return ClassifierReport(f"{Path(data).name}, split {split}", N, metrics, confusion)
 
 

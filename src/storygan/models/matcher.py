@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +17,7 @@ from storygan.models.attribute_classifier import conv_bn_relu
 from storygan.models.frame_network import WEIGHTS, FrameNetwork, require_words
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import DIM
-from storygan.text.vocabulary import content_words, stem
+from storygan.text.vocabulary import content_words, most_frequent, stem
 
 WIDTH, EMBEDDING = 64, 64
 """Channels of the network of frames, and values of a vector."""
@@ -102,6 +101,4 @@ def match_loss(pixels: Tensor, sentences: Tensor) -> Tensor:
 
 def words_of(sentences: Sequence[str]) -> tuple[str, ...]:
     """Return the stems of the content words of training sentences, the most frequent first, up to MAX_WORDS."""
-    stems = [stem(word) for sentence in sentences for word in content_words(sentence)]
-    names, counts = np.unique(stems, return_counts=True)
-    return tuple(names[np.lexsort((names, -counts))][:MAX_WORDS].tolist())
+    return most_frequent(stem(word) for sentence in sentences for word in content_words(sentence))[:MAX_WORDS]
