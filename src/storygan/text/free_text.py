@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from math import hypot
+from math import dist, hypot
 from typing import NoReturn
 
 from storygan.clevr.constants import RADII
@@ -214,7 +214,8 @@ class _Reader:
         parts = self.parts()
         thing = self.describe(parts)
         if self.bracketed:
-            return self.at_bracket(thing)
+            _, x, y, _ = split_position(self.sentence.strip().removesuffix("."), self.sentence)
+            return replace(thing, x=x, y=y)
         if self.steps and parts.sides and not parts.relations and self.before:  # 'two steps to the left'
             parts.relations.append(Relation(tuple(parts.sides), self.before[-1:]))
             parts.sides = {}
@@ -341,12 +342,6 @@ class _Reader:
             raise UsageError(f"no shape in {self.quoted}: add one of {', '.join(ATTRIBUTES['shape'])}")
         return ClevrObject(**values, x=0.0, y=0.0)
 
-    def at_bracket(self, thing: ClevrObject) -> ClevrObject:
-        """Return the object at the position in brackets."""
-        text = self.sentence.strip().removesuffix(".")
-        _, x, y, _ = split_position(text, self.sentence)
-        return replace(thing, x=x, y=y)
-
     # ---- the place ----
 
     def put(self, thing: ClevrObject, parts: Parts) -> ClevrObject:
@@ -390,11 +385,11 @@ class _Reader:
         """Return the test whether a place has the relation; `mostly`: it is more to that side than to another."""
         views = [view_of(other) for other in relation.to]
         if relation.sides == ("between",):
-            reach = max(0.6, distance(views[0], views[-1]) / 3)
-            return lambda view: distance(view, mean(views)) <= reach
+            reach = max(0.6, dist(views[0], views[-1]) / 3)
+            return lambda view: dist(view, mean(views)) <= reach
         if relation.sides == ("near",):
             reach = RADII[thing.size] + max(RADII[other.size] for other in relation.to) + GAP + 0.8
-            return lambda view: all(distance(view, other) <= reach for other in views)
+            return lambda view: all(dist(view, other) <= reach for other in views)
 
         def holds(view: View) -> bool:
             for x, y in views:
@@ -410,11 +405,6 @@ class _Reader:
 def mean(views: Sequence[View]) -> View:
     """Return the point in the middle of some."""
     return sum(x for x, _ in views) / len(views), sum(y for _, y in views) / len(views)
-
-
-def distance(one: View, other: View) -> float:
-    """Return the distance of two points."""
-    return hypot(one[0] - other[0], one[1] - other[1])
 
 
 KNOWN = {*WORDS, *DIRECTIONS, *ORDINALS, *ALL, *HEADS, *COPIES, *FILLERS, "middle", "corner", ","}
