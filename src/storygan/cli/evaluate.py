@@ -84,15 +84,20 @@ def evaluate(args: Namespace) -> None:
         atomic_write(path, add_results(card, report.to_dict()))
 
 
-def train_classifier_options(parser: ArgumentParser) -> None:
+def training_options(parser: ArgumentParser, network: str, epochs: int) -> None:
+    """Add the options of the commands that train a network on real frames; `epochs` is the default."""
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--out", type=named_path, required=True, help="folder of the classifier to write")
+    parser.add_argument("--out", type=named_path, required=True, help=f"folder of the {network} to write")
     parser.add_argument("--split", type=str, default="train", help="to train on")
-    parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
-    parser.add_argument("--architecture", choices=["plain", "resnet"], default="plain", help="of the network")
+    parser.add_argument("--epochs", type=int, default=epochs, help="an epoch shows one frame of each story")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
     threads_option(parser)
     device_option(parser)
+
+
+def train_classifier_options(parser: ArgumentParser) -> None:
+    training_options(parser, "classifier", epochs=16)
+    parser.add_argument("--architecture", choices=["plain", "resnet"], default="plain", help="of the network")
 
 
 def train_classifier(args: Namespace) -> None:
@@ -107,13 +112,7 @@ def train_classifier(args: Namespace) -> None:
 
 
 def train_matcher_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--out", type=named_path, required=True, help="folder of the matcher to write")
-    parser.add_argument("--split", type=str, default="train", help="to train on")
-    parser.add_argument("--epochs", type=int, default=4, help="an epoch shows one frame of each story")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
-    threads_option(parser)
-    device_option(parser)
+    training_options(parser, "matcher", epochs=4)
 
 
 def train_matcher(args: Namespace) -> None:
