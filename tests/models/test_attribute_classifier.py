@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.data.sample import write_sample
 from storygan.errors import StoryganError
 from storygan.models.attribute_classifier import (
     N_FEATURES,
@@ -26,11 +25,9 @@ from storygan.text.clevr import LABELS
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory: pytest.TempPathFactory) -> StoryDataset:
+def stories(sample: Path) -> StoryDataset:
     """The 16 test stories of the sample."""
-    folder = tmp_path_factory.mktemp("data")
-    write_sample(folder)
-    return open_split(folder, "test")
+    return open_split(sample, "test")
 
 
 @pytest.fixture(scope="module")
