@@ -36,16 +36,11 @@ def find_matcher(stories: Stories, folder: str | Path | None = None) -> Matcher 
         StoryganError: the folder holds no matcher, or a damaged one.
     """
     matcher = Matcher.load(folder or SHIPPED)
-    if matcher.words:
+    if matcher.words or not (error := _foreign(stories)):
         return matcher
-    try:
-        for sentence in chain.from_iterable(stories):
-            parse_sentence(sentence)
-    except UsageError as error:
-        if folder:
-            raise UsageError(f"the matcher {folder} is for CLEVR-SV, but {error}") from error
-        return None
-    return matcher
+    if folder:
+        raise UsageError(f"the matcher {folder} is for CLEVR-SV, but {error}") from error
+    return None
 
 
 def measure_r_precision(
@@ -123,7 +118,7 @@ def train_matcher(
     """
 
     def build(dataset: StoryDataset, about: dict[str, Any]) -> tuple[Matcher, Losses]:
-        words = () if _is_clevr(dataset) else words_of([*chain.from_iterable(dataset.sentences)])
+        words = words_of([*chain.from_iterable(dataset.sentences)]) if _foreign(dataset.sentences) else ()
         matcher = Matcher(words, about)
 
         def losses(story_idx: np.ndarray, rng: np.random.Generator, on: torch.device) -> dict[str, torch.Tensor]:
@@ -138,9 +133,11 @@ def train_matcher(
     return fit(build, data, split, epochs, batch_size, lr, seed, device)
 
 
-def _is_clevr(dataset: StoryDataset) -> bool:
-    """Return whether all sentences are in the CLEVR-SV grammar."""
+def _foreign(stories: Stories) -> UsageError | None:
+    """Return the error of the first sentence that is not in the CLEVR-SV grammar; None: all are."""
     try:
-        return bool([parse_sentence(sentence) for sentence in chain.from_iterable(dataset.sentences)])
-    except UsageError:
-        return False
+        for sentence in chain.from_iterable(stories):
+            parse_sentence(sentence)
+    except UsageError as error:
+        return error
+    return None

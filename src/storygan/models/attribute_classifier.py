@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storygan.models.frame_network import SIZE, WEIGHTS, FrameNetwork, require_words
+from storygan.models import weights
+from storygan.models.frame_network import SIZE, FrameNetwork, require_words
 from storygan.text.clevr import ATTRIBUTES
 
 LOGIT_SIZES = [1, *(len(options) for options in ATTRIBUTES.values())]
@@ -29,7 +30,7 @@ PRESENT_THRESHOLD = 0.5
 """Probability from which an object counts as present."""
 Architecture = Literal["plain", "resnet"]
 MAX_LABELS = 10_000
-SHIPPED = WEIGHTS / "classifier-clevr-sv"
+SHIPPED = weights.SHIPPED / "classifier-clevr-sv"
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from storygan.errors import StoryganError, reason
 from storygan.files import atomic_write, parse_json, read_text
-from storygan.models.weights import load_weights
+from storygan.models.weights import SHIPPED, load_weights
 
 SIZE = 64
 """Side of the input in pixels."""
-WEIGHTS = Path(__file__).parents[1] / "weights"
-"""The folder of shipped models."""
 
 
 class FrameNetwork(nn.Module):
@@ -63,7 +61,7 @@ class FrameNetwork(nn.Module):
         Raises:
             StoryganError: the folder has none, or a broken one.
         """
-        folder = Path(folder or WEIGHTS / f"{cls.name}-clevr-sv")
+        folder = Path(folder or SHIPPED / f"{cls.name}-clevr-sv")
         try:
             network = cls.from_settings(parse_json(read_text(folder / f"{cls.name}.json")))
             state = load_weights(folder / f"{cls.name}.safetensors")

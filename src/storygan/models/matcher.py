@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from storygan.models import weights
 from storygan.models.attribute_classifier import conv_bn_relu
-from storygan.models.frame_network import WEIGHTS, FrameNetwork, require_words
+from storygan.models.frame_network import FrameNetwork, require_words
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import DIM
 from storygan.text.vocabulary import content_words, most_frequent, stem
@@ -22,7 +23,7 @@ from storygan.text.vocabulary import content_words, most_frequent, stem
 WIDTH, EMBEDDING = 64, 64
 """Channels of the network of frames, and values of a vector."""
 MAX_WORDS = 4096
-SHIPPED = WEIGHTS / "matcher-clevr-sv"
+SHIPPED = weights.SHIPPED / "matcher-clevr-sv"
 
 
 class Matcher(FrameNetwork):
