@@ -101,14 +101,10 @@ def _wheat(left: int, right: int, y: float) -> str:
 
 def _barn(x: float, y: float, scale: float) -> str:
     barn = box(-44, -62, 88, 62, "#D2493F")
-    barn += shape("M-52 -60 L-34 -96 L0 -114 L34 -96 L52 -60 Z", "#A8352E") + shape(
-        "M-40 -60 L-28 -90 L0 -104 L28 -90 L40 -60 Z", "#D2493F"
-    )
-    barn += (
-        box(-22, -44, 44, 44, "#F7E9DC")
-        + box(-17, -39, 34, 39, "#B03A33")
-        + line("M-17 -39 L17 0 M17 -39 L-17 0", "#F7E9DC", 4)
-    )
+    barn += shape("M-52 -60 L-34 -96 L0 -114 L34 -96 L52 -60 Z", "#A8352E")
+    barn += shape("M-40 -60 L-28 -90 L0 -104 L28 -90 L40 -60 Z", "#D2493F")
+    barn += box(-22, -44, 44, 44, "#F7E9DC") + box(-17, -39, 34, 39, "#B03A33")
+    barn += line("M-17 -39 L17 0 M17 -39 L-17 0", "#F7E9DC", 4)
     return moved(barn + box(-10, -86, 20, 18, "#F7E9DC") + box(-6, -82, 12, 14, "#6E2A27"), x, y, scale)
 
 

@@ -106,11 +106,8 @@ def _cloud(x: float, y: float, scale: float, colour: str, shade: str) -> str:
 
 
 def _clouds(colour: str, shade: str) -> str:
-    return (
-        _cloud(38, 40, 1.05, colour, shade)
-        + _cloud(204, 36, 1.15, colour, shade)
-        + _cloud(122, 58, 0.95, colour, shade)
-    )
+    places = (38, 40, 1.05), (204, 36, 1.15), (122, 58, 0.95)
+    return "".join(_cloud(*place, colour, shade) for place in places)
 
 
 def _star(x: float, y: float, r: float) -> str:

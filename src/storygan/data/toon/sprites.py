@@ -138,11 +138,8 @@ def _eyes(mood: str, y: float = -4, apart: float = 16, x: float = _FACE) -> str:
         elif mood == "cheer":
             eyes += line(f"M{at - 9} {y + 4} Q{at} {y - 12} {at + 9} {y + 4}", INK, 6)
         else:
-            eyes += (
-                ellipse(at, y, 11, 13, WHITE, INK, 3.5)
-                + ellipse(at + 3, y + 1, 6, 8, INK, width=0)
-                + disc(at + 4.5, y - 3, 2.6, WHITE)
-            )
+            eyes += ellipse(at, y, 11, 13, WHITE, INK, 3.5) + ellipse(at + 3, y + 1, 6, 8, INK, width=0)
+            eyes += disc(at + 4.5, y - 3, 2.6, WHITE)
     return eyes
 
 
@@ -190,14 +187,8 @@ def _frog(mood: str) -> str:
     face = ellipse(0, 4, 41, 31, look.fur)
     belly = shape("M-33 17 Q0 26 36 17 Q24 33 0 33 Q-24 33 -33 17 Z", "#C9EE8C")
     spots = disc(_FACE - 5, 3, 2.5, "#2E6B17") + disc(_FACE + 5, 3, 2.5, "#2E6B17")
-    return (
-        bumps
-        + face
-        + belly
-        + _eyes(mood, -32 if mood else -26, 20, _FACE - 2)
-        + spots
-        + _mouth(mood, 13, _FACE - 2, 25)
-    )
+    eyes = _eyes(mood, -32 if mood else -26, 20, _FACE - 2)
+    return bumps + face + belly + eyes + spots + _mouth(mood, 13, _FACE - 2, 25)
 
 
 def _pig(mood: str) -> str:
@@ -214,14 +205,8 @@ def _mouse(mood: str) -> str:
     ears = "".join(ellipse(x, -32, 22, 22, look.fur) + disc(x, -31, 13, "#FF9DB5") for x in (-27, 27))
     face = path("M-34 -16 Q-20 -34 0 -34 Q20 -34 34 -16 Q42 8 20 26 Q0 40 -20 26 Q-42 8 -34 -16 Z", look.fur)
     muzzle = ellipse(_FACE, 18, 14, 12, "#E4E6EE", width=0)
-    return (
-        ears
-        + face
-        + muzzle
-        + _eyes(mood, -6, 14)
-        + ellipse(_FACE, 13, 7.5, 6, "#FF6E97", INK, 3)
-        + _mouth(mood, 22, wide=7)
-    )
+    nose = ellipse(_FACE, 13, 7.5, 6, "#FF6E97", INK, 3)
+    return ears + face + muzzle + _eyes(mood, -6, 14) + nose + _mouth(mood, 22, wide=7)
 
 
 def _chick(mood: str) -> str:
@@ -262,17 +247,8 @@ def _unicorn(mood: str) -> str:
     muzzle = shape("M-16 24 Q-12 12 10 11 Q34 10 37.5 18 Q36 34.5 10 34.5 Q-12 34 -16 24 Z", "#FFC4D6")
     lock = path("M-6 -39 Q-26 -24 -22 -2 Q-6 -8 4 -34 Z", "#FF6FB5", INK, 4)
     nostrils = disc(_FACE - 2, 21, 2.8, "#A34A70") + disc(_FACE + 14, 21, 2.8, "#A34A70")
-    return (
-        mane
-        + horn
-        + ear
-        + face
-        + muzzle
-        + lock
-        + _eyes(mood, -5, 14, _FACE + 4)
-        + nostrils
-        + _mouth(mood, 27, _FACE + 5, 7)
-    )
+    eyes, mouth = _eyes(mood, -5, 14, _FACE + 4), _mouth(mood, 27, _FACE + 5, 7)
+    return mane + horn + ear + face + muzzle + lock + eyes + nostrils + mouth
 
 
 _HEADS = {
