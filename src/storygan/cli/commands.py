@@ -38,7 +38,7 @@ from storygan.cli.study import study, study_options
 from storygan.cli.train import compare, compare_options, train, train_options
 from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, UsageError, out_of_memory, printable, reason
 from storygan.files import is_file
-from storygan.signals import SignalExit, exit_on_signal
+from storygan.signals import ExitOnSignal, SignalExit
 
 EXTRAS = {
     module: extra
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = arguments[:1] == ["--debug"]
     with tolerant_streams(), log_to_stderr():
         try:
-            with exit_on_signal():
+            with ExitOnSignal():
                 run(arguments[debug:])
                 if sys.stdout:
                     sys.stdout.flush()

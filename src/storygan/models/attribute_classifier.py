@@ -138,8 +138,7 @@ class AttributeClassifier(FrameNetwork):
         return settings if self.architecture == "plain" else {**settings, "architecture": self.architecture}
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        """Build the classifier of `classifier.json`, of version 0.1 too, with its names. Raise as `FrameNetwork`."""
+    def from_settings(cls, settings: dict[str, Any]) -> Self:  # `turns` and `places` are names of version 0.1
         labels, about = settings["labels"], settings.get("about") or {}
         yaw = settings.get("yaw", settings.get("turns", False))
         require_words("labels", labels, MAX_LABELS)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import queue
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -176,44 +176,25 @@ def noise_seed(seed: int, number: int) -> int:
 
 def _render(out: Path, config: ClevrConfig, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
     """Render stories on several Blender processes, and yield each when its strip is on disk."""
-    tasks: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
-    for task in todo:
-        tasks.put(task)
-    results: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
-    stop = threading.Event()
+    idle: queue.SimpleQueue[Blender] = queue.SimpleQueue()  # as many as threads, so that none waits
 
-    def work(blender: Blender) -> None:
+    def render(shard: Shard, number: int) -> tuple[Shard, int]:
+        blender = idle.get()
         try:
-            while not stop.is_set():
-                shard, number = tasks.get_nowait()
-                scene = _scene(config.seed, number, config.T)
-                frames = blender.render(scene, noise_seed(config.seed, number))
-                atomic_write(_strip_path(out, shard, number), _png(frames.reshape(-1, config.size, 3)))
-                results.put((shard, number))
-        except queue.Empty:
-            pass
-        except BaseException as error:  # raised by the main thread
-            results.put(error)
+            frames = blender.render(_scene(config.seed, number, config.T), noise_seed(config.seed, number))
+        finally:
+            idle.put(blender)
+        atomic_write(_strip_path(out, shard, number), _png(frames.reshape(-1, config.size, 3)))
+        return shard, number
 
     with ExitStack() as stack:
-        threads: list[threading.Thread] = []
-        stack.callback(_join, threads)  # after the exits of their processes: a write in progress is completed
-        for _ in range(min(workers, len(todo))):
-            blender = stack.enter_context(Blender(config.size))
-            thread = threading.Thread(target=work, args=(blender,), daemon=True)
-            thread.start()
-            threads.append(thread)
-        stack.callback(stop.set)
-        for _ in todo:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-
-
-def _join(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()
+        processes = min(workers, len(todo))
+        pool = stack.enter_context(ThreadPoolExecutor(max(processes, 1)))  # a write in progress is completed
+        for _ in range(processes):
+            idle.put(stack.enter_context(Blender(config.size)))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        for done in as_completed([pool.submit(render, *task) for task in todo]):
+            yield done.result()
 
 
 def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
