@@ -17,7 +17,7 @@ from storygan.text.placement import BEHIND, GAP, MARGIN, RIGHT, fits
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [sample_scene(0, story) for story in range(2000)]
+    return [sample_scene(0, story) for story in range(1000)]
 
 
 def test_scene_is_a_function_of_seed_and_story() -> None:
@@ -108,7 +108,7 @@ def test_sampled_scenes_are_distributed_as_the_original(scenes: list[Scene], off
     for axis in "xy":
         a, b = ([getattr(thing, axis) for story in stories for thing in story] for stories in (original, sampled))
         p[f"{axis} (KS)"] = stats.ks_2samp(a, b).pvalue
-    print("\n96 official stories beside 2,000 sampled, p-values:")
+    print("\n96 official stories beside 1,000 sampled, p-values:")
     print("\n".join(f"  {name:24}{value:.3f}" for name, value in p.items()))
     assert min(p.values()) > 0.05 / len(p), p  # Bonferroni: one false alarm in twenty samplers
 
