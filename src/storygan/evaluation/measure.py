@@ -84,13 +84,10 @@ def measure(
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
     train = _training_split(data, dataset)
     pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
-    predictions = predict(evaluator, pool, dataset.sentences if locations else None)
-    predicted = classifier_metrics(predictions, pool, truth, labels)
+    predictions, predicted = classify(evaluator, pool, truth, dataset.sentences)
     disagreements: list[str] = []
     for k, other in enumerate(others, 2):
-        assert truth is not None  # or there were no others
-        fits = truth.supported_by(other)
-        second = classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
+        _, second = classify(other, pool, truth, dataset.sentences)
         disagreements += [
             f"classifier {k}: {_describe(other)}",
             *describe_disagreements(predicted, second, list(generated), k),
@@ -122,17 +119,19 @@ def measure_diversity(model: StoryGAN, stories: Sequence[Sequence[str]], seed: i
     return estimates(metrics.diversity_metrics(model, S, seed), seed)
 
 
-def classifier_metrics(
-    predictions: Predictions, pool: FramePool, truth: LabelledFrames | None, labels: bool
-) -> dict[str, dict[str, PerStory]]:
-    """Compute the metrics of objects and, with `labels`, of labels, by method."""
+def classify(
+    classifier: AttributeClassifier, pool: FramePool, truth: LabelledFrames | None, stories: Sequence[Sequence[str]]
+) -> tuple[Predictions, dict[str, dict[str, PerStory]]]:
+    """Predict the content of all frames; compute, by method, the metrics of what classifier and ground truth share."""
+    locations, labels = truth.supported_by(classifier) if truth else (False, False)
+    predictions = predict(classifier, pool, stories if locations else None)
     found: dict[str, dict[str, PerStory]] = {}
     for method, index in pool.index.items():
-        found[method] = metrics.object_metrics(predictions.objects[method]) if predictions.objects else {}
-        if truth is not None and labels:
+        found[method] = metrics.object_metrics(predictions.objects[method]) if locations else {}
+        if truth and labels:
             predicted = predictions.labels[index]
             found[method] |= metrics.label_metrics(predicted, truth.labels.astype(bool), truth.label_names)
-    return found
+    return predictions, found
 
 
 def describe_disagreements(

@@ -10,9 +10,8 @@ from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.distances import distances, feature_extractors, stories_per_side
 from storygan.evaluation.labelled_frames import find_classifiers, labelled_frames_if_any
-from storygan.evaluation.measure import classifier_metrics
+from storygan.evaluation.measure import classify
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics, object_metrics
-from storygan.evaluation.predictions import predict
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
@@ -61,7 +60,6 @@ class Validation:
         rows = np.arange(2 * N * T).reshape(2, N, T)
         frames = np.concatenate([real, generated]).reshape(-1, *real.shape[2:])
         pool = FramePool(frames, {"real_frames": rows[0], "model": rows[1]})
-        predictions = predict(self.classifier, pool, sentences if self.locations else None)
-        found = classifier_metrics(predictions, pool, self.truth, self.labels)["model"]
-        values = {name: metric.value for name, metric in found.items()}
+        _, found = classify(self.classifier, pool, self.truth, sentences)
+        values = {name: metric.value for name, metric in found["model"].items()}
         return values | {name: value.mean for name, value in distances(pool, None, self.seed)["model"].items()}
