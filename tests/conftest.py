@@ -15,6 +15,7 @@ from PIL import Image
 
 from storygan.data.clevr.blender import render_python
 from storygan.data.images import encode_png
+from storygan.data.sample import write_sample
 from storygan.data.schema import Story, shard_name, write_shard
 from storygan.errors import StoryganError
 from storygan.text.clevr import COLOURS, LABELS, MATERIALS, SHAPES, SIZES, ClevrObject, format_sentence, presence_labels
@@ -61,6 +62,14 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 def tiny_dataset(make_dataset: Callable[..., Path]) -> Path:
     """Return a data set of eight stories of four frames, with labels."""
     return make_dataset(stories=8)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the shipped sample: 48 training and 16 test stories; the shipped classifier did not see the latter."""
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    write_sample(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -324,7 +324,7 @@ def test_train_from_a_stage(two_stages: list[str], tmp_path: Path, capsys: Error
         ((), 2, "--data.path"),
         (("--data.path", "nowhere"), 1, "nowhere"),
         (("--config", "no.yaml"), 2, "--config: File does not exist: '"),
-        (("no.yaml",), 2, "--config: File does not exist: '"),
+        (("no.yaml",), 2, "there is no no.yaml: name a YAML file"),
         (("--resume", "no-run"), 2, "no-run holds no run to resume: name one, --resume RUN_FOLDER"),
         (("--resume",), 2, "holds no run to resume: name one, --resume RUN_FOLDER"),
         (("--seed", "1e3"), 2, "--seed 1000.0: give a whole number (see storygan train --help)"),

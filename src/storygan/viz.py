@@ -291,12 +291,7 @@ def save_animation(
 
 
 def _save(
-    rows: Sequence[Row],
-    moments: Sequence[Sequence[Row]],
-    out: Path,
-    scale: int,
-    aspect_ratio: float,
-    captions: bool,
+    rows: Sequence[Row], moments: Sequence[Sequence[Row]], out: Path, scale: int, aspect_ratio: float, captions: bool
 ) -> None:
     check_out(out, scale)
     suffix = out.suffix.lower()

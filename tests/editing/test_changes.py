@@ -1,22 +1,14 @@
 """Pixel changes inside and outside a mask."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from storygan import editing
-from storygan.data.dataset import StoryDataset, open_split
-from storygan.data.sample import write_sample
+from storygan.data.dataset import open_split
 from storygan.errors import UsageError
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> StoryDataset:
-    """Return the rendered stories that ship with the package."""
-    folder = tmp_path_factory.mktemp("data") / "sample"
-    write_sample(folder)
-    return open_split(folder, "test")
 
 
 def test_means_inside_and_outside_a_mask() -> None:
@@ -47,11 +39,12 @@ def test_only_frames_that_both_stories_have_are_compared() -> None:
     )
 
 
-def test_a_sentence_mask_covers_the_object_in_rendered_frames(sample: StoryDataset) -> None:
+def test_a_sentence_mask_covers_the_object_in_rendered_frames(sample: Path) -> None:
+    stories = open_split(sample, "test")
     """Frame t has one object more than frame t - 1, so it changes inside the mask, except for shadows."""
     inside, outside, sizes = [], [], []
-    for frames, story in zip(sample.frames, sample.sentences, strict=True):
-        for t in range(1, sample.T):
+    for frames, story in zip(stories.frames, stories.sentences, strict=True):
+        for t in range(1, stories.T):
             mask = editing.sentence_mask(story[t])
             change = editing.pixel_change(frames[None, t - 1 : t], frames[None, t : t + 1], mask)
             inside.append(change.inside[0])

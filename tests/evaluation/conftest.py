@@ -1,4 +1,4 @@
-"""The packaged sample, the shipped classifier, and a function that measures any frames."""
+"""The test stories of the sample, the shipped classifier, and a function that measures any frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.data.sample import write_sample
 from storygan.evaluation.baselines import MODEL, FramePool
 from storygan.evaluation.labelled_frames import LabelledFrames
 from storygan.evaluation.metrics import label_metrics, object_metrics, pixel_metrics
@@ -17,14 +16,6 @@ from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import AttributeClassifier
 
 Measure = Callable[[np.ndarray, list[list[str]]], dict[str, float]]
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 training stories, 16 test stories; the classifier was not trained on the latter."""
-    folder = tmp_path_factory.mktemp("data") / "sample"
-    write_sample(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

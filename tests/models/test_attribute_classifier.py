@@ -11,12 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storygan.data.dataset import StoryDataset, open_split
-from storygan.data.sample import write_sample
 from storygan.errors import StoryganError
 from storygan.models.attribute_classifier import (
     N_FEATURES,
     SHIPPED,
-    WEIGHTS,
     AttributeClassifier,
     at_locations,
     predict_objects,
@@ -27,11 +25,9 @@ from storygan.text.clevr import LABELS
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory: pytest.TempPathFactory) -> StoryDataset:
+def stories(sample: Path) -> StoryDataset:
     """The 16 test stories of the sample."""
-    folder = tmp_path_factory.mktemp("data")
-    write_sample(folder)
-    return open_split(folder, "test")
+    return open_split(sample, "test")
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +89,14 @@ def test_damaged_folders_are_errors(classifier: AttributeClassifier, tmp_path: P
     with pytest.raises(StoryganError, match="nothing-here"):
         AttributeClassifier.load(tmp_path / "nothing-here")
     folder = classifier.save(tmp_path / "damaged")
-    whole = (folder / WEIGHTS).read_bytes()
-    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    whole = (folder / "classifier.safetensors").read_bytes()
+    (folder / "classifier.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StoryganError, match="damaged"):
         AttributeClassifier.load(folder)
-    (folder / WEIGHTS).write_bytes(whole)
-    state = load_file(folder / WEIGHTS)
+    (folder / "classifier.safetensors").write_bytes(whole)
+    state = load_file(folder / "classifier.safetensors")
     state.pop("label_head.weight")
-    save_file(state, folder / WEIGHTS)
+    save_file(state, folder / "classifier.safetensors")
     with pytest.raises(StoryganError, match=r"label_head\.weight"):
         AttributeClassifier.load(folder)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.editing.conftest import MODELS, STORY, random_model
+from tests.editing import conftest
+from tests.editing.conftest import STORY, random_model
 
 from storygan import StoryGAN, editing, viz
 from storygan.config import VARIANTS, Variant
@@ -16,22 +17,7 @@ from storygan.models.noise import Noise, seeded
 from storygan.models.output import StoryOutput, regenerate
 
 OTHER = [STORY[1], STORY[0], STORY[3], STORY[2]]
-
-
-@pytest.fixture(params=VARIANTS)
-def model(request: pytest.FixtureRequest) -> StoryGAN:
-    """Each variant in turn."""
-    return MODELS[request.param]
-
-
-@pytest.fixture
-def storygan() -> StoryGAN:
-    return MODELS["storygan"]
-
-
-@pytest.fixture
-def story() -> list[str]:
-    return list(STORY)
+model, storygan, story = conftest.model, conftest.storygan, conftest.story  # fixtures
 
 
 @pytest.fixture(scope="module")

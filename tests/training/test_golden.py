@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from storygan import losses
 from storygan.config import DiscriminatorConfig, ModelConfig, StageConfig
-from storygan.data.clevr.render import scene_of
+from storygan.data.clevr.render import parse_id
+from storygan.data.clevr.scene import sample_scene
 from storygan.data.dataset import StoryDataset
 from storygan.models.attribute_classifier import SHIPPED
 from storygan.models.noise import Noise
@@ -122,7 +123,7 @@ def test_a_stage_reproduces_the_losses_of_its_phase_in_version_0_1(
 
     def foreground(self: StoryDataset, story_idx: np.ndarray) -> np.ndarray:
         """Version 0.1 took the masks of the last frame, less what an object in front of another hides."""
-        scenes = [scene_of(self.story_ids[n], 4) for n in story_idx]
+        scenes = [sample_scene(*parse_id(self.story_ids[n]), 4) for n in story_idx]
         rows, columns = (((np.arange(64) + 0.5) * n / 64).astype(int) for n in (240, 320))
         masks = np.stack([scene.mask()[np.ix_(rows, columns)] for scene in scenes if scene])[:, None]
         return (masks >= 0) & (masks <= np.arange(4)[:, None, None])

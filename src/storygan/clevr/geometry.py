@@ -98,16 +98,12 @@ def _cube(o: np.ndarray, d: np.ndarray) -> np.ndarray:
     return _entry(np.maximum(np.maximum(x_in, y_in), z_in), np.minimum(np.minimum(x_out, y_out), z_out))
 
 
-def _sphere(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    return _entry(*_ball(o, d))
-
-
 def _cylinder(o: np.ndarray, d: np.ndarray) -> np.ndarray:
     (side_in, side_out), (end_in, end_out) = _ball(o[:2], d[:2]), _slab(o[2], d[2])
     return _entry(np.maximum(side_in, end_in), np.minimum(side_out, end_out))
 
 
-_INTERSECT = {"cube": _cube, "sphere": _sphere, "cylinder": _cylinder}
+_INTERSECT = {"cube": _cube, "sphere": lambda o, d: _entry(*_ball(o, d)), "cylinder": _cylinder}
 
 
 def _entry(enter: np.ndarray, leave: np.ndarray) -> np.ndarray:

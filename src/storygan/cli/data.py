@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -132,24 +133,13 @@ def data_sample(args: Namespace) -> None:
 
 def data_import(args: Namespace) -> None:
     """Run `storygan data import ...`."""
-    layout, options = args.layout, args[args.layout]
-    if layout == "clevr-sv":
-        from storygan.data.importers.clevr_sv import import_clevr_sv
-
-        summary = import_clevr_sv(options.root, options.out, options.train_below, options.size)
-    elif layout == "pororo-sv":
-        from storygan.data.importers.pororo_sv import import_pororo_sv
-
-        summary = import_pororo_sv(options.root, options.out, options.ids, options.size)
-    elif layout == "flintstones-sv":
-        from storygan.data.importers.flintstones_sv import import_flintstones_sv
-
-        summary = import_flintstones_sv(options.root, options.out, options.size)
-    else:
-        from storygan.data.importers.own_stories import import_own_stories
-
-        summary = import_own_stories(options.root, options.out, options.frames, options.size)
-    print(json.dumps(summary.to_dict()) if options.json else summary)
+    options = args[args.layout].as_dict()
+    name = {"stories": "own_stories"}.get(args.layout, args.layout.replace("-", "_"))
+    as_json = options.pop("json")
+    if "frames" in options:
+        options["T"] = options.pop("frames")
+    summary = getattr(import_module(f"storygan.data.importers.{name}"), f"import_{name}")(**options)
+    print(json.dumps(summary.to_dict()) if as_json else summary)
 
 
 def data_add_nuisance(args: Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from storygan.cli.generate import SHIPPED_MODEL
-from storygan.cli.parser import classifier_option, device_option, device_options, named_path, threads_option
+from storygan.cli.parser import classifiers_option, device_option, device_options, named_path, threads_option
 from storygan.errors import UsageError
 
 
@@ -33,13 +33,7 @@ def evaluate_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise and of the bootstrap")
     threads_option(parser)
     device_options(parser)
-    parser.add_argument(
-        "--classifier",
-        type=named_path,
-        nargs="+",
-        default=[],
-        help="folder of the classifier, or of two that are compared; default: the shipped one for the data",
-    )
+    classifiers_option(parser)
     parser.add_argument(
         "--matcher", type=named_path, help="folder of the matcher; default: the shipped one for the data"
     )
@@ -76,7 +70,7 @@ def evaluate(args: Namespace) -> None:
         args.split,
         args.stories,
         args.seed,
-        args.classifier or None,
+        args.classifier,
         args.id_prefix,
         Path(args.sample_grid) if args.sample_grid else None,
         args.device,
@@ -90,15 +84,20 @@ def evaluate(args: Namespace) -> None:
         atomic_write(path, add_results(card, report.to_dict()))
 
 
-def train_classifier_options(parser: ArgumentParser) -> None:
+def training_options(parser: ArgumentParser, network: str, epochs: int) -> None:
+    """Add the options of the commands that train a network on real frames; `epochs` is the default."""
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--out", type=named_path, required=True, help="folder of the classifier to write")
+    parser.add_argument("--out", type=named_path, required=True, help=f"folder of the {network} to write")
     parser.add_argument("--split", type=str, default="train", help="to train on")
-    parser.add_argument("--epochs", type=int, default=16, help="an epoch shows one frame of each story")
-    parser.add_argument("--architecture", choices=["plain", "resnet"], default="plain", help="of the network")
+    parser.add_argument("--epochs", type=int, default=epochs, help="an epoch shows one frame of each story")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
     threads_option(parser)
     device_option(parser)
+
+
+def train_classifier_options(parser: ArgumentParser) -> None:
+    training_options(parser, "classifier", epochs=16)
+    parser.add_argument("--architecture", choices=["plain", "resnet"], default="plain", help="of the network")
 
 
 def train_classifier(args: Namespace) -> None:
@@ -113,13 +112,7 @@ def train_classifier(args: Namespace) -> None:
 
 
 def train_matcher_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
-    parser.add_argument("--out", type=named_path, required=True, help="folder of the matcher to write")
-    parser.add_argument("--split", type=str, default="train", help="to train on")
-    parser.add_argument("--epochs", type=int, default=4, help="an epoch shows one frame of each story")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights, batches and augmentation")
-    threads_option(parser)
-    device_option(parser)
+    training_options(parser, "matcher", epochs=4)
 
 
 def train_matcher(args: Namespace) -> None:
@@ -133,7 +126,9 @@ def train_matcher(args: Namespace) -> None:
 def check_classifier_options(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--split", type=str, default="test", help="of the data set")
-    classifier_option(parser)
+    parser.add_argument(
+        "--classifier", type=named_path, help="folder of a classifier; default: the shipped one for the data"
+    )
     device_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -142,8 +142,7 @@ def subcommand(commands: Any, name: str, description: str) -> ArgumentParser:
     """Add a parser under `commands`. Its options and subcommands are added afterwards, as jsonargparse requires."""
     examples = "".join(f"\n  {line}" for line in EXAMPLES.get(name, "").strip().splitlines())
     parser = Parser(
-        description=description[0].upper() + description[1:] + ".",
-        epilog=examples and EXAMPLES_HEADING + examples,
+        description=description[0].upper() + description[1:] + ".", epilog=examples and EXAMPLES_HEADING + examples
     )
     commands.add_subcommand(name, parser, help=description)
     return parser
@@ -166,10 +165,14 @@ class NamedPath:
 named_path = NamedPath()
 
 
-def classifier_option(parser: ArgumentParser) -> None:
-    """Add --classifier."""
+def classifiers_option(parser: ArgumentParser) -> None:
+    """Add --classifier, of one classifier or several."""
     parser.add_argument(
-        "--classifier", type=named_path, help="folder of a classifier; default: the shipped one for the data"
+        "--classifier",
+        type=named_path,
+        nargs="+",
+        default=[],
+        help="folders of classifiers; default: the shipped ones for the data",
     )
 
 

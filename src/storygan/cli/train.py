@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from storygan.cli.parser import ConfigFile, classifier_option, named_path, plain_message, plain_yaml
+from storygan.cli.parser import ConfigFile, classifiers_option, named_path, plain_message, plain_yaml
 from storygan.cli.streams import quiet_threads
 from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
@@ -90,7 +90,7 @@ def compare_options(parser: ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="training budget of each run; 0: all stages")
     parser.add_argument("--split", type=str, default="test", help="split to evaluate on")
     parser.add_argument("--stories", type=int, default=8, help="stories on the page")
-    classifier_option(parser)
+    classifiers_option(parser)
     parser.add_argument("--config", action=ConfigFile, help="a YAML file of the fields below, shared by all runs")
     parser.add_class_arguments(TrainConfig, nested_key=None, as_group=False)
 
@@ -99,7 +99,8 @@ def compare(args: Namespace) -> None:
     """Run `storygan compare`."""
     values = args.as_dict()
     require_stages(values, values.pop("config", None))
-    options = {name: values.pop(name) for name in ("out", "minutes", "split", "stories", "classifier", "seeds")}
+    options = {name: values.pop(name) for name in ("out", "minutes", "split", "stories", "seeds")}
+    classifiers = values.pop("classifier")
     variants, runs_file = values.pop("variants"), values.pop("runs_file")
     config = training_config(values)
     set_here = {f"--{name}" for name in SET_BY_COMPARE}
@@ -113,7 +114,7 @@ def compare(args: Namespace) -> None:
 
     configs = read_runs_file(runs_file, config) if runs_file else variant_configs(config, variants)
     with quiet_threads():
-        compare_runs(configs, **options, command=shlex.join(["storygan", *sys.argv[1:]]))
+        compare_runs(configs, classifiers=classifiers, **options, command=shlex.join(["storygan", *sys.argv[1:]]))
     print(f"the page is {options['out']}/compare.html; compare.md, compare.json and compare.svg are beside it")
 
 

@@ -22,7 +22,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_whole
 from storygan.evaluation.baselines import METHODS
 from storygan.evaluation.bootstrap import Estimate, PerStory, estimates
-from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.labelled_frames import find_classifiers, labelled_frames_if_any
 from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
 from storygan.evaluation.system_frames import require_name
 from storygan.evaluation.tables import differences
@@ -77,7 +77,7 @@ def compare(
     minutes: float = 0.0,
     split: str = "test",
     stories: int = 8,
-    classifier: str | Path | None = None,
+    classifiers: Sequence[str | Path] = (),
     seeds: Sequence[int] = (),
     command: str = "",
 ) -> Comparison:
@@ -91,7 +91,7 @@ def compare(
         minutes: wall-clock budget of each run; 0: all stages.
         split: split to evaluate on.
         stories: number of stories on the page, the first of the split.
-        classifier: folder of the evaluation classifier; None: a shipped one that knows the data.
+        classifiers: folders of the evaluation classifiers; empty: the shipped ones that know the data.
         seeds: of training; each configuration is trained with each. Empty: with its own.
         command: the command line, for the notes.
 
@@ -127,7 +127,7 @@ def compare(
     test = open_split(config.data.path, split)
     if test.T != config.model.T or len(test) < 2:
         raise UsageError(f"the split {split} needs at least 2 stories of {config.model.T} sentences")
-    find_classifier(labelled_frames_if_any(test), classifier)
+    find_classifiers(labelled_frames_if_any(test), classifiers)
     with locked(out):
         if missing := sorted(compared_runs(out) - set(configs)):
             raise UsageError(f"{out} holds a comparison with {', '.join(missing)} too: name all, or give another --out")
@@ -136,7 +136,7 @@ def compare(
             raise UsageError(f"{', '.join(exceeded)} had more than {minutes:g} minutes already: give more")
         train_round_robin(list(runs.values()), minutes)
         budget = f"{minutes:g} minutes each" if minutes else f"{config.iterations:,} iterations each"
-        comparison, generated = evaluate_runs(runs, names, budget, test, split, classifier)
+        comparison, generated = evaluate_runs(runs, names, budget, test, split, classifiers)
         if command:
             comparison = replace(comparison, notes=[f"made by: {command}", *comparison.notes])
         curves = draw_curves(
@@ -165,7 +165,7 @@ def evaluate_runs(
     budget: str,
     test: StoryDataset,
     split: str,
-    classifier: str | Path | None,
+    classifiers: Sequence[str | Path],
 ) -> tuple[Comparison, dict[str, np.ndarray]]:
     """Evaluate the models of the runs; `names` has the runs of each configuration.
 
@@ -179,7 +179,7 @@ def evaluate_runs(
     models = {name: StoryGAN.from_pretrained(run.path / "model") for name, run in runs.items()}
     fused = {name: fuse_batch_norm(model) for name, model in models.items()}
     generated = {name: model.generate_dataset(test.sentences, seed=config.seed) for name, model in fused.items()}
-    found = measure(test, config.data.path, generated, config.seed, classifier)
+    found = measure(test, config.data.path, generated, config.seed, classifiers)
     for name, model in fused.items():
         found.table[name].update(measure_diversity(model, test.sentences, config.seed))
     several = len(runs) > len(names)

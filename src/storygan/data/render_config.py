@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from storygan.data.schema import SPLITS
+from storygan.data.schema import SPLITS, shard_name
 from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed, require_threads
 from storygan.files import atomic_write, locked, parse_json, read_text
 
 FILE = "render.json"
 PARTIAL = ".partial"
 """Folder of locks and unfinished work within a data set folder; the last job removes it."""
+STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64
 MAX_VALUE = 10_000_000_000  # of any field but the seed
 _SIZE_CATEGORIES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", 1e7: "1M<n<10M"}
 """Limits of the hub's size categories."""
@@ -23,22 +24,42 @@ _SIZE_CATEGORIES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """Everything that determines the contents of a folder. Each renderer has a subclass with defaults and shards."""
+    """Everything that determines the contents of a folder. Each renderer has a subclass."""
 
     train: int
-    validation: int
-    test: int
-    seed: int
-    T: int
-    size: int
+    validation: int = 0
+    test: int = 0
+    seed: int = 0
+    T: int = 4
+    size: int = 64
     """Pixels a side."""
-    renderer: int
+    renderer: int = 0
     """Version of the renderer; it is raised when the pixels change."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Return the number of stories of each split."""
         return {split: getattr(self, split) for split in SPLITS}
+
+    def stories(self, split: str) -> Sequence[Any]:
+        """Return the numbers of the stories of a split, or what else the renderer identifies them by."""
+        raise NotImplementedError
+
+    def shards(self) -> Iterator[Shard]:
+        """Yield the shards: test, validation, then train, so that the small splits are complete early."""
+        for split in reversed(SPLITS):
+            stories = self.stories(split)
+            count = -(-len(stories) // STORIES_PER_SHARD)
+            for index in range(count):
+                part = stories[index * STORIES_PER_SHARD : (index + 1) * STORIES_PER_SHARD]
+                yield Shard(shard_name(split, index, count), part)
+
+
+class Shard(NamedTuple):
+    """One Parquet file, and its part of `RenderConfig.stories`."""
+
+    name: str
+    stories: Sequence[Any]
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,8 @@ def _floor() -> str:
     lines = [((k, -LIMIT), (k, LIMIT)) for k in steps] + [((-LIMIT, k), (LIMIT, k)) for k in steps]
     corners = [(-LIMIT, -LIMIT), (LIMIT, -LIMIT), (LIMIT, LIMIT), (-LIMIT, LIMIT)]
     grid = "".join(f'<path d="M{_point(*start)} L{_point(*end)}"/>' for start, end in lines)
-    return f'<polygon class="floor" points="{_points(corners)}"/><g class="grid">{grid}</g>'
+    points = " ".join(_point(*corner).replace(" ", ",") for corner in corners)
+    return f'<polygon class="floor" points="{points}"/><g class="grid">{grid}</g>'
 
 
 def _object(number: int, placed: ClevrObject) -> str:
@@ -172,7 +173,3 @@ def _body(shape: str, r: float, material: str) -> str:
 def _point(x: float, y: float) -> str:
     u, v = to_plan(x, y)
     return f"{u:.1f} {v:.1f}"
-
-
-def _points(corners: Sequence[tuple[float, float]]) -> str:
-    return " ".join(_point(x, y).replace(" ", ",") for x, y in corners)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from storygan.demo.security import LOOPBACK, Guard
 from storygan.errors import StoryganError, UsageError
@@ -82,22 +83,13 @@ def _display_name(name: str) -> str:
     return path.parent.name if path.name == "model" else path.name
 
 
-MAX_EMBEDDINGS = 2000
-"""Sentence embeddings in memory. Visitors' sentences are not written to the disk."""
 MAX_VISITORS = 100
 """Visitors whose samples are kept; the least recent are forgotten first."""
 
 
-def serve(
-    names: Sequence[str],
-    host: str,
-    port: int,
-    device: str = "cpu",
-    precision: Precision = "fp32",
-    domains: Sequence[str] = (),
-) -> None:
-    """Serve the page and print its address, until the process is interrupted or terminated."""
-    with running(names, host, port, device, precision, domains) as address:
+def serve(names: Sequence[str], host: str, *options: Any) -> None:
+    """Serve the page and print its address, until the process is interrupted or terminated; arguments of `running`."""
+    with running(names, host, *options) as address:
         if host not in LOOPBACK:
             print(
                 f"storygan: other machines can open the page at {host}, without a login or encryption: "

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
-from storygan.clevr.constants import RADII
-from storygan.clevr.geometry import Camera, object_mask
+from storygan.clevr.geometry import Camera
 from storygan.text.clevr import parse_sentence
+from storygan.text.placement import mask_of
 
 MARGIN = 7
 """Side in pixels of the square that dilates a mask: camera jitter moves an object by up to 3 pixels."""
@@ -81,9 +81,7 @@ def sentence_mask(*sentences: str, size: int = 64) -> np.ndarray:
     """
     mask = np.zeros((240, 320), bool)
     for described in map(parse_sentence, sentences):
-        radius = RADII[described.size]
         for yaw in (0, np.pi / 4):
-            centre = np.array([[described.x, described.y, radius]])
-            mask |= object_mask([described.shape], centre, [radius], [yaw], Camera()) >= 0
+            mask |= mask_of([described], [yaw], Camera()) >= 0
     small = Image.fromarray(mask).convert("L").resize((size, size), Image.Resampling.BOX)
     return np.asarray(small.filter(ImageFilter.MaxFilter(MARGIN))) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,12 +43,11 @@ def change_sentence(
         raise UsageError(f"there is no sentence {t} to change: the story has {n}")
     before = output.sentences[: t - 1]
     sentence, s_t = encode(model, sentence, before, output.S)
-    sentences = (*before, sentence, *output.sentences[t:])
+    stories = ((*before, sentence, *output.sentences[t:]),) * len(output)
     if keep_context:
-        return replace(replace_sentence_vector(model, output, t, s_t), stories=(sentences,) * len(output))
+        return replace(replace_sentence_vector(model, output, t, s_t), stories=stories)
     S = output.S.clone()
     S[:, t - 1] = s_t
-    stories = (sentences,) * len(output)
     new = generate_from_noise(model, stories, S, model.context_sentences(S), output.noise)
     return replace(new, seeds=output.seeds, output_type=output.output_type)
 
@@ -116,20 +116,16 @@ def interpolate(model: StoryGAN, output: StoryOutput, seed: int, steps: int) -> 
         generate_from_noise(model, output.stories, output.S, output.S_0, replace(output.noise, eps_0=eps_0))
         for eps_0 in progress_bar(path, "step", least=MIN_STEPS_WITH_BAR)
     ]
-
-    def join(name: str) -> Tensor:
-        return torch.cat([getattr(story, name) for story in stories])
-
+    tensors: dict[str, Any] = {
+        name: torch.cat([getattr(story, name) for story in stories]) for name in ("S", "S_0", "g", "h")
+    }
     return replace(
         stories[0],
         frames=np.concatenate([story.frames for story in stories]),
         stories=output.stories * steps,
         noise=Noise.cat([story.noise for story in stories]),
-        S=join("S"),
-        S_0=join("S_0"),
-        g=join("g"),
-        h=join("h"),
         output_type=output.output_type,
+        **tensors,
     )
 
 

@@ -27,6 +27,11 @@ class PerStory(NamedTuple):
     weight: np.ndarray
     """(N,) float >= 0; the metric is undefined for a story of weight 0."""
 
+    @property
+    def value(self) -> float:
+        """The value over all stories; 0 if it is undefined for all."""
+        return float(self.total.sum() / max(self.weight.sum(), 1e-9))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -81,7 +86,7 @@ def _defined(*metrics: PerStory) -> int:
 
 
 def _mean(runs: Sequence[PerStory]) -> float:
-    return float(np.mean([run.total.sum() / run.weight.sum() for run in runs]))
+    return float(np.mean([run.value for run in runs]))
 
 
 def _resample(runs: Sequence[PerStory], seed: int, first: int = 0) -> np.ndarray:

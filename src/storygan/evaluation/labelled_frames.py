@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,27 +122,23 @@ def labelled_frames_if_any(dataset: StoryDataset) -> LabelledFrames | None:
         return None
 
 
-def find_classifier(
-    truth: LabelledFrames | None, folder: str | Path | None = None, device: torch.device | None = None
-) -> AttributeClassifier:
-    """Load the evaluation classifier, with batch norm fused: the one in `folder`, or the first shipped one that fits.
+def find_classifiers(
+    truth: LabelledFrames | None, folders: Sequence[str | Path] = (), device: torch.device | None = None
+) -> list[AttributeClassifier]:
+    """Load the evaluation classifiers, with batch norm fused: those in `folders`, or all shipped ones that fit.
 
     If none fits, load the one for CLEVR-SV, of which only the features are then of use.
 
     Raises:
-        UsageError: the classifier in `folder` predicts nothing that these frames have.
-        StoryganError: the folder holds no classifier, or a damaged one.
+        UsageError: a classifier in `folders` predicts nothing that these frames have.
+        StoryganError: a folder holds no classifier, or a damaged one.
     """
-    if folder:
-        classifier = AttributeClassifier.load(folder)
-        if truth is None or not any(truth.supported_by(classifier)):
-            raise UsageError(f"the classifier {folder} fits neither the locations nor the labels of these stories")
-        return fuse_batch_norm(classifier.to(device))
-    for shipped in sorted(SHIPPED.parent.glob("classifier-*")):
-        classifier = AttributeClassifier.load(shipped)
-        if truth is not None and any(truth.supported_by(classifier)):
-            return fuse_batch_norm(classifier.to(device))
-    return fuse_batch_norm(AttributeClassifier.load(SHIPPED).to(device))
+    found = [AttributeClassifier.load(folder) for folder in folders or sorted(SHIPPED.parent.glob("classifier-*"))]
+    fitting = [classifier for classifier in found if truth is not None and any(truth.supported_by(classifier))]
+    if folders and len(fitting) < len(found):
+        unfit = next(folder for folder, each in zip(folders, found, strict=True) if each not in fitting)
+        raise UsageError(f"the classifier {unfit} fits neither the locations nor the labels of these stories")
+    return [fuse_batch_norm(classifier.to(device)) for classifier in fitting or [AttributeClassifier.load(SHIPPED)]]
 
 
 def classifier_terms(C: Any, x: Tensor, targets: ClassifierTargets, weights: AuxClassifierLoss) -> dict[str, Tensor]:

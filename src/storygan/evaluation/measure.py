@@ -17,14 +17,8 @@ from storygan.data.schema import splits
 from storygan.evaluation import metrics
 from storygan.evaluation.baselines import FramePool, build_pool, mean_image
 from storygan.evaluation.bootstrap import RESAMPLES, Metrics, PerStory, concatenate, estimates
-from storygan.evaluation.distances import (
-    COMPONENTS,
-    MIN_STORIES,
-    MIN_STORY_FID,
-    distances,
-    stories_per_side,
-)
-from storygan.evaluation.labelled_frames import LabelledFrames, find_classifier, labelled_frames_if_any
+from storygan.evaluation.distances import COMPONENTS, MIN_STORIES, MIN_STORY_FID, distances, stories_per_side
+from storygan.evaluation.labelled_frames import LabelledFrames, find_classifiers, labelled_frames_if_any
 from storygan.evaluation.nearest_story import nearest_story_indices
 from storygan.evaluation.predictions import Predictions, predict
 from storygan.evaluation.r_precision import find_matcher, measure_r_precision
@@ -65,7 +59,7 @@ def measure(
     data: str | Path,
     generated: Mapping[str, ndarray | str],
     seed: int,
-    classifier: str | Path | Sequence[str | Path] | None = None,
+    classifiers: Sequence[str | Path] = (),
     device: torch.device | None = None,
     matcher: str | Path | None = None,
 ) -> Measurement:
@@ -76,28 +70,24 @@ def measure(
         data: folder of the data set; the mean image is that of its training split.
         generated: by method, uint8 frames (N, T, H, W, 3), or the name of a baseline to use instead.
         seed: of the bootstrap.
-        classifier: folder of the evaluation classifier; None: the shipped one that fits the stories. The metrics of
-            further ones have `_2`, ... at the end of their names.
+        classifiers: folders of the evaluation classifiers; empty: the shipped ones that fit the stories. The metrics of
+            all but the first have `_2`, ... at the end of their names.
         device: of the classifier and the networks of KID and FID; None: CPU.
         matcher: folder of the matcher of R-precision; None: the shipped one if it fits the stories.
 
     Raises:
-        UsageError: the generated frames do not fit the real ones, N < 2, or `classifier` or `matcher` does not fit.
+        UsageError: the generated frames do not fit the real ones, N < 2, or a classifier or the matcher does not fit.
         StoryganError: the data, the classifier or the matcher cannot be read.
     """
     truth = labelled_frames_if_any(dataset)
-    folders = [classifier] if classifier is None or isinstance(classifier, str | Path) else classifier
-    evaluator, *others = (find_classifier(truth, folder, device) for folder in folders)
+    evaluator, *others = find_classifiers(truth, classifiers, device)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
     train = _training_split(data, dataset)
     pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
-    predictions = predict(evaluator, pool, dataset.sentences if locations else None)
-    predicted = _classifier_metrics(predictions, pool, truth, labels)
+    predictions, predicted = classify(evaluator, pool, truth, dataset.sentences)
     disagreements: list[str] = []
     for k, other in enumerate(others, 2):
-        assert truth is not None  # or `find_classifier` had raised
-        fits = truth.supported_by(other)
-        second = _classifier_metrics(predict(other, pool, dataset.sentences if fits[0] else None), pool, truth, fits[1])
+        _, second = classify(other, pool, truth, dataset.sentences)
         disagreements += [
             f"classifier {k}: {_describe(other)}",
             *describe_disagreements(predicted, second, list(generated), k),
@@ -129,17 +119,19 @@ def measure_diversity(model: StoryGAN, stories: Sequence[Sequence[str]], seed: i
     return estimates(metrics.diversity_metrics(model, S, seed), seed)
 
 
-def _classifier_metrics(
-    predictions: Predictions, pool: FramePool, truth: LabelledFrames | None, labels: bool
-) -> dict[str, dict[str, PerStory]]:
-    """Compute the metrics of objects and, with `labels`, of labels, by method."""
+def classify(
+    classifier: AttributeClassifier, pool: FramePool, truth: LabelledFrames | None, stories: Sequence[Sequence[str]]
+) -> tuple[Predictions, dict[str, dict[str, PerStory]]]:
+    """Predict the content of all frames; compute, by method, the metrics of what classifier and ground truth share."""
+    locations, labels = truth.supported_by(classifier) if truth else (False, False)
+    predictions = predict(classifier, pool, stories if locations else None)
     found: dict[str, dict[str, PerStory]] = {}
     for method, index in pool.index.items():
-        found[method] = metrics.object_metrics(predictions.objects[method]) if predictions.objects else {}
-        if truth is not None and labels:
+        found[method] = metrics.object_metrics(predictions.objects[method]) if locations else {}
+        if truth and labels:
             predicted = predictions.labels[index]
             found[method] |= metrics.label_metrics(predicted, truth.labels.astype(bool), truth.label_names)
-    return found
+    return predictions, found
 
 
 def describe_disagreements(
@@ -153,7 +145,7 @@ def describe_disagreements(
     for name in (*OBJECT_METRICS, *LABEL_METRICS):
         for a, b in combinations(systems, 2):
             if name in first[a] and name in second[a]:
-                pairs = [[_value(by[system][name]) for system in (a, b)] for by in (first, second)]
+                pairs = [[by[system][name].value for system in (a, b)] for by in (first, second)]
                 if (pairs[0][0] - pairs[0][1]) * (pairs[1][0] - pairs[1][1]) < 0:
                     each = [f"{x:.3f} and {y:.3f}" for x, y in pairs]
                     lines.append(
@@ -161,10 +153,6 @@ def describe_disagreements(
                         f"{each[1]} by classifier {k}"
                     )
     return lines
-
-
-def _value(metric: PerStory) -> float:
-    return float(metric.total.sum() / max(metric.weight.sum(), 1e-9))
 
 
 def _describe(classifier: AttributeClassifier) -> str:

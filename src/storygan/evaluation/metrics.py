@@ -148,13 +148,7 @@ def label_metrics(predicted: np.ndarray, labels: np.ndarray, names: Sequence[str
     return {
         f"{metric.__name__}{group}": metric(predicted[..., ks], labels[..., ks])
         for group, ks in groups.items()
-        for metric in (
-            label_exact_match,
-            label_micro_f1,
-            label_micro_precision,
-            label_micro_recall,
-            label_consistency,
-        )
+        for metric in (label_exact_match, label_micro_f1, label_micro_precision, label_micro_recall, label_consistency)
     }
 
 

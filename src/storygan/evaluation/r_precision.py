@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from storygan.data.dataset import StoryDataset, open_split
-from storygan.errors import UsageError, require_seed, require_whole
+from storygan.data.dataset import StoryDataset
+from storygan.errors import UsageError
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.bootstrap import PerStory, per_story
 from storygan.evaluation.labelled_frames import degrade, to_images
+from storygan.evaluation.train_classifier import Losses, fit
 from storygan.models.attribute_classifier import to_input
-from storygan.models.devices import find_device
 from storygan.models.matcher import SHIPPED, Matcher, match, match_loss, words_of
 from storygan.progress import tqdm
 from storygan.text.clevr import parse_sentence
@@ -35,16 +36,11 @@ def find_matcher(stories: Stories, folder: str | Path | None = None) -> Matcher 
         StoryganError: the folder holds no matcher, or a damaged one.
     """
     matcher = Matcher.load(folder or SHIPPED)
-    if matcher.words:
+    if matcher.words or not (error := _foreign(stories)):
         return matcher
-    try:
-        for sentence in chain.from_iterable(stories):
-            parse_sentence(sentence)
-    except UsageError as error:
-        if folder:
-            raise UsageError(f"the matcher {folder} is for CLEVR-SV, but {error}") from error
-        return None
-    return matcher
+    if folder:
+        raise UsageError(f"the matcher {folder} is for CLEVR-SV, but {error}") from error
+    return None
 
 
 def measure_r_precision(
@@ -120,42 +116,28 @@ def train_matcher(
     Raises:
         UsageError: the data set has fewer stories than a batch, `epochs` is out of range, or there is no such device.
     """
-    on = find_device(device)
-    require_seed(seed)
-    require_whole("epochs", epochs, 1, 10_000)
-    torch.set_flush_denormal(True)
-    dataset = open_split(data, split)
-    N, T = len(dataset), dataset.T
-    if batch_size > N:
-        raise UsageError(f"a batch is {batch_size} stories, but {data} has {N}: give more stories")
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
-    words = () if _is_clevr(dataset) else words_of([*chain.from_iterable(dataset.sentences)])
-    matcher = Matcher(words, about).train().to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    adam = torch.optim.AdamW(matcher.parameters(), lr=lr, weight_decay=1e-3)
-    batches = N // batch_size
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
-    with tqdm(total=epochs * batches, desc="matcher", unit="batch") as bar:
-        for _ in range(epochs):
-            for story_idx in rng.permutation(N)[: batches * batch_size].reshape(batches, batch_size):
-                frame_idx = rng.integers(T, size=batch_size)
-                X = to_images(np.array(dataset.frames[story_idx, frame_idx])[:, None])
-                v = matcher.encode([dataset.sentences[n][t] for n, t in zip(story_idx, frame_idx, strict=True)])
-                x = degrade(X[:, 0], rng).contiguous(memory_format=torch.channels_last)
-                loss = match_loss(matcher.embed_frames(x.to(on)), matcher.embed_sentences(v.to(on)))
-                adam.zero_grad(set_to_none=True)
-                loss.backward()
-                adam.step()
-                schedule.step()
-                bar.update()
-                bar.set_postfix(loss=f"{loss.item():.3f}")
-    return matcher.eval().cpu()
+
+    def build(dataset: StoryDataset, about: dict[str, Any]) -> tuple[Matcher, Losses]:
+        words = words_of([*chain.from_iterable(dataset.sentences)]) if _foreign(dataset.sentences) else ()
+        matcher = Matcher(words, about)
+
+        def losses(story_idx: np.ndarray, rng: np.random.Generator, on: torch.device) -> dict[str, torch.Tensor]:
+            frame_idx = rng.integers(dataset.T, size=len(story_idx))
+            X = to_images(np.array(dataset.frames[story_idx, frame_idx])[:, None])
+            v = matcher.encode([dataset.sentences[n][t] for n, t in zip(story_idx, frame_idx, strict=True)])
+            x = degrade(X[:, 0], rng).contiguous(memory_format=torch.channels_last)
+            return {"loss": match_loss(matcher.embed_frames(x.to(on)), matcher.embed_sentences(v.to(on)))}
+
+        return matcher, losses
+
+    return fit(build, data, split, epochs, batch_size, lr, seed, device)
 
 
-def _is_clevr(dataset: StoryDataset) -> bool:
-    """Return whether all sentences are in the CLEVR-SV grammar."""
+def _foreign(stories: Stories) -> UsageError | None:
+    """Return the error of the first sentence that is not in the CLEVR-SV grammar; None: all are."""
     try:
-        return bool([parse_sentence(sentence) for sentence in chain.from_iterable(dataset.sentences)])
-    except UsageError:
-        return False
+        for sentence in chain.from_iterable(stories):
+            parse_sentence(sentence)
+    except UsageError as error:
+        return error
+    return None

@@ -81,7 +81,7 @@ def evaluate(
     split: str = "test",
     stories: int = 0,
     seed: int = 0,
-    classifier: str | Path | Sequence[str | Path] | None = None,
+    classifiers: Sequence[str | Path] = (),
     id_prefix: str = "",
     sample_grid: Path | None = None,
     device: str = "cpu",
@@ -98,7 +98,7 @@ def evaluate(
         split: of the data set.
         stories: how many to evaluate on, the first ones; 0: all.
         seed: of the model's noise and of the bootstrap.
-        classifier: folder of the evaluation classifier, or of two; None: the shipped one that fits the data.
+        classifiers: folders of the evaluation classifiers; empty: the shipped ones that fit the data.
         id_prefix: evaluate only on stories whose ids begin with it.
         sample_grid: image file to write, of the first system, see `build_sample_grid`.
         device: of all networks; `auto`: the accelerator if there is one.
@@ -139,7 +139,7 @@ def evaluate(
     if model is not None:
         generated[MODEL] = network.generate_dataset(sentences, seed=seed) if network else str(baseline)
     generated |= {name: X_hat for name, (X_hat, _) in read.items()}
-    measured = measure(dataset, data, generated, seed, classifier, on, matcher)
+    measured = measure(dataset, data, generated, seed, classifiers, on, matcher)
     per_story = {name: measured.per_story(name) for name in generated}
     first = next(iter(generated))
     if sample_grid:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from storygan.config import AuxClassifierLoss
 from storygan.data.clevr.locations import empty_locations, floor_grid
-from storygan.data.dataset import open_split
+from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_seed, require_whole
 from storygan.evaluation.baselines import FramePool
-from storygan.evaluation.labelled_frames import LabelledFrames, augment, classifier_terms, find_classifier, to_images
+from storygan.evaluation.labelled_frames import LabelledFrames, augment, classifier_terms, find_classifiers, to_images
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics
 from storygan.evaluation.predictions import predict
 from storygan.models.attribute_classifier import Architecture, AttributeClassifier
 from storygan.models.devices import find_device
+from storygan.models.frame_network import FrameNetwork
 from storygan.progress import tqdm
 from storygan.text.clevr import ATTRIBUTES
 
 LOSS = AuxClassifierLoss(label=1, present=1, attributes=1)
+Network = TypeVar("Network", bound=FrameNetwork)
+Losses = Callable[[np.ndarray, np.random.Generator, torch.device], dict[str, Tensor]]
+"""Indices of a batch of stories (B,) -> the terms of the loss by name."""
+Build = Callable[[StoryDataset, dict[str, Any]], tuple[Network, Losses]]
+"""The data set, and `about` of the network -> the network with its losses."""
 
 
 def train_classifier(
@@ -43,40 +51,54 @@ def train_classifier(
         UsageError: the data set has no labels, or fewer stories than a batch, `epochs` is out of range, or there is no
             such device.
     """
+
+    def build(dataset: StoryDataset, about: dict[str, Any]) -> tuple[AttributeClassifier, Losses]:
+        truth = LabelledFrames.from_dataset(dataset)
+        about["locations"] = truth.has_locations
+        classifier = AttributeClassifier(truth.label_names, about, False, architecture)
+        weights = np.arange(1.0, dataset.T + 1) ** 2  # later frames show more objects
+
+        def losses(story_idx: np.ndarray, rng: np.random.Generator, on: torch.device) -> dict[str, Tensor]:
+            frame_idx = rng.choice(dataset.T, len(story_idx), p=weights / weights.sum())[:, None]
+            X = to_images(np.array(dataset.frames[story_idx[:, None], frame_idx]))
+            x, targets = augment(X, truth.targets(story_idx, frame_idx, rng), rng)
+            return classifier_terms(classifier, x.flatten(0, 1).to(on), targets.to(on), LOSS)
+
+        return classifier, losses
+
+    return fit(build, data, split, epochs, batch_size, lr, seed, device)
+
+
+def fit(
+    build: Build[Network], data: str | Path, split: str, epochs: int, batch_size: int, lr: float, seed: int, device: str
+) -> Network:
+    """Train a network on the real frames of a split. Arguments and errors are those of `train_classifier`."""
     on = find_device(device)
     require_seed(seed)
     require_whole("epochs", epochs, 1, 10_000)
     torch.set_flush_denormal(True)
     dataset = open_split(data, split)
-    truth = LabelledFrames.from_dataset(dataset)
-    N, T = len(dataset), dataset.T
-    if batch_size > N:
-        raise UsageError(f"a batch is {batch_size} stories, but {data} has {N}: give more stories")
-    rng = np.random.default_rng(seed)
+    N, rng = len(dataset), np.random.default_rng(seed)
     torch.manual_seed(seed)
     about = {"data": Path(data).resolve().name, "split": split, "stories": N, "epochs": epochs, "seed": seed}
-    classifier = AttributeClassifier(
-        truth.label_names, {**about, "locations": truth.has_locations}, False, architecture
-    )
-    classifier = classifier.train().to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    adam = torch.optim.AdamW(classifier.parameters(), lr=lr, weight_decay=1e-3)
+    network, losses = build(dataset, about)
+    if batch_size > N:
+        raise UsageError(f"a batch is {batch_size} stories, but {data} has {N}: give more stories")
+    network = network.train().to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adam = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-3)
     batches = N // batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=epochs * batches)
-    weights = np.arange(1.0, T + 1) ** 2  # later frames show more objects
-    with tqdm(total=epochs * batches, desc="classifier", unit="batch") as bar:
+    with tqdm(total=epochs * batches, desc=network.name, unit="batch") as bar:
         for _ in range(epochs):
             for story_idx in rng.permutation(N)[: batches * batch_size].reshape(batches, batch_size):
-                frame_idx = rng.choice(T, batch_size, p=weights / weights.sum())[:, None]
-                X = to_images(np.array(dataset.frames[story_idx[:, None], frame_idx]))
-                x, targets = augment(X, truth.targets(story_idx, frame_idx, rng), rng)
-                losses = classifier_terms(classifier, x.flatten(0, 1).to(on), targets.to(on), LOSS)
+                terms = losses(story_idx, rng, on)
                 adam.zero_grad(set_to_none=True)
-                sum(losses.values(), torch.zeros(())).backward()
+                sum(terms.values(), torch.zeros(())).backward()
                 adam.step()
                 schedule.step()
                 bar.update()
-                bar.set_postfix({name: f"{loss.item():.3f}" for name, loss in losses.items()})
-    return classifier.eval().cpu()
+                bar.set_postfix({name: f"{term.item():.3f}" for name, term in terms.items()})
+    return network.eval().cpu()
 
 
 @dataclass(frozen=True)
@@ -120,7 +142,7 @@ def check_classifier(
     """
     dataset = open_split(data, split)
     truth = LabelledFrames.from_dataset(dataset)
-    classifier = (classifier or find_classifier(truth)).to(find_device(device))
+    classifier = (classifier or find_classifiers(truth)[0]).to(find_device(device))
     locations, labels = truth.supported_by(classifier)
     if not locations and not labels:
         raise UsageError(f"{data} has neither the labels nor the kind of sentences that this classifier knows")
@@ -131,9 +153,8 @@ def check_classifier(
     metrics, confusion = _check_objects(truth, predictions.objects["real_frames"]) if locations else ({}, {})
     if labels:
         predicted = predictions.labels.reshape(N, T, -1)
-        for name, (total, weight) in label_metrics(predicted, truth.labels.astype(bool), truth.label_names).items():
-            if weight.any():
-                metrics[name] = float(total.sum() / weight.sum())
+        found = label_metrics(predicted, truth.labels.astype(bool), truth.label_names)
+        metrics |= {name: metric.value for name, metric in found.items() if metric.weight.any()}
     return ClassifierReport(f"{Path(data).name}, split {split}", N, metrics, confusion)
 
 

@@ -7,25 +7,19 @@ which of the K labels apply.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storygan.errors import StoryganError, reason
-from storygan.files import atomic_write, parse_json, read_text
-from storygan.models.weights import load_weights
+from storygan.models import weights
+from storygan.models.frame_network import SIZE, FrameNetwork, require_words
 from storygan.text.clevr import ATTRIBUTES
 
-SIZE = 64
-"""Side of the input in pixels; frames of another size are resized."""
 LOGIT_SIZES = [1, *(len(options) for options in ATTRIBUTES.values())]
 """Logits of a location: one for "an object is present", then one per size, colour, material and shape."""
 N_LOGITS = sum(LOGIT_SIZES)
@@ -35,9 +29,8 @@ N_FEATURES = 96
 PRESENT_THRESHOLD = 0.5
 """Probability from which an object counts as present."""
 Architecture = Literal["plain", "resnet"]
-SETTINGS, WEIGHTS = "classifier.json", "classifier.safetensors"
 MAX_LABELS = 10_000
-SHIPPED = Path(__file__).parents[1] / "weights" / "classifier-clevr-sv"
+SHIPPED = weights.SHIPPED / "classifier-clevr-sv"
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ class Prediction:
     """(B, P, 4) int64, the most probable size, colour, material and shape: indices into `ATTRIBUTES`."""
 
 
-class AttributeClassifier(nn.Module):
+class AttributeClassifier(FrameNetwork):
     """Maps frames to a map of logits, K label logits, and features.
 
     Args:
@@ -60,8 +53,7 @@ class AttributeClassifier(nn.Module):
         architecture: of the trunk: `plain`, or `resnet`, with residual blocks (He et al., CVPR 2016).
     """
 
-    coordinates: Tensor
-    """(2, 64, 64): x and y of each pixel in [-1, 1], as a distant large object looks like a near small one."""
+    name = "classifier"
 
     def __init__(
         self,
@@ -70,9 +62,8 @@ class AttributeClassifier(nn.Module):
         yaw: bool = False,
         architecture: Architecture = "plain",
     ) -> None:
-        super().__init__()
+        super().__init__(about)
         self.labels = tuple(labels)
-        self.about = dict(about or {})
         self.architecture: Architecture = architecture
         if architecture == "resnet":
             blocks = [ResidualBlock(32, 32), ResidualBlock(32, 64), ResidualBlock(64, 64, 2), ResidualBlock(64, 64, 4)]
@@ -99,8 +90,6 @@ class AttributeClassifier(nn.Module):
         )
         self.frame = nn.Sequential(*conv_bn_relu(64, N_FEATURES, stride=2))
         self.label_head = nn.Linear(N_FEATURES, len(self.labels))
-        line = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
-        self.register_buffer("coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy")), persistent=False)
 
     @property
     def predicts_locations(self) -> bool:
@@ -144,60 +133,26 @@ class AttributeClassifier(nn.Module):
         maps, labels, features = (y.cpu() for y in self(to_input(frames).to(self.coordinates.device)))
         return maps, labels.sigmoid().numpy(), features.numpy()
 
-    def save(self, folder: str | Path) -> Path:
-        """Write `classifier.json` and `classifier.safetensors` (half precision) into a folder, and return it."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
-        atomic_write(folder / WEIGHTS, save(state))
+    def settings(self) -> dict[str, Any]:
         settings = {"labels": self.labels, "about": self.about, "yaw": self.predicts_yaw}
-        if self.architecture != "plain":
-            settings["architecture"] = self.architecture
-        atomic_write(folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
-        return folder
+        return settings if self.architecture == "plain" else {**settings, "architecture": self.architecture}
 
     @classmethod
-    def load(cls, folder: str | Path = SHIPPED) -> AttributeClassifier:
-        """Load a saved classifier, or the shipped one for CLEVR-SV, in evaluation mode.
-
-        Raises:
-            StoryganError: the folder has none, or a broken one.
-        """
-        folder = Path(folder)
-        try:
-            settings = read_settings(folder / SETTINGS)
-            state = load_weights(folder / WEIGHTS)
-            classifier = cls(**settings)
-            classifier.load_state_dict(state, strict=False)
-            if missing := {name for name, tensor in classifier.state_dict().items() if tensor.dim()} - set(state):
-                raise ValueError(f"{sorted(missing)[0]} is missing")
-        except Exception as error:  # missing or foreign files make the libraries raise many kinds
-            raise StoryganError(f"{folder} holds no classifier that can be used: {reason(error)}") from error
-        return classifier.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read the arguments of `AttributeClassifier` from `classifier.json`, of version 0.1 too, with its names.
-
-    Raises:
-        ValueError: a value is not of the type that `save` writes.
-    """
-    settings = parse_json(read_text(path))
-    labels, about = settings["labels"], settings.get("about") or {}
-    yaw = settings.get("yaw", settings.get("turns", False))
-    if not isinstance(labels, list) or len(labels) > MAX_LABELS or any(not isinstance(name, str) for name in labels):
-        raise ValueError(f"labels is not a list of up to {MAX_LABELS} names")
-    if not isinstance(yaw, bool):
-        raise ValueError("yaw is neither true nor false")
-    epochs = about.get("epochs", 0) if isinstance(about, dict) else None
-    if not isinstance(epochs, int) or not 0 <= epochs < 10**9:
-        raise ValueError("about is not as storygan writes it")
-    architecture = settings.get("architecture", "plain")
-    if architecture not in get_args(Architecture):
-        raise ValueError(f"architecture is none of {', '.join(get_args(Architecture))}")
-    if "places" in about:
-        about["locations"] = about.pop("places")
-    return {"labels": labels, "about": about, "yaw": yaw, "architecture": architecture}
+    def from_settings(cls, settings: dict[str, Any]) -> Self:  # `turns` and `places` are names of version 0.1
+        labels, about = settings["labels"], settings.get("about") or {}
+        yaw = settings.get("yaw", settings.get("turns", False))
+        require_words("labels", labels, MAX_LABELS)
+        if not isinstance(yaw, bool):
+            raise ValueError("yaw is neither true nor false")
+        epochs = about.get("epochs", 0) if isinstance(about, dict) else None
+        if not isinstance(epochs, int) or not 0 <= epochs < 10**9:
+            raise ValueError("about is not as storygan writes it")
+        architecture = settings.get("architecture", "plain")
+        if architecture not in get_args(Architecture):
+            raise ValueError(f"architecture is none of {', '.join(get_args(Architecture))}")
+        if "places" in about:
+            about["locations"] = about.pop("places")
+        return cls(labels, about, yaw, architecture)
 
 
 def conv_bn_relu(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> list[nn.Module]:

@@ -5,34 +5,28 @@ The network of frames gives a vector for each pixel of a 16x16 map, as a sentenc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storygan.errors import StoryganError, reason
-from storygan.files import atomic_write, parse_json, read_text
-from storygan.models.attribute_classifier import SIZE, conv_bn_relu
-from storygan.models.weights import load_weights
+from storygan.models import weights
+from storygan.models.attribute_classifier import conv_bn_relu
+from storygan.models.frame_network import FrameNetwork, require_words
 from storygan.text.clevr_encoder import ClevrEncoder
 from storygan.text.encoder import DIM
-from storygan.text.vocabulary import content_words, stem
+from storygan.text.vocabulary import content_words, most_frequent, stem
 
 WIDTH, EMBEDDING = 64, 64
 """Channels of the network of frames, and values of a vector."""
 MAX_WORDS = 4096
-SETTINGS, WEIGHTS = "matcher.json", "matcher.safetensors"
-SHIPPED = Path(__file__).parents[1] / "weights" / "matcher-clevr-sv"
+SHIPPED = weights.SHIPPED / "matcher-clevr-sv"
 
 
-class Matcher(nn.Module):
+class Matcher(FrameNetwork):
     """Scores how well sentences fit frames.
 
     Args:
@@ -40,12 +34,11 @@ class Matcher(nn.Module):
         about: training data, saved with the matcher.
     """
 
-    coordinates: Tensor
-    """(2, 64, 64): x and y of each pixel in [-1, 1]."""
+    name = "matcher"
 
     def __init__(self, words: Sequence[str] = (), about: Mapping[str, Any] | None = None) -> None:
-        super().__init__()
-        self.words, self.about = tuple(words), dict(about or {})
+        super().__init__(about)
+        self.words = tuple(words)
         self.trunk = nn.Sequential(
             nn.PixelUnshuffle(2),  # (B, 5, 64, 64) -> (B, 20, 32, 32)
             *conv_bn_relu(4 * (3 + 2), WIDTH // 2),
@@ -56,8 +49,6 @@ class Matcher(nn.Module):
         self.pixel, self.frame = nn.Conv2d(WIDTH, EMBEDDING, 1), nn.Linear(WIDTH, EMBEDDING)
         hidden = nn.Linear(len(self.words) or DIM, 2 * WIDTH)
         self.sentence = nn.Sequential(hidden, nn.ReLU(), nn.Linear(2 * WIDTH, EMBEDDING))
-        line = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
-        self.register_buffer("coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy")), persistent=False)
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """Encode M sentences as input of the network: (M, V) float32.
@@ -81,42 +72,15 @@ class Matcher(nn.Module):
         """Compute vectors of sentences: (M, V) of `encode` -> (M, 64)."""
         return self.sentence(v)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write `matcher.json` and `matcher.safetensors` (half precision) into a folder, and return it."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items() if tensor.dim()}
-        atomic_write(folder / WEIGHTS, save(state))
-        atomic_write(folder / SETTINGS, json.dumps({"words": self.words, "about": self.about}, indent=1) + "\n")
-        return folder
+    def settings(self) -> dict[str, Any]:
+        return {"words": self.words, "about": self.about}
 
     @classmethod
-    def load(cls, folder: str | Path = SHIPPED) -> Matcher:
-        """Load a saved matcher, or the shipped one for CLEVR-SV, in evaluation mode.
-
-        Raises:
-            StoryganError: the folder has none, or a broken one.
-        """
-        folder = Path(folder)
-        try:
-            settings = parse_json(read_text(folder / SETTINGS))
-            words, about = settings["words"], settings["about"]
-            if (
-                not isinstance(words, list)
-                or len(words) > MAX_WORDS
-                or any(not isinstance(word, str) for word in words)
-            ):
-                raise ValueError(f"words is not a list of up to {MAX_WORDS} words")
-            if not isinstance(about, dict):
-                raise ValueError("about is not as storygan writes it")
-            matcher = cls(words, about)
-            state = load_weights(folder / WEIGHTS)
-            matcher.load_state_dict(state, strict=False)
-            if missing := {name for name, tensor in matcher.state_dict().items() if tensor.dim()} - set(state):
-                raise ValueError(f"{sorted(missing)[0]} is missing")
-        except Exception as error:  # missing or foreign files make the libraries raise many kinds
-            raise StoryganError(f"{folder} holds no matcher that can be used: {reason(error)}") from error
-        return matcher.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def from_settings(cls, settings: dict[str, Any]) -> Self:
+        require_words("words", settings["words"], MAX_WORDS)
+        if not isinstance(settings["about"], dict):
+            raise ValueError("about is not as storygan writes it")
+        return cls(settings["words"], settings["about"])
 
 
 @lru_cache(maxsize=1)
@@ -138,6 +102,4 @@ def match_loss(pixels: Tensor, sentences: Tensor) -> Tensor:
 
 def words_of(sentences: Sequence[str]) -> tuple[str, ...]:
     """Return the stems of the content words of training sentences, the most frequent first, up to MAX_WORDS."""
-    stems = [stem(word) for sentence in sentences for word in content_words(sentence)]
-    names, counts = np.unique(stems, return_counts=True)
-    return tuple(names[np.lexsort((names, -counts))][:MAX_WORDS].tolist())
+    return most_frequent(stem(word) for sentence in sentences for word in content_words(sentence))[:MAX_WORDS]

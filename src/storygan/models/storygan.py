@@ -29,7 +29,7 @@ from storygan.models.model_card import make_card
 from storygan.models.noise import Noise, noise_of_length, seeds_of
 from storygan.models.output import OutputType, StoryOutput, generate_from_noise
 from storygan.models.story_encoder import D, StoryEncoder
-from storygan.models.weights import load_weights
+from storygan.models.weights import SHIPPED, load_weights
 from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
 from storygan.text.vocabulary import describe_unknown, unknown_words
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
 Story = Sequence[str]
-SHIPPED = Path(__file__).parents[1] / "weights"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 HUB_FILES = [CONFIG, WEIGHTS, "sentence_encoder.*", CARD]
 """Files that are fetched from a hub."""
@@ -297,11 +296,7 @@ class StoryGAN(nn.Module):
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             return api.upload_folder(
-                repo_id=repo_id,
-                folder_path=folder,
-                commit_message=commit_message,
-                revision=branch,
-                create_pr=create_pr,
+                repo_id=repo_id, folder_path=folder, commit_message=commit_message, revision=branch, create_pr=create_pr
             )
 
     @classmethod

@@ -11,6 +11,8 @@ from torch import Tensor
 from storygan.files import read_safetensors
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+SHIPPED = Path(__file__).parents[1] / "weights"
+"""The folder of shipped models."""
 MAX_WEIGHTS = 2**28
 """Bytes of a file; ours have up to 10 MB."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import hypot
+from math import dist
 
 from storygan.errors import UsageError
 from storygan.text.clevr import parse_sentence
@@ -27,13 +27,7 @@ def describe(sentence: str) -> str:
         UsageError: it is not in the grammar.
     """
     thing = parse_sentence(sentence)
-    right, behind = view_of(thing)
-
-    def distance(at: tuple[int, int]) -> float:
-        x, y = cell(*at)
-        return hypot(right - x, behind - y)
-
-    column, row = min(CELLS, key=distance)
+    column, row = min(CELLS, key=lambda at: dist(view_of(thing), cell(*at)))
     return f"a {thing.size} {thing.colour} {thing.material} {thing.shape} {_place(ROWS[row], COLUMNS[column])}"
 
 

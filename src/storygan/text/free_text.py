@@ -2,17 +2,16 @@
 
 A sentence describes one object: its attributes, by synonyms and with defaults, and its place, by words ('at the back
 left') or by its relation to objects described before ('two steps left of it'). It is read in four steps: phrases
-become single words (`PHRASES`), unknown words are refused, relations take their references, and what is left are
-attributes and directions. The same sentences always give the same objects.
+become single words (`text/phrases.py`), unknown words are refused, relations take their references, and what is left
+are attributes and directions. The same sentences always give the same objects.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from math import hypot
+from math import dist, hypot
 from typing import NoReturn
 
 from storygan.clevr.constants import RADII
@@ -26,33 +25,11 @@ from storygan.text.clevr import (
     quote,
     split_position,
 )
+from storygan.text.phrases import ATTRIBUTE_OF, SHAPE_WORDS, WORDS, rewrite
 from storygan.text.placement import EVERYWHERE, GAP, MARGIN, View, cell, place, view_of
 
 DEFAULTS = {"size": "large", "colour": "gray", "material": "rubber"}
 """Of attributes that a sentence does not name; the shape has none."""
-SYNONYMS = {
-    "large": "big bigger huge giant enormous massive great larger",
-    "small": "little smaller tiny mini wee",
-    "gray": "grey ash",
-    "red": "crimson scarlet ruby",
-    "blue": "navy azure cobalt",
-    "green": "emerald olive lime",
-    "brown": "chocolate chestnut tan",
-    "purple": "violet lilac plum",
-    "cyan": "turquoise teal aqua",
-    "rubber": "matte matt dull rubbery",
-    "metal": "metallic shiny glossy polished steel iron chrome mirrored reflective",
-    "cube": "box block die dice",
-    "sphere": "ball globe orb marble",
-    "cylinder": "can tube barrel drum column pillar tin",
-    "gray metal": "silver silvery",
-    "yellow metal": "gold golden",
-}
-WORDS: dict[str, tuple[str, ...]] = {word: (word,) for values in ATTRIBUTES.values() for word in values}
-WORDS |= {word: tuple(meaning.split()) for meaning, words in SYNONYMS.items() for word in words.split()}
-"""Each word for attributes, and their values."""
-ATTRIBUTE_OF = {value: name for name, values in ATTRIBUTES.items() for value in values}
-SHAPE_WORDS = {word for word, values in WORDS.items() if ATTRIBUTE_OF[values[0]] == "shape"}
 NEAREST = {
     "red, purple": "pink magenta rose",
     "red, yellow": "orange",
@@ -68,8 +45,6 @@ NEAREST = {
 """The nearest known words of some that are not known."""
 DIRECTIONS: dict[str, View] = {"left": (-1, 0), "right": (1, 0), "back": (0, 1), "front": (0, -1)}
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
-NUMBERS = {"a": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "few": 3.0, "couple": 2.0, "half": 0.5}
-"""Of steps; a step is one scene unit."""
 PAIRS, ALL = {"two", "both", "them", "these"}, {"everything", "all"}
 HEADS = {"it", "one", "object", "thing", "objects", "things", *PAIRS, *ALL}
 """Nouns and pronouns that stand for an object described before; so do the words for shapes."""
@@ -84,49 +59,6 @@ FILLERS = """
     close somewhere half part area round square row further
 """.split()  # noqa: SIM905
 """Words that a sentence may have and that change nothing by themselves."""
-SIDE = "left|right|back|front"
-PHRASES: list[tuple[str, str]] = [
-    (r"\(.*?\)", " "),
-    (r"\b(i|we|you)(['’]d| would)? like\b", " "),
-    (r"[’']s\b", " 's"),
-    (r"[,;:]", " , "),
-    (r"[^\w', ]|_", " "),
-    (r"\bits (left|right)\b", r"\1 of it"),
-    (r"\b(the (?:\w+ )*\w+) 's (left|right)\b", r"\2 of \1"),
-    (r"'(?:s|d|ll|ve)?", " "),
-    (r" +", " "),
-    (r"\blight blue\b", "cyan"),
-    (r"\ba (?:little|bit) (?=(?:to|on|in|left|right|behind|further)\b)", ""),
-    (r"\b(?:same as|version of|copy of|like)(?= (?:the|it|that)\b)", "same <like>"),
-    (r"\b(left|right) hand\b", r"\1"),
-    (r"\b(rear|background|top(?! of\b)|upper)\b", "back"),
-    (r"\b(foreground|bottom|lower)\b", "front"),
-    (rf"\bon (?:it|top of|the (?:\w+ )?(?:{'|'.join(SHAPE_WORDS)}))\b", "<on>"),
-    (r"\bof the (floor|scene|picture|image|room|stage|ground|frame)\b", ""),
-    (r"\b(close to|near|towards?) the (camera|viewer)\b", "front"),
-    (r"\bfar (away )?from the (camera|viewer)\b", "back"),
-    (r"\b(in the distance|far away|far off)\b", "far back"),
-    (r"\b(center|centre|middle)\b", "middle"),
-    (r"\bmiddle (of|at|on|in) the (left|right|back|front)\b", r"\2"),
-    (r"\bbehind the middle\b", "back"),
-    (rf"\b({SIDE}) of the middle\b", r"\1"),
-    (rf"\b({SIDE}) (side )?(edge|end|border)\b", r"far \1"),
-    (r"\b(left|right)most\b", r"far \1"),
-    (rf"\b(?:extreme|very|far) ({SIDE})\b(?! of\b)", r"far_\1"),
-    (r"\b(?:in |midway |halfway )?between\b", "<between>"),
-    (r"\b(behind|beyond|past)\b(?! and\b)", "<back>"),
-    (r"\bbehind\b", "back"),
-    (r"\bin front of\b|\bahead of\b|\bbefore\b", "<front>"),
-    (rf"\b({SIDE})(?: and)?(?: (?:to|on|at|in))?(?: the)? ({SIDE}) (?:of\b|<front>)", r"<\1+\2>"),
-    (rf"\b({SIDE})(?: side)? of\b", r"<\1>"),
-    (rf"\b(?:near|close) (?:to )?(?=(the )?(middle|corner|far_\w+|{SIDE})\b)", ""),
-    (r"\bright (next|near|close)\b", r"\1"),
-    (r"\b(next to|near to|near|close to|touching|beside|alongside|adjacent to|by)\b", "<near>"),
-    (r"\b(?<!the )(?<!far )(?<!back )(?<!front )(?<!to )(?<!and )right (?=<|in\b|at\b|on\b)", ""),
-    (r"\bfar (?=(to )?(the )?<)", "three steps "),
-]
-"""Replacements, in this order: of spelling, of places, and of relations, which become <left>, <back+left>, <near>."""
-STEPS = re.compile(rf"\b({'|'.join(NUMBERS)}|\d+(?:\.\d+)?)(?: of| a)? (?:steps?|units?|paces?)(?: away)?\b")
 SPREAD = [(0, 0), (-2, 0), (2, 0), (0, 2), (0, -2), (-1, 1), (1, 1), (-1, -1), (1, -1), (-1, 0), (1, 0), (0, 1)]
 """Cells for an object without a place: the first that is free."""
 
@@ -198,15 +130,8 @@ class _Reader:
     def __init__(self, sentence: str, before: Sequence[ClevrObject]) -> None:
         self.sentence, self.quoted, self.before = sentence, quote(sentence), tuple(before)
         self.model: ClevrObject | None = None  # the object after 'like'
-        text = f" {sentence.lower()} "
-        self.bracketed = "(" in text or ")" in text
-        for pattern, replacement in PHRASES:
-            text = re.sub(pattern, replacement, text)
-        self.steps = None
-        if found := STEPS.search(text):
-            self.steps = NUMBERS.get(found[1]) or float(found[1])
-            text = text[: found.start()] + text[found.end() :]
-        self.words = text.split()
+        self.bracketed = "(" in sentence or ")" in sentence
+        self.words, self.steps = rewrite(sentence)
 
     def read(self) -> ClevrObject:
         """Return the object with its place."""
@@ -214,7 +139,8 @@ class _Reader:
         parts = self.parts()
         thing = self.describe(parts)
         if self.bracketed:
-            return self.at_bracket(thing)
+            _, x, y, _ = split_position(self.sentence.strip().removesuffix("."), self.sentence)
+            return replace(thing, x=x, y=y)
         if self.steps and parts.sides and not parts.relations and self.before:  # 'two steps to the left'
             parts.relations.append(Relation(tuple(parts.sides), self.before[-1:]))
             parts.sides = {}
@@ -341,12 +267,6 @@ class _Reader:
             raise UsageError(f"no shape in {self.quoted}: add one of {', '.join(ATTRIBUTES['shape'])}")
         return ClevrObject(**values, x=0.0, y=0.0)
 
-    def at_bracket(self, thing: ClevrObject) -> ClevrObject:
-        """Return the object at the position in brackets."""
-        text = self.sentence.strip().removesuffix(".")
-        _, x, y, _ = split_position(text, self.sentence)
-        return replace(thing, x=x, y=y)
-
     # ---- the place ----
 
     def put(self, thing: ClevrObject, parts: Parts) -> ClevrObject:
@@ -390,11 +310,11 @@ class _Reader:
         """Return the test whether a place has the relation; `mostly`: it is more to that side than to another."""
         views = [view_of(other) for other in relation.to]
         if relation.sides == ("between",):
-            reach = max(0.6, distance(views[0], views[-1]) / 3)
-            return lambda view: distance(view, mean(views)) <= reach
+            reach = max(0.6, dist(views[0], views[-1]) / 3)
+            return lambda view: dist(view, mean(views)) <= reach
         if relation.sides == ("near",):
             reach = RADII[thing.size] + max(RADII[other.size] for other in relation.to) + GAP + 0.8
-            return lambda view: all(distance(view, other) <= reach for other in views)
+            return lambda view: all(dist(view, other) <= reach for other in views)
 
         def holds(view: View) -> bool:
             for x, y in views:
@@ -410,11 +330,6 @@ class _Reader:
 def mean(views: Sequence[View]) -> View:
     """Return the point in the middle of some."""
     return sum(x for x, _ in views) / len(views), sum(y for _, y in views) / len(views)
-
-
-def distance(one: View, other: View) -> float:
-    """Return the distance of two points."""
-    return hypot(one[0] - other[0], one[1] - other[1])
 
 
 KNOWN = {*WORDS, *DIRECTIONS, *ORDINALS, *ALL, *HEADS, *COPIES, *FILLERS, "middle", "corner", ","}

@@ -40,7 +40,12 @@ def stem(word: str) -> str:
 
 def vocabulary_of(sentences: Iterable[str]) -> tuple[str, ...]:
     """Return the content words of training sentences, the most frequent first."""
-    counts = Counter(word for sentence in sentences for word in content_words(sentence))
+    return most_frequent(word for sentence in sentences for word in content_words(sentence))
+
+
+def most_frequent(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the different words, the most frequent first."""
+    counts = Counter(words)
     return tuple(sorted(counts, key=lambda word: (-counts[word], word)))
 
 

@@ -56,7 +56,7 @@ class JSONLLogger:
         self._file = path.open("a")
 
     def log(self, values: Mapping[str, float | np.ndarray], step: int) -> None:
-        if numbers := numbers_of(values):
+        if numbers := {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}:
             self._file.write(json.dumps({"step": step, **numbers}) + "\n")
             self._file.flush()
 
@@ -120,11 +120,6 @@ class TrackioLogger(WandbLogger):
     """Log to Trackio, as `WandbLogger` does; options are those of `trackio.init`."""
 
     library = "trackio"
-
-
-def numbers_of(values: Mapping[str, float | np.ndarray]) -> dict[str, float]:
-    """Return the values that are no pictures."""
-    return {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
 
 
 def truncate_metrics(path: Path, step: int) -> None:

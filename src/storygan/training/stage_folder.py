@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,30 +46,26 @@ def save_stage(folder: Path, model: StoryGAN, others: dict[str, nn.Module], befo
         others: `D_I`, `D_S` and `C`, if the stage has them.
         before: folder of the previous stage; networks that this stage lacks are copied from it.
     """
-    partial = _partial(folder)
-    model.save_pretrained(partial)
-    if before is not None:
-        _copy_files(before, partial, DISCRIMINATORS, f"{AUX_CLASSIFIER}/*")
     discriminators = {
         f"{network}.{name}": tensor.contiguous()
         for network in ("D_I", "D_S")
         if network in others
         for name, tensor in others[network].state_dict().items()
     }
-    if discriminators:
-        atomic_write(partial / DISCRIMINATORS, save(discriminators))
-    if "C" in others:
-        others["C"].save(partial / AUX_CLASSIFIER)  # type: ignore[operator]
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with _replaced(folder) as partial:
+        model.save_pretrained(partial)
+        if before is not None:
+            _copy_files(before, partial, DISCRIMINATORS, f"{AUX_CLASSIFIER}/*")
+        if discriminators:
+            atomic_write(partial / DISCRIMINATORS, save(discriminators))
+        if "C" in others:
+            others["C"].save(partial / AUX_CLASSIFIER)  # type: ignore[operator]
 
 
 def copy_stage(source: Path, folder: Path) -> None:
     """Copy a stage's folder, atomically."""
-    partial = _partial(folder)
-    _copy_files(source, partial, "*", f"{AUX_CLASSIFIER}/*")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with _replaced(folder) as partial:
+        _copy_files(source, partial, "*", f"{AUX_CLASSIFIER}/*")
 
 
 def _copy_files(source: Path, target: Path, *patterns: str) -> None:
@@ -78,11 +76,14 @@ def _copy_files(source: Path, target: Path, *patterns: str) -> None:
         shutil.copyfile(path, copy)
 
 
-def _partial(folder: Path) -> Path:
-    """Return the temporary name of a folder, and remove what a killed process left there."""
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """Give a temporary name, which a killed process may have left, and replace the folder when the block ends."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    return partial
+    yield partial
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 def load_stage(folder: Path) -> InitialWeights:

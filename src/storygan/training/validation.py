@@ -9,9 +9,9 @@ from storygan.data.dataset import open_split
 from storygan.errors import StoryganError, UsageError
 from storygan.evaluation.baselines import FramePool
 from storygan.evaluation.distances import distances, feature_extractors, stories_per_side
-from storygan.evaluation.labelled_frames import find_classifier, labelled_frames_if_any
+from storygan.evaluation.labelled_frames import find_classifiers, labelled_frames_if_any
+from storygan.evaluation.measure import classify
 from storygan.evaluation.metrics import ObjectPredictions, label_metrics, object_metrics
-from storygan.evaluation.predictions import predict
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
@@ -31,13 +31,11 @@ class Validation:
         dataset = open_split(config.data.path, self.settings.split)
         if dataset.T != config.model.T:
             raise StoryganError(f"validation: the stories of {self.settings.split} have {dataset.T} frames")
-        N = min(self.settings.stories, len(dataset))
-        self.real, self.sentences = dataset.batch(np.arange(N)), dataset.sentences[:N]
-        self.known = labelled_frames_if_any(dataset)
-        self.labels = None if self.known is None else self.known.labels[:N].astype(bool)
-        self.classifier = find_classifier(self.known)
-        self.locations, self.labelled = self.known.supported_by(self.classifier) if self.known else (False, False)
-        if self.settings.metric not in (names := self._names(N, dataset.T)):
+        self.dataset = dataset.subset(range(min(self.settings.stories, len(dataset))))
+        self.truth = labelled_frames_if_any(self.dataset)
+        self.classifier = find_classifiers(self.truth)[0]
+        self.locations, self.labels = self.truth.supported_by(self.classifier) if self.truth else (False, False)
+        if self.settings.metric not in (names := self._names(len(self.dataset), dataset.T)):
             known = ", ".join(names) or "none: there are too few"
             raise UsageError(f"validation.metric is {self.settings.metric}: for these stories there is {known}")
 
@@ -47,23 +45,21 @@ class Validation:
         if self.locations:
             nothing = np.zeros((1, T, T, 4), bool)
             names += object_metrics(ObjectPredictions(nothing[..., 0], nothing, nothing, nothing[:, :, 0, 0]))
-        if self.labelled and self.known is not None and self.labels is not None:
-            names += label_metrics(self.labels, self.labels, self.known.label_names)
+        if self.labels and self.truth:
+            labels = self.truth.labels.astype(bool)
+            names += label_metrics(labels, labels, self.truth.label_names)
         return names + [
             f"{name}_{network}" for name in LOWER_IS_BETTER for network in feature_extractors() if stories_per_side(N)
         ]
 
     def __call__(self, model: StoryGAN) -> dict[str, float]:
         """Return the metrics by the names of `storygan evaluate`: those of the classifier, and KID and FID."""
-        N, T = self.real.shape[:2]
-        generated = fuse_batch_norm(model).generate_dataset(self.sentences, seed=self.seed)
+        real, sentences = self.dataset.frames, self.dataset.sentences
+        N, T = real.shape[:2]
+        generated = fuse_batch_norm(model).generate_dataset(sentences, seed=self.seed)
         rows = np.arange(2 * N * T).reshape(2, N, T)
-        frames = np.concatenate([self.real, generated]).reshape(-1, *self.real.shape[2:])
+        frames = np.concatenate([real, generated]).reshape(-1, *real.shape[2:])
         pool = FramePool(frames, {"real_frames": rows[0], "model": rows[1]})
-        looked = predict(self.classifier, pool, self.sentences if self.locations else None)
-        found = object_metrics(looked.objects["model"]) if self.locations else {}
-        if self.labelled and self.known is not None and self.labels is not None:
-            found |= label_metrics(looked.labels[rows[1]], self.labels, self.known.label_names)
-        sums = {name: (value.total.sum(), value.weight.sum()) for name, value in found.items()}
-        values = {name: float(total / weight) if weight else 0.0 for name, (total, weight) in sums.items()}
+        _, found = classify(self.classifier, pool, self.truth, sentences)
+        values = {name: metric.value for name, metric in found["model"].items()}
         return values | {name: value.mean for name, value in distances(pool, None, self.seed)["model"].items()}

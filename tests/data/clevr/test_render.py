@@ -17,6 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 from storygan.clevr.constants import ASPECT
+from storygan.data import render_config
 from storygan.data.clevr import blender, render
 from storygan.data.clevr.blender import Blender
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
@@ -33,7 +34,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for Blender, and shards of 4 stories."""
     monkeypatch.setenv(blender.VARIABLE, sys.executable)
     monkeypatch.setattr(blender, "SCRIPT", Path(__file__).with_name("fake_worker.py"))
-    monkeypatch.setattr(render, "STORIES_PER_SHARD", 4)
+    monkeypatch.setattr(render_config, "STORIES_PER_SHARD", 4)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -125,8 +126,9 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
 def test_killed_run_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     program = (
-        "import sys; from pathlib import Path; from storygan.data.clevr import blender, render\n"
-        f"blender.SCRIPT = Path({str(blender.SCRIPT)!r}); render.STORIES_PER_SHARD = 4\n"
+        "from pathlib import Path; from storygan.data import render_config\n"
+        "from storygan.data.clevr import blender, render\n"
+        f"blender.SCRIPT = Path({str(blender.SCRIPT)!r}); render_config.STORIES_PER_SHARD = 4\n"
         f"render.render_clevr({str(out)!r}, train=60, size=16, workers=2)"
     )
     environment = {**os.environ, "FAKE_WORKER_SECONDS": "0.2"}

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from storygan.cli import main
+from storygan.data import render_config
 from storygan.data.check import check_dataset
 from storygan.data.schema import read_metadata, read_stories, shard_paths
-from storygan.data.toon import render
 from storygan.data.toon.render import render_story, render_toon
 from storygan.data.toon.world import LABELS
 from storygan.errors import MAX_SEED, StoryganError, UsageError
@@ -71,7 +71,7 @@ def test_interrupted_run_is_resumed(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_number_of_workers_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "STORIES_PER_SHARD", 2)
+    monkeypatch.setattr(render_config, "STORIES_PER_SHARD", 2)
     for workers in (1, 3):
         render_toon(tmp_path / f"{workers}" / "toon", train=5, test=4, workers=workers)
     assert contents(tmp_path / "1" / "toon") == contents(tmp_path / "3" / "toon")

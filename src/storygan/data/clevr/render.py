@@ -9,9 +9,9 @@ from __future__ import annotations
 import queue
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,11 +24,13 @@ from storygan.clevr.constants import ASPECT
 from storygan.cores import cores
 from storygan.data.clevr.blender import Blender, render_python
 from storygan.data.clevr.nuisance import COLUMNS, nuisance_fields
-from storygan.data.clevr.scene import MAX_OBJECTS, Scene, sample_scene
+from storygan.data.clevr.scene import MAX_OBJECTS, sample_scene
 from storygan.data.images import IMAGE_ERRORS, encode_png, open_image
 from storygan.data.render_config import (
     PARTIAL,
+    STORIES_PER_SHARD,
     RenderConfig,
+    Shard,
     Summary,
     card_fields,
     locked_job,
@@ -36,13 +38,12 @@ from storygan.data.render_config import (
     require_valid,
     save_render_config,
 )
-from storygan.data.schema import SPLITS, Story, open_shard, shard_name, write_shard
+from storygan.data.schema import Story, open_shard, write_shard
 from storygan.errors import StoryganError, UsageError, advice, reason
 from storygan.files import atomic_write
 from storygan.progress import tqdm
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
 
-STORIES_PER_SHARD = 200  # 5 MB at 4 frames of 64x64
 FIRST_NUMBER = {"train": 0, "validation": 10_000_000, "test": 20_000_000}  # of a split's stories: no two splits overlap
 RENDERER = 7  # version; raise it when the pixels change, so that one folder never mixes two
 SIZES = (16, 512)
@@ -52,30 +53,11 @@ SIZES = (16, 512)
 class ClevrConfig(RenderConfig):
     """The configuration of a CLEVR-SV folder."""
 
-    validation: int = 0
-    test: int = 0
-    seed: int = 0
-    T: int = 4
-    size: int = 64
     renderer: int = RENDERER
 
-    def shards(self) -> Iterator[Shard]:
-        """Yield the shards: test, validation, then train, so that the small splits are complete early."""
-        for split in reversed(SPLITS):
-            total = getattr(self, split)
-            count = -(-total // STORIES_PER_SHARD)
-            for index in range(count):
-                first, start = FIRST_NUMBER[split], index * STORIES_PER_SHARD
-                numbers = range(first + start, first + min(start + STORIES_PER_SHARD, total))
-                yield Shard(shard_name(split, index, count), numbers)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One Parquet file and the numbers of its stories."""
-
-    name: str
-    numbers: range
+    def stories(self, split: str) -> range:
+        first = FIRST_NUMBER[split]
+        return range(first, first + getattr(self, split))
 
 
 def render_clevr(
@@ -123,7 +105,7 @@ def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int
     started, (i, n) = time.monotonic(), job
     shards = list(config.shards())[i - 1 :: n]
     missing = [shard for shard in shards if not (out / shard.name).exists()]
-    tasks = [(shard, number) for shard in missing for number in shard.numbers]
+    tasks = [(shard, number) for shard in missing for number in shard.stories]
     todo = [(shard, number) for shard, number in tasks if not _strip_path(out, shard, number).exists()]
     for shard in missing:
         (out / PARTIAL / shard.name).mkdir(parents=True, exist_ok=True)
@@ -135,7 +117,7 @@ def _render_missing(out: Path, config: ClevrConfig, workers: int, job: tuple[int
             bar.update(config.T)
     if n == 1:
         _finish(out, config)
-    existing = sum(len(shard.numbers) for shard in shards) - len(todo)
+    existing = sum(len(shard.stories) for shard in shards) - len(todo)
     return Summary(len(todo), existing, time.monotonic() - started)
 
 
@@ -165,7 +147,7 @@ def _finish(out: Path, config: ClevrConfig) -> None:
             continue
         with open_shard(out / shard.name) as file:
             ids = file.read(columns=["story_id"]).column(0).to_pylist()
-        if ids != [story_id(config.seed, number) for number in shard.numbers]:
+        if ids != [story_id(config.seed, number) for number in shard.stories]:
             raise StoryganError(f"{out / shard.name} holds other stories than configured: delete it and render again")
     if missing:
         raise StoryganError(f"{out} lacks {len(missing)} shards, the first is {missing[0]}: render them, then merge")
@@ -187,12 +169,6 @@ def parse_id(story_id: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def scene_of(story_id: str, T: int) -> Scene | None:
-    """Return the scene of a story of T frames from its id, or None where the id has another format."""
-    numbers = parse_id(story_id)
-    return _scene(*numbers, T) if numbers else None
-
-
 def noise_seed(seed: int, number: int) -> int:
     """Return the seed of a story's path-tracing noise, the same for its T frames: 31 bits."""
     return int(np.random.SeedSequence([seed, number, 1]).generate_state(1)[0]) >> 1
@@ -200,53 +176,34 @@ def noise_seed(seed: int, number: int) -> int:
 
 def _render(out: Path, config: ClevrConfig, todo: list[tuple[Shard, int]], workers: int) -> Iterator[tuple[Shard, int]]:
     """Render stories on several Blender processes, and yield each when its strip is on disk."""
-    tasks: queue.SimpleQueue[tuple[Shard, int]] = queue.SimpleQueue()
-    for task in todo:
-        tasks.put(task)
-    results: queue.SimpleQueue[tuple[Shard, int] | BaseException] = queue.SimpleQueue()
-    stop = threading.Event()
+    idle: queue.SimpleQueue[Blender] = queue.SimpleQueue()  # as many as threads, so that none waits
 
-    def work(blender: Blender) -> None:
+    def render(shard: Shard, number: int) -> tuple[Shard, int]:
+        blender = idle.get()
         try:
-            while not stop.is_set():
-                shard, number = tasks.get_nowait()
-                scene = _scene(config.seed, number, config.T)
-                frames = blender.render(scene, noise_seed(config.seed, number))
-                atomic_write(_strip_path(out, shard, number), _png(frames.reshape(-1, config.size, 3)))
-                results.put((shard, number))
-        except queue.Empty:
-            pass
-        except BaseException as error:  # raised by the main thread
-            results.put(error)
+            frames = blender.render(_scene(config.seed, number, config.T), noise_seed(config.seed, number))
+        finally:
+            idle.put(blender)
+        atomic_write(_strip_path(out, shard, number), _png(frames.reshape(-1, config.size, 3)))
+        return shard, number
 
     with ExitStack() as stack:
-        threads: list[threading.Thread] = []
-        stack.callback(_join, threads)  # after the exits of their processes: a write in progress is completed
-        for _ in range(min(workers, len(todo))):
-            blender = stack.enter_context(Blender(config.size))
-            thread = threading.Thread(target=work, args=(blender,), daemon=True)
-            thread.start()
-            threads.append(thread)
-        stack.callback(stop.set)
-        for _ in todo:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-
-
-def _join(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()
+        processes = min(workers, len(todo))
+        pool = stack.enter_context(ThreadPoolExecutor(max(processes, 1)))  # a write in progress is completed
+        for _ in range(processes):
+            idle.put(stack.enter_context(Blender(config.size)))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        for done in as_completed([pool.submit(render, *task) for task in todo]):
+            yield done.result()
 
 
 def _write_if_complete(out: Path, shard: Shard, config: ClevrConfig) -> None:
     """Write a shard and delete its strips, if all of its stories are rendered."""
     folder = out / PARTIAL / shard.name
-    if len(list(folder.glob("*.png"))) < len(shard.numbers):
+    if len(list(folder.glob("*.png"))) < len(shard.stories):
         return
     stories = []
-    for number in shard.numbers:
+    for number in shard.stories:
         strip = _strip_path(out, shard, number)
         try:
             with open_image(strip, ("PNG",), config.T * config.size**2) as image:

@@ -67,7 +67,9 @@ def _place(rng: np.random.Generator, count: int) -> tuple[ClevrObject, ...] | No
     """Place objects one after another. Returns None where one does not fit after MAX_TRIES."""
     placed: list[ClevrObject] = []
     for _ in range(count):
-        size, shape, colour, material = (_choice(rng, values) for values in (SIZES, SHAPES, COLOURS, MATERIALS))
+        size, shape, colour, material = (
+            values[rng.integers(len(values))] for values in (SIZES, SHAPES, COLOURS, MATERIALS)
+        )
         for _ in range(MAX_TRIES):
             x, y = (round(value, 2) + 0.0 for value in rng.uniform(-LIMIT, LIMIT, 2).tolist())
             thing = ClevrObject(shape, colour, material, size, x, y)
@@ -77,7 +79,3 @@ def _place(rng: np.random.Generator, count: int) -> tuple[ClevrObject, ...] | No
         else:
             return None
     return tuple(placed)
-
-
-def _choice(rng: np.random.Generator, values: tuple[str, ...]) -> str:
-    return values[int(rng.integers(len(values)))]

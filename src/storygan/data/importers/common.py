@@ -165,11 +165,7 @@ def _note_shared_frames(stories: Mapping[str, Sequence[Sequence[str]]], summary:
 
 
 def _complete(
-    table: FrameTable,
-    stories: Sequence[Sequence[str]],
-    load: Callable[[str], bytes],
-    summary: ImportSummary,
-    bar: tqdm,
+    table: FrameTable, stories: Sequence[Sequence[str]], load: Callable[[str], bytes], summary: ImportSummary, bar: tqdm
 ) -> Iterator[Story]:
     """Yield the complete stories; the others go to the summary."""
     for keys in stories:

@@ -101,14 +101,10 @@ def _wheat(left: int, right: int, y: float) -> str:
 
 def _barn(x: float, y: float, scale: float) -> str:
     barn = box(-44, -62, 88, 62, "#D2493F")
-    barn += shape("M-52 -60 L-34 -96 L0 -114 L34 -96 L52 -60 Z", "#A8352E") + shape(
-        "M-40 -60 L-28 -90 L0 -104 L28 -90 L40 -60 Z", "#D2493F"
-    )
-    barn += (
-        box(-22, -44, 44, 44, "#F7E9DC")
-        + box(-17, -39, 34, 39, "#B03A33")
-        + line("M-17 -39 L17 0 M17 -39 L-17 0", "#F7E9DC", 4)
-    )
+    barn += shape("M-52 -60 L-34 -96 L0 -114 L34 -96 L52 -60 Z", "#A8352E")
+    barn += shape("M-40 -60 L-28 -90 L0 -104 L28 -90 L40 -60 Z", "#D2493F")
+    barn += box(-22, -44, 44, 44, "#F7E9DC") + box(-17, -39, 34, 39, "#B03A33")
+    barn += line("M-17 -39 L17 0 M17 -39 L-17 0", "#F7E9DC", 4)
     return moved(barn + box(-10, -86, 20, 18, "#F7E9DC") + box(-6, -82, 12, 14, "#6E2A27"), x, y, scale)
 
 
@@ -207,6 +203,8 @@ _SQUARE = _ground("#C9BBA9", "#BCAD9A", 160) + _COBBLES
 _FIELD = _ground("#B5814C", "#A06D3C", 150) + "".join(
     line(f"M0 {y} Q128 {y - 8} 256 {y}", "#8F5F33", 4) for y in (170, 188, 208, 232)
 )
+_PINES = (96, 152, 84), (160, 152, 90), (128, 156, 70), (58, 164, 120), (202, 164, 116), (14, 176, 160), (246, 178, 150)
+_SNOW_PINES = (88, 150, 62), (168, 152, 66), (54, 160, 92), (206, 160, 96), (18, 178, 142), (242, 176, 130)
 _WARM = ("#F6D9B8", "#C98F5E", "#B57C4D", "#F1CDA6")
 PLACES = {
     "meadow": (
@@ -259,18 +257,7 @@ PLACES = {
         + _bush(40, 184, 1.0, "#468C42")
         + _bush(212, 186, 1.1, "#468C42"),
         _FOREST
-        + "".join(
-            _pine(x, y, h)
-            for x, y, h in (
-                (96, 152, 84),
-                (160, 152, 90),
-                (128, 156, 70),
-                (58, 164, 120),
-                (202, 164, 116),
-                (14, 176, 160),
-                (246, 178, 150),
-            )
-        )
+        + "".join(_pine(x, y, h) for x, y, h in _PINES)
         + _stump(172, 200, 1.2)
         + emoji("mushroom", 88, 190, 20),
     ),
@@ -297,18 +284,7 @@ PLACES = {
         + _mountain(196, 160, 150, 84, "#B7C6DC", "#9FB2CF")
         + _SNOW
         + _snowman(228, 192, 1.25),
-        _SNOW
-        + "".join(
-            _pine(x, y, h, "#6FA79B", "#5B9387", snow=True)
-            for x, y, h in (
-                (88, 150, 62),
-                (168, 152, 66),
-                (54, 160, 92),
-                (206, 160, 96),
-                (18, 178, 142),
-                (242, 176, 130),
-            )
-        ),
+        _SNOW + "".join(_pine(x, y, h, "#6FA79B", "#5B9387", snow=True) for x, y, h in _SNOW_PINES),
         _mountain(214, 156, 190, 112) + _SNOW + _igloo(46, 186, 1.0),
     ),
     "desert": (

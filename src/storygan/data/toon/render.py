@@ -28,13 +28,14 @@ from storygan.data.images import encode_png
 from storygan.data.render_config import (
     PARTIAL,
     RenderConfig,
+    Shard,
     Summary,
     card_fields,
     locked_job,
     require_valid,
     save_render_config,
 )
-from storygan.data.schema import SPLITS, Story, shard_name, write_shard
+from storygan.data.schema import Story, write_shard
 from storygan.data.toon import templates
 from storygan.data.toon.art import draw_story
 from storygan.data.toon.language import write_story
@@ -46,43 +47,27 @@ from storygan.files import atomic_write
 from storygan.progress import tqdm
 from storygan.signals import SIGNALS
 
-STORIES_PER_SHARD = 200  # 6 MB at 5 frames of 64x64
 MAX_STORIES = 10_000_000  # per split
 RENDERER = 3  # version; raise it when a story changes, so that one folder never mixes two
 SIZES, FRAMES = (32, 512), (1, 20)
 PARTS = ("train", "validation", "test-plain", "test-wording", "test-pair")
 """Parts of a data set, as in story ids. Their order seeds the stories: only append."""
-Shard = tuple[str, list[tuple[str, int]]]
-"""File name, and the (part, number) of its stories."""
 
 
 @dataclass(frozen=True)
 class ToonConfig(RenderConfig):
     """The configuration of a Toon-SV folder."""
 
-    validation: int = 0
-    test: int = 0
-    seed: int = 0
     T: int = 5
-    size: int = 64
     renderer: int = RENDERER
 
-    def ids(self, split: str) -> list[tuple[str, int]]:
+    def stories(self, split: str) -> list[tuple[str, int]]:
         """Return (part, number) of the stories of a split. The test split is half plain, a quarter each other part."""
         total = getattr(self, split)
         parts = {split: total}
         if split == "test":
             parts = {"test-plain": total - 2 * (total // 4), "test-wording": total // 4, "test-pair": total // 4}
         return [(part, number) for part, count in parts.items() for number in range(count)]
-
-    def shards(self) -> Iterator[Shard]:
-        """Yield the shards: test, validation, then train."""
-        for split in reversed(SPLITS):
-            ids = self.ids(split)
-            count = -(-len(ids) // STORIES_PER_SHARD)
-            for index in range(count):
-                start = index * STORIES_PER_SHARD
-                yield shard_name(split, index, count), ids[start : start + STORIES_PER_SHARD]
 
 
 def render_toon(
@@ -118,8 +103,8 @@ def render_toon(
     with locked_job(out):
         started = time.monotonic()
         shards = list(config.shards())
-        missing = [(name, ids) for name, ids in shards if not (out / name).exists()]
-        total, todo = (sum(len(ids) for _, ids in part) for part in (shards, missing))
+        missing = [shard for shard in shards if not (out / shard.name).exists()]
+        total, todo = (sum(len(shard.stories) for shard in part) for part in (shards, missing))
         render = partial(_render_shard, out, config)
         with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name) as bar:
             for stories in _map(render, missing, min(workers or cores(), len(missing))):
@@ -167,14 +152,13 @@ _stop: Event | None = None
 
 def _render_shard(out: Path, config: ToonConfig, shard: Shard) -> int:
     """Write a shard and return its number of stories; 0 where the parent stops first."""
-    name, ids = shard
     stories = []
-    for part, number in ids:
+    for part, number in shard.stories:
         if _stop and _stop.is_set():
             return 0
         stories.append(render_story(part, number, config.seed, config.T, config.size))
-    write_shard(out / name, stories, LABELS, COLUMNS)
-    return len(ids)
+    write_shard(out / shard.name, stories, LABELS, COLUMNS)
+    return len(stories)
 
 
 def _map(render: partial[int], shards: list[Shard], workers: int) -> Iterator[int]:
@@ -237,7 +221,7 @@ def write_card(out: Path, config: ToonConfig) -> None:
         patterns=PATTERNS,
         K=len(LABELS),
         credit=CREDIT,
-        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `ids` has only plain ones
+        parts=_PARTS if config.test >= 4 else "",  # with fewer stories, `stories` has only plain ones
         **card_fields(out, config),
     )
     atomic_write(out / "README.md", text)

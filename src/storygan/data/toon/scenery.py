@@ -106,11 +106,8 @@ def _cloud(x: float, y: float, scale: float, colour: str, shade: str) -> str:
 
 
 def _clouds(colour: str, shade: str) -> str:
-    return (
-        _cloud(38, 40, 1.05, colour, shade)
-        + _cloud(204, 36, 1.15, colour, shade)
-        + _cloud(122, 58, 0.95, colour, shade)
-    )
+    places = (38, 40, 1.05), (204, 36, 1.15), (122, 58, 0.95)
+    return "".join(_cloud(*place, colour, shade) for place in places)
 
 
 def _star(x: float, y: float, r: float) -> str:
@@ -123,6 +120,8 @@ def _star(x: float, y: float, r: float) -> str:
 
 
 _RAYS = "".join(moved(shape("M-6 -29 L0 -42 L6 -29 Z", "#FFC20E"), 0, 0, angle=45 * k) for k in range(8))
+_STARS = [(20, 26, 8), (58, 60, 6), (84, 20, 7), (128, 42, 8), (138, 96, 6)]
+_STARS += [(206, 78, 7), (236, 28, 8), (14, 92, 6), (94, 104, 6), (240, 112, 6)]
 _SKY_DETAILS = {
     "sunny": (87, moved(_RAYS + disc(0, 0, 27, "#FFC20E") + disc(0, 0, 23, "#FFE94A"), 87, 44)),
     "cloudy": (204, _clouds("#F4F7F9", "#B4C0C9")),
@@ -131,21 +130,7 @@ _SKY_DETAILS = {
     "evening": (87, disc(87, 84, 52, "#FF9A6B") + disc(87, 84, 40, "#FFE08A") + disc(87, 84, 33, "#FFF3B8")),
     "night": (
         184,
-        "".join(
-            _star(x, y, r)
-            for x, y, r in (
-                (20, 26, 8),
-                (58, 60, 6),
-                (84, 20, 7),
-                (128, 42, 8),
-                (138, 96, 6),
-                (206, 78, 7),
-                (236, 28, 8),
-                (14, 92, 6),
-                (94, 104, 6),
-                (240, 112, 6),
-            )
-        )
+        "".join(_star(*star) for star in _STARS)
         + shape("M176 12 Q146 40 170 72 Q194 78 206 58 Q166 60 176 12 Z", "#FFE26A"),
     ),
 }

@@ -12,8 +12,6 @@ from storygan.data.toon.shapes import INK, box, disc, ellipse, line, moved, path
 WHITE, PINK = "#FFFFFF", "#FF9DB5"
 HEAD = (0, -106)
 """Middle of a standing character's head."""
-TALL = 150
-"""Height of a standing character without ears, in frame units."""
 THING = 58
 """Longer side of a thing."""
 
@@ -140,11 +138,8 @@ def _eyes(mood: str, y: float = -4, apart: float = 16, x: float = _FACE) -> str:
         elif mood == "cheer":
             eyes += line(f"M{at - 9} {y + 4} Q{at} {y - 12} {at + 9} {y + 4}", INK, 6)
         else:
-            eyes += (
-                ellipse(at, y, 11, 13, WHITE, INK, 3.5)
-                + ellipse(at + 3, y + 1, 6, 8, INK, width=0)
-                + disc(at + 4.5, y - 3, 2.6, WHITE)
-            )
+            eyes += ellipse(at, y, 11, 13, WHITE, INK, 3.5) + ellipse(at + 3, y + 1, 6, 8, INK, width=0)
+            eyes += disc(at + 4.5, y - 3, 2.6, WHITE)
     return eyes
 
 
@@ -192,14 +187,8 @@ def _frog(mood: str) -> str:
     face = ellipse(0, 4, 41, 31, look.fur)
     belly = shape("M-33 17 Q0 26 36 17 Q24 33 0 33 Q-24 33 -33 17 Z", "#C9EE8C")
     spots = disc(_FACE - 5, 3, 2.5, "#2E6B17") + disc(_FACE + 5, 3, 2.5, "#2E6B17")
-    return (
-        bumps
-        + face
-        + belly
-        + _eyes(mood, -32 if mood else -26, 20, _FACE - 2)
-        + spots
-        + _mouth(mood, 13, _FACE - 2, 25)
-    )
+    eyes = _eyes(mood, -32 if mood else -26, 20, _FACE - 2)
+    return bumps + face + belly + eyes + spots + _mouth(mood, 13, _FACE - 2, 25)
 
 
 def _pig(mood: str) -> str:
@@ -216,14 +205,8 @@ def _mouse(mood: str) -> str:
     ears = "".join(ellipse(x, -32, 22, 22, look.fur) + disc(x, -31, 13, "#FF9DB5") for x in (-27, 27))
     face = path("M-34 -16 Q-20 -34 0 -34 Q20 -34 34 -16 Q42 8 20 26 Q0 40 -20 26 Q-42 8 -34 -16 Z", look.fur)
     muzzle = ellipse(_FACE, 18, 14, 12, "#E4E6EE", width=0)
-    return (
-        ears
-        + face
-        + muzzle
-        + _eyes(mood, -6, 14)
-        + ellipse(_FACE, 13, 7.5, 6, "#FF6E97", INK, 3)
-        + _mouth(mood, 22, wide=7)
-    )
+    nose = ellipse(_FACE, 13, 7.5, 6, "#FF6E97", INK, 3)
+    return ears + face + muzzle + _eyes(mood, -6, 14) + nose + _mouth(mood, 22, wide=7)
 
 
 def _chick(mood: str) -> str:
@@ -264,17 +247,8 @@ def _unicorn(mood: str) -> str:
     muzzle = shape("M-16 24 Q-12 12 10 11 Q34 10 37.5 18 Q36 34.5 10 34.5 Q-12 34 -16 24 Z", "#FFC4D6")
     lock = path("M-6 -39 Q-26 -24 -22 -2 Q-6 -8 4 -34 Z", "#FF6FB5", INK, 4)
     nostrils = disc(_FACE - 2, 21, 2.8, "#A34A70") + disc(_FACE + 14, 21, 2.8, "#A34A70")
-    return (
-        mane
-        + horn
-        + ear
-        + face
-        + muzzle
-        + lock
-        + _eyes(mood, -5, 14, _FACE + 4)
-        + nostrils
-        + _mouth(mood, 27, _FACE + 5, 7)
-    )
+    eyes, mouth = _eyes(mood, -5, 14, _FACE + 4), _mouth(mood, 27, _FACE + 5, 7)
+    return mane + horn + ear + face + muzzle + lock + eyes + nostrils + mouth
 
 
 _HEADS = {
@@ -308,118 +282,93 @@ def lying(name: str) -> str:
     return moved(thing(name), -8, 4, 0.9, angle=-68) if name == "umbrella" else thing(name)
 
 
-_KITE = moved(
-    path("M0 -34 L26 -8 L0 32 L-26 -8 Z", "#FF3B5C")
-    + shape("M0 -34 L26 -8 L0 -8 Z", "#FFD21F")
-    + shape("M0 32 L-26 -8 L0 -8 Z", "#29B6F6")
-    + path("M0 -34 L26 -8 L0 32 L-26 -8 Z")
-    + line("M-26 -8 L26 -8 M0 -34 L0 32", INK, 3),
-    0,
-    0,
-    1.2,
-)
-_BALLOON = moved(
-    path("M-5 27 L5 27 L0 20 Z", "#E02438")
-    + ellipse(0, -6, 24, 28, "#F5303F")
-    + moved(ellipse(0, 0, 5, 9, "#FFC2C4", width=0), -10, -16, angle=25),
-    0,
-    0,
-    1.15,
-)
-_UMBRELLA = (
-    line("M0 -40 L0 22 Q0 34 11 33 Q18 31 17 23", INK, 7)
+_THINGS = {
+    "kite": moved(
+        path("M0 -34 L26 -8 L0 32 L-26 -8 Z", "#FF3B5C")
+        + shape("M0 -34 L26 -8 L0 -8 Z", "#FFD21F")
+        + shape("M0 32 L-26 -8 L0 -8 Z", "#29B6F6")
+        + path("M0 -34 L26 -8 L0 32 L-26 -8 Z")
+        + line("M-26 -8 L26 -8 M0 -34 L0 32", INK, 3),
+        0,
+        0,
+        1.2,
+    ),
+    "balloon": moved(
+        path("M-5 27 L5 27 L0 20 Z", "#E02438")
+        + ellipse(0, -6, 24, 28, "#F5303F")
+        + moved(ellipse(0, 0, 5, 9, "#FFC2C4", width=0), -10, -16, angle=25),
+        0,
+        0,
+        1.15,
+    ),
+    "umbrella": line("M0 -40 L0 22 Q0 34 11 33 Q18 31 17 23", INK, 7)
     + path(
         "M-44 -16 Q-42 -56 0 -58 Q42 -56 44 -16 Q36 -25 29 -17 Q22 -25 15 -16 Q8 -25 0 -16 Q-8 -25 -15 -16 "
         "Q-22 -25 -29 -17 Q-36 -25 -44 -16 Z",
         "#9C4DF0",
     )
-    + shape("M-15 -18 Q-14 -53 0 -56 Q14 -53 15 -18 Q8 -25 0 -16 Q-8 -25 -15 -18 Z", "#C79BFF")
-)
-_BANANA = (
-    path("M-27 -16 Q-24 22 22 20 Q30 16 26 8 Q-4 8 -14 -22 Q-20 -28 -27 -16 Z", "#FFDD1F")
+    + shape("M-15 -18 Q-14 -53 0 -56 Q14 -53 15 -18 Q8 -25 0 -16 Q-8 -25 -15 -18 Z", "#C79BFF"),
+    "banana": path("M-27 -16 Q-24 22 22 20 Q30 16 26 8 Q-4 8 -14 -22 Q-20 -28 -27 -16 Z", "#FFDD1F")
     + line("M-20 -8 Q-10 14 20 14", "#D9A300", 3)
-    + path("M-27 -16 L-24 -29 L-15 -28 L-14 -21 Z", "#7A5A12", INK, 4)
-)
-_BOOK = (
-    path("M-31 -18 L0 -14 L31 -18 L31 24 L0 28 L-31 24 Z", "#1F6FE0")
+    + path("M-27 -16 L-24 -29 L-15 -28 L-14 -21 Z", "#7A5A12", INK, 4),
+    "book": path("M-31 -18 L0 -14 L31 -18 L31 24 L0 28 L-31 24 Z", "#1F6FE0")
     + path("M0 -14 Q-14 -28 -26 -22 L-26 18 Q-14 12 0 22 Z", WHITE, INK, 4)
     + path("M0 -14 Q14 -28 26 -22 L26 18 Q14 12 0 22 Z", WHITE, INK, 4)
-    + line("M-20 -12 L-7 -9 M-20 -2 L-7 1 M-20 8 L-7 11 M20 -12 L7 -9 M20 -2 L7 1 M20 8 L7 11", "#7A86A8", 3.5)
-)
-_FLOWER = (
-    line("M0 0 Q3 18 0 34", INK, 11)
+    + line("M-20 -12 L-7 -9 M-20 -2 L-7 1 M-20 8 L-7 11 M20 -12 L7 -9 M20 -2 L7 1 M20 8 L7 11", "#7A86A8", 3.5),
+    "flower": line("M0 0 Q3 18 0 34", INK, 11)
     + line("M0 0 Q3 18 0 34", "#2FA03C", 5)
     + path("M2 26 Q8 8 26 12 Q22 28 2 26 Z", "#4CC552", INK, 4)
     + "".join(moved(ellipse(0, -15, 11, 12, "#FF4FA0", INK, 4), 0, -10, angle=72 * k) for k in range(5))
     + "".join(moved(disc(0, -12, 9.5, "#FF4FA0"), 0, -10, angle=72 * k) for k in range(5))
-    + ellipse(0, -10, 9, 9, "#FFE22E", INK, 3)
-)
-_GUITAR = moved(
-    line("M0 -6 L0 -44", INK, 14)
-    + line("M0 -6 L0 -44", "#6B3A1E", 6)
-    + path("M-8 -58 L8 -58 L6 -42 L-6 -42 Z", "#6B3A1E", INK, 4)
-    + path(
-        "M-13 -12 Q0 -18 13 -12 Q20 -4 15 4 Q28 12 24 26 Q16 40 0 40 Q-16 40 -24 26 Q-28 12 -15 4 Q-20 -4 -13 -12 Z",
-        "#F2A33C",
-    )
-    + ellipse(0, 6, 7, 7, "#3A2415", INK, 2)
-    + line("M-10 25 L10 25", "#6B3A1E", 6)
-    + line("M0 -40 L0 24", "#FFF3D6", 2),
-    -7,
-    6,
-    0.84,
-    angle=42,
-)
-_CARROT = moved(
-    "".join(moved(path("M-5 0 Q-7 -20 0 -26 Q7 -20 5 0 Z", "#3DB54A", INK, 4), 0, -14, angle=a) for a in (-32, 32, 0))
-    + path("M-15 -12 Q0 -22 15 -12 Q14 12 0 36 Q-14 12 -15 -12 Z", "#FF7A1A")
-    + line("M-13 -2 L-4 -1 M12 6 L4 7 M-8 14 L-2 14", "#B84A00", 3.5),
-    2,
-    0,
-    angle=32,
-)
-_HAT = (
-    path("M-20 18 L-18 -28 Q0 -33 18 -28 L20 18 Z", "#5560A8")
+    + ellipse(0, -10, 9, 9, "#FFE22E", INK, 3),
+    "guitar": moved(
+        line("M0 -6 L0 -44", INK, 14)
+        + line("M0 -6 L0 -44", "#6B3A1E", 6)
+        + path("M-8 -58 L8 -58 L6 -42 L-6 -42 Z", "#6B3A1E", INK, 4)
+        + path(
+            "M-13 -12 Q0 -18 13 -12 Q20 -4 15 4 Q28 12 24 26 Q16 40 0 40 Q-16 40 -24 26 Q-28 12 -15 4 "
+            "Q-20 -4 -13 -12 Z",
+            "#F2A33C",
+        )
+        + ellipse(0, 6, 7, 7, "#3A2415", INK, 2)
+        + line("M-10 25 L10 25", "#6B3A1E", 6)
+        + line("M0 -40 L0 24", "#FFF3D6", 2),
+        -7,
+        6,
+        0.84,
+        angle=42,
+    ),
+    "carrot": moved(
+        "".join(
+            moved(path("M-5 0 Q-7 -20 0 -26 Q7 -20 5 0 Z", "#3DB54A", INK, 4), 0, -14, angle=a) for a in (-32, 32, 0)
+        )
+        + path("M-15 -12 Q0 -22 15 -12 Q14 12 0 36 Q-14 12 -15 -12 Z", "#FF7A1A")
+        + line("M-13 -2 L-4 -1 M12 6 L4 7 M-8 14 L-2 14", "#B84A00", 3.5),
+        2,
+        0,
+        angle=32,
+    ),
+    "hat": path("M-20 18 L-18 -28 Q0 -33 18 -28 L20 18 Z", "#5560A8")
     + path("M-20 17 L-19 3 Q0 8 19 3 L20 17 Q0 22 -20 17 Z", "#FFD21F", INK, 4)
-    + path("M-34 16 Q0 30 34 16 Q36 26 20 29 Q0 33 -20 29 Q-36 26 -34 16 Z", "#5560A8")
-)
-_CAKE = (
-    ellipse(0, 24, 33, 8, "#DCE6F2")
+    + path("M-34 16 Q0 30 34 16 Q36 26 20 29 Q0 33 -20 29 Q-36 26 -34 16 Z", "#5560A8"),
+    "cake": ellipse(0, 24, 33, 8, "#DCE6F2")
     + path("M-26 -2 L-26 22 Q0 30 26 22 L26 -2 Z", "#C9803E")
     + line("M-26 12 Q0 19 26 12", "#FFF3D6", 5)
     + path("M-27 -4 Q0 -18 27 -4 L27 4 Q20 12 14 4 Q7 13 0 6 Q-7 13 -14 4 Q-20 12 -27 4 Z", "#FFB0D0")
     + line("M0 -12 L0 -24", INK, 8)
     + line("M0 -12 L0 -24", WHITE, 4)
-    + path("M0 -38 Q9 -28 0 -23 Q-9 -28 0 -38 Z", "#FFB300", INK, 3)
-)
-_BALL = (
-    ellipse(0, 0, 27, 27, WHITE)
+    + path("M0 -38 Q9 -28 0 -23 Q-9 -28 0 -38 Z", "#FFB300", INK, 3),
+    "ball": ellipse(0, 0, 27, 27, WHITE)
     + shape("M0 -11 L11 -3 L7 10 L-7 10 L-11 -3 Z", INK)
     + "".join(
         moved(shape("M-8 -25 L8 -25 L5 -17 L-5 -17 Z", INK) + line("M0 -18 L0 -11", INK, 3), 0, 0, angle=72 * k)
         for k in range(5)
-    )
-)
-_PRESENT = (
-    path("M-25 -8 L25 -8 L25 30 L-25 30 Z", "#FFD21F")
+    ),
+    "present": path("M-25 -8 L25 -8 L25 30 L-25 30 Z", "#FFD21F")
     + box(-6, -8, 12, 36, "#EB2F3C")
     + path("M-29 -16 L29 -16 L29 -2 L-29 -2 Z", "#FFE36B")
     + box(-6, -14, 12, 10, "#EB2F3C")
-    + path("M0 -17 Q-24 -16 -20 -30 Q-8 -36 0 -17 Q8 -36 20 -30 Q24 -16 0 -17 Z", "#EB2F3C", INK, 4)
-)
-_THINGS = {
-    "ball": _BALL,
-    "kite": _KITE,
-    "balloon": _BALLOON,
-    "umbrella": _UMBRELLA,
-    "banana": _BANANA,
-    "book": _BOOK,
-    "flower": _FLOWER,
-    "present": _PRESENT,
-    "guitar": _GUITAR,
-    "carrot": _CARROT,
-    "hat": _HAT,
-    "cake": _CAKE,
+    + path("M0 -17 Q-24 -16 -20 -30 Q-8 -36 0 -17 Q8 -36 20 -30 Q24 -16 0 -17 Z", "#EB2F3C", INK, 4),
 }
 
 ZZZ = "".join(
@@ -431,5 +380,3 @@ SURPRISE = (
     line("M0 -16 L0 2", INK, 17) + disc(0, 17, 8.5, INK) + line("M0 -16 L0 2", "#FF4B33", 9) + disc(0, 17, 5, "#FF4B33")
 )
 """The mark of one who finds something."""
-SPEED = line("M0 -22 h16 M-6 -8 h18", "#FFFFFF", 5)
-"""Lines behind one who walks."""

@@ -30,20 +30,7 @@ CAST = (
 )
 CHARACTERS = {character.species: character for character in CAST}
 PLACES = ("meadow", "forest", "beach", "snowy field", "desert", "village", "farm", "living room")
-THINGS = (
-    "ball",
-    "kite",
-    "balloon",
-    "umbrella",
-    "banana",
-    "book",
-    "flower",
-    "present",
-    "guitar",
-    "carrot",
-    "hat",
-    "cake",
-)
+THINGS = tuple("ball kite balloon umbrella banana book flower present guitar carrot hat cake".split())  # noqa: SIM905
 SKIES = ("sunny", "cloudy", "rain", "snow", "evening", "night")
 GROUPS = {"character": tuple(CHARACTERS), "place": PLACES, "thing": THINGS}
 LABELS = tuple(f"{group}: {name}" for group, names in GROUPS.items() for name in names)

@@ -105,10 +105,7 @@ class Edit:
             button.click(handler, state, view.outputs, **IMMEDIATE).then(None, js=SCROLL)
         self.other.input(self.compare, [state, self.other], [self.picture, self.slider], **IMMEDIATE)
         self.explain_button.click(
-            self.explain,
-            state,
-            [self.result, self.explanation],
-            **{**queued, "show_progress_on": [self.result]},
+            self.explain, state, [self.result, self.explanation], **{**queued, "show_progress_on": [self.result]}
         )
         for events, change in (
             ([self.change_button.click, self.sentence.submit], self.change_sentence),
