@@ -125,7 +125,7 @@ def parsed(sample: Path) -> Namespace:
         ({"model.T": 5}, 2, "model.T is 5"),
         ({"validation.every": 1, "validation.patience": 1}, 2, "validation.patience ends a run early"),
         ({"split": "validation"}, 1, "validation"),
-        ({"classifier": "nowhere"}, 1, "nowhere"),
+        ({"classifier": ["nowhere"]}, 1, "nowhere"),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
