@@ -58,7 +58,7 @@ story: $(BASE) ## generate a story with the shipped model into story.png
 
 .PHONY: test slow lint types mutants hooks ci docs dist pictures lock lowest newest fuzz audit clean
 test: $(DEV) ## run the fast tests, one process a core
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
 
 slow: $(DEV) ## run the slow tests in two processes (training, Blender, a fresh clone, the README's long commands)
 	@$(INSTALL) --group fuzz

@@ -56,7 +56,7 @@ def test_an_example_is_parsed(line: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(ROOT)
     arguments = shlex.split(line)
     assert arguments.pop(0) == "storygan"
-    make_parser().parse_args(named_config(resume_folder(arguments)))
+    make_parser(arguments[0]).parse_args(named_config(resume_folder(arguments)))
 
 
 def test_an_example_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,8 @@ from pathlib import Path
 from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"])
+PRELOAD = ["storygan.cli", "storygan.training.loop", "storygan.data.toon.render"]
+PRELOAD += ["storygan.text.clevr_encoder", "tensorboard.plugins.hparams.api_pb2"]  # what training imports when it runs
 PATIENCE = 300
 """Seconds to wait for a process; before the end it dumps its traceback."""
 
@@ -54,6 +55,11 @@ class Command:
         self._paused, self._resumed = SERVER.Event(), SERVER.Event()
         pause = (pause_at, self._paused, self._resumed)
         self.process: BaseProcess = SERVER.Process(target=_main, args=(arguments, log, memory, years_back, pause))
+        self.start()
+
+    def start(self) -> None:
+        """Start it; the first one starts the server."""
+        SERVER.set_forkserver_preload(PRELOAD)  # scripts/mutants.py, whose tests may have run, has another list
         self.process.start()
 
     def wait_until_paused(self) -> None:

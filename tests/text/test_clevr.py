@@ -107,11 +107,11 @@ def test_other_sentences_are_errors_of_one_line(sentence: str, words: list[str])
 
 @pytest.mark.parametrize("filler", ["9", "(", ",", " ", "large ", "1.", "\n", "a" * 9 + "("])
 def test_very_long_sentences_are_refused_at_once(filler: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for sentence in (filler * 10_000, f"large red rubber cube at ({filler * 10_000}, 1)"):
         with pytest.raises(UsageError, match="characters"):
             parse_sentence(sentence)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.5
 
 
 @given(st.text(max_size=400))

@@ -39,7 +39,7 @@ class Rank(Command):
         self.process = SERVER.Process(
             target=_main, args=(call, environment, log, (pause_at, self._paused, self._resumed)), daemon=True
         )
-        self.process.start()
+        self.start()
 
 
 def start(calls: Sequence[Call], folder: Path, pause_at: int = 0) -> list[Rank]:

@@ -43,6 +43,7 @@ def test_losses_of_an_iteration_in_bf16_are_those_in_fp32(tmp_path: Path) -> Non
     assert found["bf16"] == pytest.approx(found["fp32"], rel=0.1, abs=0.01)
 
 
+@pytest.mark.slow  # likewise
 def test_a_run_stores_and_resumes_the_precision_that_auto_chose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

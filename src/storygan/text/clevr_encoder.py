@@ -10,6 +10,7 @@ cent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -95,6 +96,7 @@ def _position_code(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate([grid.reshape(-1, GRID**2), bumps(x, AXIS, AXIS_WIDTH), bumps(y, AXIS, AXIS_WIDTH)], axis=1)
 
 
+@cache
 def _moments() -> tuple[np.ndarray, np.ndarray]:
     """Return mean (127,) and standard deviation (127,) of the features over the scene distribution, float32."""
     p = np.array([1 / len(options) for options in _ONE_HOTS for _ in options])
