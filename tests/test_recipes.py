@@ -115,6 +115,7 @@ def test_a_recipe_trains(path: Path, tmp_path: Path) -> None:
     assert ran["model"]["T"] == dataset.T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_of_a_recipe_differ(name: str) -> None:
     recipe, number = RUNS[name]

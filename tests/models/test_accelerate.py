@@ -268,6 +268,7 @@ def page_faults(how: str) -> tuple[str, int]:
     return done, int(faults)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
 def test_tuned_malloc_does_not_ask_the_kernel_for_the_same_memory_again() -> None:
     done, faults = page_faults("tuned")

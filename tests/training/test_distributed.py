@@ -150,9 +150,9 @@ def test_a_signal_to_one_process_stops_all_and_resuming_is_bit_exact(data: Path,
     assert differences(folder, whole, ITERATIONS) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "killed"), [(2, 1), *(pytest.param(n, rank, marks=SLOW) for n, rank in ((2, 0), (4, 0), (4, 2)))]
-)
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("number", "killed"), [(2, 0), (2, 1), (4, 0), (4, 2)])
 def test_all_processes_end_where_one_is_killed(data: Path, tmp_path: Path, number: int, killed: int) -> None:
     folder = tmp_path / "run"
     training = command(shared_run(data, folder, batch_size=2 * number))
@@ -175,6 +175,7 @@ def test_all_processes_end_where_one_is_killed(data: Path, tmp_path: Path, numbe
     assert steps_logged(folder) == list(range(1, ITERATIONS + 1))
 
 
+@pytest.mark.slow
 def test_nan_in_one_process_stops_all(data: Path, tmp_path: Path) -> None:
     arguments = shared_run(data, tmp_path / "run")
     codes, output = run_all([command(arguments), poisoned(arguments, 4)], tmp_path / "logs")
@@ -187,6 +188,7 @@ def test_nan_in_one_process_stops_all(data: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_error_at_the_start_of_one_process_ends_all(
     data: Path, make_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:
