@@ -99,7 +99,7 @@ def test_runs_with_several_seeds_are_one_column(sample: Path, tmp_path: Path, mo
     assert found["differing_fields"] == {"svc-seed3": {"seed": 3}, "svc-seed4": {"seed": 4}}
     a, b = ({metric: value["mean"] for metric, value in found["runs"][run].items()} for run in sorted(runs))
     assert a["diversity_rms_01"] != b["diversity_rms_01"]
-    assert set(found["metrics"]["svc"]) == set(a)
+    assert set(found["metrics"]["svc"]) == set(a) & set(b)  # a classifier may predict no label in frames of one run
     for metric, value in found["metrics"]["svc"].items():
         assert value["mean"] == pytest.approx((a[metric] + b[metric]) / 2), metric
         assert value["low"] <= min(a[metric], b[metric]) <= max(a[metric], b[metric]) <= value["high"], metric
