@@ -133,12 +133,15 @@ def find_classifiers(
         UsageError: a classifier in `folders` predicts nothing that these frames have.
         StoryganError: a folder holds no classifier, or a damaged one.
     """
+
+    def fits(classifier: AttributeClassifier) -> bool:
+        return truth is not None and any(truth.supported_by(classifier))
+
     found = [AttributeClassifier.load(folder) for folder in folders or sorted(SHIPPED.parent.glob("classifier-*"))]
-    fitting = [classifier for classifier in found if truth is not None and any(truth.supported_by(classifier))]
-    if folders and len(fitting) < len(found):
-        unfit = next(folder for folder, each in zip(folders, found, strict=True) if each not in fitting)
-        raise UsageError(f"the classifier {unfit} fits neither the locations nor the labels of these stories")
-    return [fuse_batch_norm(classifier.to(device)) for classifier in fitting or [AttributeClassifier.load(SHIPPED)]]
+    for folder, classifier in zip(folders, found, strict=False):
+        if not fits(classifier):
+            raise UsageError(f"the classifier {folder} fits neither the locations nor the labels of these stories")
+    return [fuse_batch_norm(each.to(device)) for each in [*filter(fits, found)] or [AttributeClassifier.load()]]
 
 
 def classifier_terms(C: Any, x: Tensor, targets: ClassifierTargets, weights: AuxClassifierLoss) -> dict[str, Tensor]:
