@@ -193,6 +193,13 @@ def test_stories_without_labels_have_pixel_metrics_alone(tiny_dataset: Path, tmp
         evaluate("mean-image", tmp_path, classifiers=[SHIPPED])
 
 
+def test_stories_longer_than_those_of_training(sample: Path, tmp_path: Path) -> None:
+    StoryGAN(ModelConfig(T=2), ClevrEncoder()).save_pretrained(tmp_path)
+    report = evaluate(str(tmp_path), sample, stories=3)
+    assert {"story_consistency_k3", "sensitivity_h_0_rms_01"} < set(report.metrics["model"])
+    assert "the stories have 4 sentences, those of the model's training 2" in report.notes
+
+
 def test_errors(sample: Path, tmp_path: Path, capsys: Output) -> None:
     with pytest.raises(UsageError, match="-1 stories"):
         evaluate("real-frames", sample, stories=-1)
@@ -202,8 +209,8 @@ def test_errors(sample: Path, tmp_path: Path, capsys: Output) -> None:
         evaluate("nothing", sample)
     with pytest.raises(StoryganError, match="no-classifier"):
         evaluate("real-frames", sample, classifiers=["no-classifier"])
-    StoryGAN(ModelConfig(T=5), ClevrEncoder()).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="5 sentences; this one has 4"):
+    StoryGAN(ModelConfig(T=1), ClevrEncoder()).save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="1 to 2 sentences; this one has 4"):
         evaluate(str(tmp_path), sample)
     with pytest.raises(UsageError, match="give a model or frames"):
         evaluate(None, sample)

@@ -81,6 +81,11 @@ def test_batches_do_not_change_the_frames(model: StoryGAN, monkeypatch: pytest.M
     assert np.abs(in_parts.astype(int) - frames).max() <= 1  # rounding may differ by a level
 
 
+def test_a_data_set_may_have_longer_stories(model: StoryGAN) -> None:
+    story = [*STORY, *STORY[:2]]
+    assert np.array_equal(model.generate_dataset([story, story[::-1]])[0], model.generate(story).frames[0])
+
+
 def test_generate_leaves_the_model_unchanged(model: StoryGAN) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()

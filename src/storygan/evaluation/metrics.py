@@ -6,7 +6,7 @@ Where a docstring cites no source, the definition is this package's own. KID and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -221,8 +221,9 @@ def diversity_metrics(model: StoryGAN, S: Tensor, seed: int) -> dict[str, PerSto
         `sensitivity_h_0_rms_01`: between two samples that differ only in h_0: the second has another story's.
     """
     generator, where = seeded(seed), (model.device, model.dtype)
-    S, noises = S.to(*where), [Noise.sample(len(S), model.config, generator).to(*where) for _ in range(SAMPLES)]
-    h_0s = [model.story_encoder(S, noise.eps_0)[0] for noise in noises]
+    config = replace(model.config, T=S.shape[1])
+    S, noises = S.to(*where), [Noise.sample(len(S), config, generator).to(*where) for _ in range(SAMPLES)]
+    h_0s = [model.story_encoder(model.context_sentences(S), noise.eps_0)[0] for noise in noises]
     X_hats = [_generate(model, S, h_0, noise) for h_0, noise in zip(h_0s, noises, strict=True)]
     h_0, noise, X_hat = h_0s[0], noises[0], X_hats[0]
     return {

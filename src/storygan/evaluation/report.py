@@ -108,7 +108,7 @@ def evaluate(
         matcher: folder of the matcher of R-precision; None: the shipped one if it fits the data.
 
     Raises:
-        UsageError: the model does not fit the data (T, pixels), there are fewer than 2 stories, or there is no system.
+        UsageError: the model does not fit the data (more than 2 T sentences, pixels), there are fewer than 2 stories, or there is no system.
         StoryganError: the model, the frames, the data or the classifier cannot be read.
     """
     frames = frames or {}
@@ -154,6 +154,8 @@ def evaluate(
     if network:
         measured.table[MODEL].update(measure_diversity(network, sentences, seed))
         notes.append(DIVERSITY_NOTE)
+        if network.config.T != dataset.T:
+            notes.append(f"the stories have {dataset.T} sentences, those of the model's training {network.config.T}")
     if len(systems) > 1:
         notes.append(f"{first} - X: {first} minus X, both resampled together, story by story")
     report = Report(

@@ -202,17 +202,19 @@ class StoryGAN(nn.Module):
     def generate_dataset(self, stories: Sequence[Story], seed: int = 0) -> np.ndarray:
         """Generate the stories of a data set: no free text, no warnings, and the noise of all from one seed.
 
+        Args:
+            stories: N stories of n sentences each, from 1 to 2 T.
+            seed: of the noise.
+
         Returns:
-            uint8 frames (N, T, 64, 64, 3), one sample per story.
+            uint8 frames (N, n, 64, 64, 3), one sample per story.
 
         Raises:
-            UsageError: a story has not T sentences, or the sentence encoder cannot read one.
+            UsageError: n is not from 1 to 2 T, or the sentence encoder cannot read a sentence.
         """
-        T = self.config.T
-        for story in stories:
-            if len(story) != T:
-                raise UsageError(f"this model is trained on stories of {T} sentences; this one has {len(story)}")
-        return self.sample(torch.from_numpy(self.encode(stories)), noise_of_length(len(stories), T, self.config, seed))
+        self.require_story(stories[0])
+        S = torch.from_numpy(self.encode(stories))
+        return self.sample(S, noise_of_length(*S.shape[:2], self.config, seed))
 
     def sample(self, S: Tensor, noise: Noise) -> np.ndarray:
         """Generate frames from sentence vectors, in evaluation mode, with a progress bar for more than one batch.
