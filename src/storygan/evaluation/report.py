@@ -108,7 +108,8 @@ def evaluate(
         matcher: folder of the matcher of R-precision; None: the shipped one if it fits the data.
 
     Raises:
-        UsageError: the model does not fit the data (more than 2 T sentences, pixels), there are fewer than 2 stories, or there is no system.
+        UsageError: the model does not fit the data (more than 2 T sentences, pixels), there are fewer than 2 stories,
+            or there is no system.
         StoryganError: the model, the frames, the data or the classifier cannot be read.
     """
     frames = frames or {}
