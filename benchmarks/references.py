@@ -1,7 +1,7 @@
 """Recall of characters by how the sentence refers to them: python benchmarks/references.py --data DATA --models M ...
 
-Of the characters in frames 2 to T of Toon-SV: `named`, the sentence has the name or species; `pronoun`, it has a fitting
-pronoun and not the name, so that earlier sentences tell who it is; `unmentioned`, it has neither. A value is the share
+Of the characters in frames 2 to T of Toon-SV: `named`, the sentence has the name or species; `pronoun`, a fitting
+pronoun and not the name, so that earlier sentences tell who it is; `unmentioned`, neither. A value is the share
 that the classifier finds, with the number of characters; `precision` is that of all characters that it finds.
 """
 
@@ -49,6 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     dataset = open_split(arguments.data, arguments.split)
     dataset = dataset.subset(list(range(min(arguments.stories, len(dataset)))))
+    assert dataset.label_names, "not Toon-SV"
     columns = [dataset.label_names.index(f"character: {who.species}") for who in CAST]
     true = np.asarray(dataset.labels)[:, 1:, columns] > 0
     kinds = references(dataset.sentences)[:, 1:]

@@ -80,6 +80,8 @@ class NetworkConfig:
     lr_schedule: LRSchedule = "constant"
     """`constant`; `cosine`: from `lr` to 0, half a cosine over the stage (Loshchilov & Hutter, 2017); `halving`:
     halved every 20 epochs (paper, section 4)."""
+    lr_warmup: int = 0
+    """Iterations in which the learning rate rises linearly to that of the schedule (Goyal et al., 2017)."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates of the mean and the squared gradient."""
     steps: int = 1

@@ -93,6 +93,14 @@ def test_learning_rate_schedules(data: Path) -> None:
     assert learning_rates(trainer, "D_I", 240) == [2e-4 * 0.5**n for n in range(3) for _ in range(80)]
 
 
+def test_the_learning_rate_rises_in_the_warmup(data: Path) -> None:
+    loss, at_quarters = {"L_image": 1.0}, [1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4]
+    networks = {"D_I": D_I(loss=loss, lr_warmup=3), "G": G(loss=loss, lr=1e-3, lr_warmup=2, lr_schedule="cosine")}
+    trainer = one_stage(data, paper_stage(iterations=4, **networks))
+    assert learning_rates(trainer, "D_I", 5) == pytest.approx([2e-4 / 3, 4e-4 / 3, 2e-4, 2e-4, 2e-4])
+    assert learning_rates(trainer, "G", 4) == pytest.approx([0.5e-3, *(1e-3 * part for part in at_quarters[1:])])
+
+
 def test_ema_follows_the_generator(data: Path) -> None:
     trainer = one_stage(data, StageConfig(iterations=3, batch_size=2, G=G(loss={"mse": 1}), ema=0.75))
     iteration(trainer)

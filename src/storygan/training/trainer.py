@@ -186,11 +186,14 @@ class StageTrainer:
 
     def lr(self, network: NetworkConfig) -> float:
         """Return a network's learning rate in iteration k."""
+        lr = network.lr
+        if self.k < network.lr_warmup:
+            lr *= (self.k + 1) / network.lr_warmup
         if network.lr_schedule == "cosine":
-            return network.lr * 0.5 * (1 + math.cos(math.pi * self.k / self.stage.iterations))
-        if network.lr_schedule == "halving":
-            return network.lr * 0.5 ** (self.k // self.loader.iterations_per_epoch // HALVING_EPOCHS)
-        return network.lr
+            lr *= 0.5 * (1 + math.cos(math.pi * self.k / self.stage.iterations))
+        elif network.lr_schedule == "halving":
+            lr *= 0.5 ** (self.k // self.loader.iterations_per_epoch // HALVING_EPOCHS)
+        return lr
 
     def inference_model(self) -> StoryGAN:
         """Return the model with EMA weights, or without EMA the model itself."""
