@@ -214,7 +214,7 @@ class StoryGAN(nn.Module):
         """
         self.require_story(stories[0])
         S = torch.from_numpy(self.encode(stories))
-        return self.sample(S, noise_of_length(*S.shape[:2], self.config, seed))
+        return self.sample(S, noise_of_length(len(S), S.shape[1], self.config, seed))
 
     def sample(self, S: Tensor, noise: Noise) -> np.ndarray:
         """Generate frames from sentence vectors, in evaluation mode, with a progress bar for more than one batch.
