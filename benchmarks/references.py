@@ -1,7 +1,7 @@
 """Recall of characters by how the sentence refers to them: python benchmarks/references.py --data DATA --models M ...
 
 Of the characters in frames 2 to T of Toon-SV: `named`, the sentence has the name or species; `pronoun`, a fitting
-pronoun and not the name, so that earlier sentences tell who it is; `unmentioned`, neither. A value is the share
+pronoun and not the name, so that earlier sentences say who it is; `unmentioned`, neither. A value is the share
 that the classifier finds, with the number of characters; `precision` is that of all characters that it finds.
 """
 
