@@ -20,8 +20,8 @@ REFUSED = {
     "D_S needs all 2 frames": {"frames": 1},
     "shuffle_sentences needs frames from 1 to 1": {"shuffle_sentences": True},
     "set discriminator.label_head true": {"G": G(loss={"label": 1})},
-    "no column `foreground`": {"foreground_weight": 8.0},
-    "no nuisance columns": {"couple_nuisance": True},
+    "no column `foreground` .*add-nuisance .*data": {"foreground_weight": 8.0},
+    "no nuisance columns .*add-nuisance .*data": {"couple_nuisance": True},
     "shards names 1, but .* has shards 0 to 0": {"shards": [0, 1]},
     "batch_size is 9, but .* has 8 stories": {"batch_size": 9},
 }

@@ -29,6 +29,7 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
 
 def _check_stage(where: str, stage: StageConfig, config: TrainConfig, dataset: StoryDataset, processes: int) -> None:
     T, path = dataset.T, config.data.path
+    advice = f"(rendered stories: `storygan data add-nuisance {path}`)"
     generated = stage.frames or T
     for name, n, most in (("frames", stage.frames, T), ("disc_frames", stage.disc_frames, generated)):
         if not 0 <= n <= most:
@@ -41,11 +42,11 @@ def _check_stage(where: str, stage: StageConfig, config: TrainConfig, dataset: S
     if labelled and not config.discriminator.label_head:
         raise UsageError(f"{where} has a label loss: set discriminator.label_head true")
     if stage.foreground_weight != 1 and not dataset.has_foreground:
-        raise UsageError(f"{where}.foreground_weight: the stories of {path} have no column `foreground`")
+        raise UsageError(f"{where}.foreground_weight: the stories of {path} have no column `foreground` {advice}")
     if stage.couple_nuisance:
         columns = ((dataset.story_nuisance, "eps_0", D), (dataset.frame_nuisance, "eps_t", config.model.noise_dim))
         if all(column is None for column, _, _ in columns):
-            raise UsageError(f"{where}.couple_nuisance: the stories of {path} have no nuisance columns")
+            raise UsageError(f"{where}.couple_nuisance: the stories of {path} have no nuisance columns {advice}")
         for column, name, size in columns:
             if column is not None and column.shape[-1] > size:
                 raise UsageError(f"{where}.couple_nuisance: {column.shape[-1]} values for {name}, which has {size}")
