@@ -14,17 +14,17 @@ from torch import Tensor
 from storygan.cli import main
 from storygan.models.baselines import CONTEXTS, linear_gist
 from storygan.models.context_encoder import ContextEncoder
-from storygan.models.story_encoder import D
+from storygan.text.encoder import DIM
 
 STRIDE = 16
 
 
 class StridedContextEncoder(ContextEncoder):
-    """The context encoder, with a stride in equation 5."""
+    """The context encoder, with a stride in `Filter(i_t) * h_t`."""
 
     def __init__(self, noise_dim: int) -> None:
         super().__init__(noise_dim)
-        self.layer = linear_gist(D)
+        self.layer = linear_gist(DIM)
 
     def forward(self, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
         """Compute the gists (B, T, 128, 4, 4), as `ContextEncoder.forward`."""

@@ -115,6 +115,11 @@ def test_a_value_out_of_range_is_named(options: dict[str, Any], message: str) ->
         ({"G": {"loss": {"mse": float("nan")}}}, "stages.a.G.loss.mse is nan: it must be 0 or more"),
         ({"G": {"loss": {"mse": -1.0}}}, "stages.a.G.loss.mse is -1.0: it must be 0 or more"),
         ({"G": {"loss": {}}}, "stages.a.G has no loss: name one of L_image, L_story, L_KL, mse, aux, label"),
+        (
+            {"G": {"loss": {"L_image": 1}, "adversarial_ratio": 4}},
+            "G.adversarial_ratio is a ratio to mse and aux",
+        ),
+        ({"G": {"loss": {"mse": 1}, "adversarial_ratio": 4}}, "adversarial_ratio scales L_image, L_story and label"),
         ({"D_I": {}}, "stages.a.D_I has no loss: name one of L_image, r1, r2, label"),
         ({"D_S": {}}, "stages.a.D_S has no loss: name one of L_story, r1"),
         ({"C": {}}, "stages.a.C has no loss: name one of label, present, attributes, direction"),

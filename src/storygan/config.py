@@ -73,7 +73,10 @@ class DiscriminatorConfig:
 
 @dataclass
 class NetworkConfig:
-    """Adam settings and learning rate schedule of one network in a stage. The defaults are the paper's."""
+    """Adam settings and learning rate schedule of one network in a stage.
+
+    `lr` and `betas` default to the paper's values. The paper's schedule is `halving`.
+    """
 
     lr: float = 2e-4
     """Learning rate, at the start of the stage."""
@@ -93,20 +96,25 @@ class NetworkConfig:
 
 @dataclass
 class GeneratorLoss:
-    """Weights of the generator's terms. The paper's equation 7 is `L_image: 1, L_story: 1, L_KL: 1`."""
+    """Weights of the generator's terms. Those of `L_image` and `L_story` are the paper's alpha and beta."""
 
     L_image: float = 0.0
-    """alpha, of the adversarial term of D_I: summed over the T frames."""
+    """Adversarial term of D_I, summed over the T frames."""
     L_story: float = 0.0
-    """beta, of the adversarial term of D_S."""
+    """Adversarial term of D_S."""
     L_KL: float = 0.0
-    """KL of N(mu, sigma^2) to N(0, I), in nats, summed over the 128 values (paper, equation 8)."""
+    """KL of N(mu, sigma^2) to N(0, I), in nats, summed over the 128 values (paper, section 3.1)."""
     mse: float = 0.0
     """Mean squared error to the real frames, in [-1, 1]."""
     aux: float = 0.0
-    """Auxiliary classifier loss: cross-entropy of a classifier, trained on real frames, on the generated ones."""
+    """Auxiliary classifier loss of the generated frames. The classifier learns from real frames: see `C.loss`."""
     label: float = 0.0
     """Cross-entropy of D_I's label head, a mean over labels. Needs `discriminator.label_head`."""
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a term of a discriminator has a weight."""
+        return bool(self.L_image or self.L_story or self.label)
 
 
 @dataclass
@@ -152,8 +160,9 @@ class GeneratorConfig(NetworkConfig):
     loss: GeneratorLoss = field(default_factory=GeneratorLoss)
     """Weights of the terms."""
     adversarial_ratio: float = 0.0
-    """Gradient norm by X^ of the discriminators' terms, as a multiple of that of `mse` and `aux`: the terms are scaled
-    to it, by running means (VQGAN's adaptive weight, Esser et al., 2021, at the frames). 0: no scaling."""
+    """If not 0, `L_image`, `L_story` and `label` are scaled by one factor: the norm of their gradient with respect to
+    the frames X^ becomes this multiple of that of `mse` + `aux`. The norms are running means. This is the adaptive
+    weight of VQGAN (Esser et al., 2021), at the frames. 0: no scaling."""
 
 
 @dataclass
@@ -375,6 +384,8 @@ def _require_stage(where: str, stage: StageConfig) -> None:
             raise UsageError(f"{where}.{network} has no loss: name one of {', '.join(vars(config.loss))}")
     if stage.G and stage.G.adversarial_ratio and not (stage.G.loss.mse or stage.G.loss.aux):
         raise UsageError(f"{where}.G.adversarial_ratio is a ratio to mse and aux: give one of them a weight")
+    if stage.G and stage.G.adversarial_ratio and not stage.G.loss.adversarial:
+        raise UsageError(f"{where}.G.adversarial_ratio scales L_image, L_story and label: give one of them a weight")
 
 
 def _require_least(name: str, value: float, least: int) -> None:

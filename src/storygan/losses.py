@@ -1,6 +1,6 @@
 """The losses, as pure functions of logits, moments and images. D = sigmoid(logit).
 
-The objective is `min_theta max_psi  alpha * L_image + beta * L_story + L_KL` (paper, equation 7). Discriminator losses
+The objective is `min_theta max_psi  alpha * L_image + beta * L_story + L_KL` (paper, section 3.4). Discriminator losses
 are negated, so that they are minimized. Frame logits are (B, T), story logits (B, 1). Losses are summed over the second
 axis, the sum over t in L_image, and averaged over the batch.
 """
@@ -66,7 +66,7 @@ def generator_loss(gan_loss: GANLoss, fake: Tensor, real: Tensor | None = None) 
 
 
 def kl_loss(mu: Tensor, log_sigma2: Tensor) -> Tensor:
-    """Compute L_KL, `KL(N(mu, sigma^2) || N(0, I))`, in closed form (paper, equation 8).
+    """Compute L_KL, `KL(N(mu, sigma^2) || N(0, I))`, in closed form (paper, section 3.1).
 
     Args:
         mu: (B, 128).

@@ -61,7 +61,7 @@ def leaky_relu(x: Tensor) -> Tensor:
 
 
 def story_encoder(network: nn.Module, S: Tensor, eps: Tensor) -> list[Tensor]:
-    """Equation 1: h_0 = mu(S) + sigma(S) eps."""
+    """Section 3.1: h_0 = mu(S) + sigma(S) eps."""
     hidden = relu(linear_bn(network.layer, S.reshape(len(S), -1)))
     mu, log_sigma2 = linear(network.mu, hidden), linear(network.log_sigma2, hidden)
     return [mu + log_sigma2.exp().sqrt() * eps, mu, log_sigma2]
@@ -84,7 +84,7 @@ def lower_gru(network: nn.Module, S: Tensor, eps: Tensor, g_0: Tensor) -> list[T
 
 
 def context_encoder(network: nn.Module, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
-    """Equations 2 to 5: Text2Gist above the GRU."""
+    """Section 3.2: Text2Gist above the GRU."""
     i, c, h, hs = lower_gru(network.lower, S, eps, g_0), network.text2gist, h_0, []
     for i_t in i:
         z_t = torch.sigmoid(i_t @ c.W_z.weight.T + h @ c.U_z.weight.T + c.W_z.bias)
@@ -137,7 +137,7 @@ def image_discriminator(network: nn.Module, x: Tensor, *conditions: tuple[Tensor
 
 
 def story_discriminator(network: nn.Module, X: Tensor, *stories: Tensor) -> list[Tensor]:
-    """Equation 6: w^T (E_img(X) . E_text(S)) + b."""
+    """Section 3.3: w^T (E_img(X) . E_text(S)) + b."""
     (conv,), (norm,) = only(network, nn.Conv2d)[4:], only(network, nn.BatchNorm2d)[4:]
     images = batch_norm(norm, F.conv2d(downsample_trunk(network, X.flatten(0, 1)), conv.weight, stride=2, padding=1))
     images = images.reshape(len(X), -1)  # the frames' features one after another

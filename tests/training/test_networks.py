@@ -10,6 +10,7 @@ import torch
 from tests.training.tiny import D_I, D_S, G, one_stage, paper_stage
 from torch import Tensor, nn
 
+from storygan.config import ModelConfig
 from storygan.training import steps
 from storygan.training.loop import iteration
 from storygan.training.networks import frozen
@@ -57,6 +58,12 @@ def test_adversarial_ratio_scales_the_gradient_by_the_frames(data: Path) -> None
             for term in (3.0 * terms["mse"], 0.5 * terms["L_image"] + 2.0 * terms["L_story"])
         ]
     assert scale == pytest.approx(4.0 * norms[0] / norms[1], rel=1e-3)
+
+
+def test_a_variant_without_D_S_has_nothing_to_scale(data: Path) -> None:
+    stage = paper_stage(G=G(loss={"L_story": 1, "mse": 1}, adversarial_ratio=1.0))
+    trainer = one_stage(data, stage, model=ModelConfig("imagegan", T=2))
+    assert "G/adversarial_scale" not in iteration(trainer)
 
 
 def test_adversarial_ratio_uses_running_means_that_are_saved(data: Path) -> None:

@@ -107,7 +107,7 @@ class Run:
         left, count = self.iterations, 0
         for stage in self.config.stages.values():
             done = min(left, stage.iterations)
-            count += done if stage.G and (stage.G.loss.L_image or stage.G.loss.L_story) else 0
+            count += done if stage.G and stage.G.loss.adversarial else 0
             left -= done
         return count
 

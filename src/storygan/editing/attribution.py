@@ -18,8 +18,8 @@ from storygan.models.baselines import SVFNContext
 from storygan.models.context_encoder import ContextEncoder, FilterNetwork, gist
 from storygan.models.inference import evaluation_mode, to_uint8
 from storygan.models.output import StoryOutput, generate_from_noise, regenerate, replace_sentence_vector
-from storygan.models.story_encoder import D
 from storygan.models.storygan import StoryGAN
+from storygan.text.encoder import DIM
 
 NOISE_SAMPLES = 8
 """Noise samples that a change is averaged over."""
@@ -95,7 +95,7 @@ def attribute(model: StoryGAN, output: StoryOutput, seed: int = 0) -> Attributio
         changes.setdefault(source, []).append(mean_change(other.frames, original.frames))
 
     for k in range(1, n + 1):
-        add(f"sentence {k}: s_{k} = 0", replace_sentence_vector(model, original, k, torch.zeros(D)))
+        add(f"sentence {k}: s_{k} = 0", replace_sentence_vector(model, original, k, torch.zeros(DIM)))
     h = original.h.clone()
     h[:, 0] = 0
     add(ZERO_CONTEXT, regenerate(model, replace(original, h=h), 1, n))

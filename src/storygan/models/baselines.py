@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from storygan.config import Variant
-from storygan.models.context_encoder import CELLS, ContextEncoder, FilterNetwork, LowerGRU, gist
-from storygan.models.story_encoder import D
+from storygan.models.context_encoder import GIST_SIZE, ContextEncoder, FilterNetwork, LowerGRU, gist
+from storygan.text.encoder import DIM
 
 
 def linear_gist(inputs: int) -> nn.Module:
     """Build a linear map to a gist: (N, inputs) -> (N, 128, 4, 4)."""
-    return nn.Sequential(nn.Linear(inputs, D * CELLS * CELLS), nn.Unflatten(1, (D, CELLS, CELLS)))
+    return nn.Sequential(nn.Linear(inputs, DIM * GIST_SIZE * GIST_SIZE), nn.Unflatten(1, (DIM, GIST_SIZE, GIST_SIZE)))
 
 
 class ImageGANContext(nn.Module):
@@ -20,7 +20,7 @@ class ImageGANContext(nn.Module):
 
     def __init__(self, noise_dim: int) -> None:
         super().__init__()
-        self.layer = linear_gist(D + D + noise_dim)
+        self.layer = linear_gist(DIM + DIM + noise_dim)
 
     def forward(self, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
         """Compute the gists, as `ContextEncoder.forward`; `g_0` is ignored."""
@@ -34,7 +34,7 @@ class SVCContext(nn.Module):
     def __init__(self, noise_dim: int) -> None:
         super().__init__()
         self.lower = LowerGRU(noise_dim)
-        self.layer = linear_gist(D + D)
+        self.layer = linear_gist(DIM + DIM)
 
     def forward(self, S: Tensor, eps: Tensor, h_0: Tensor, g_0: Tensor) -> Tensor:
         """Compute the gists, as `ContextEncoder.forward`."""

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storygan.models.story_encoder import D
+from storygan.text.encoder import DIM
 
 FILTERS, FILTER_LENGTH = 16, 64
 """The filter bank `[16, 1, 1, 64]` (paper, table of the filter network): out, in, height, width."""
-CELLS = 4
-"""Side of a gist, which has one cell per filter."""
+GIST_SIZE = 4
+"""Height and width of a gist. Each of its 16 cells has one filter."""
 
 
 def gist(filters: Tensor, h: Tensor) -> Tensor:
-    """Compute `o_t = Filter(i_t) * h_t` (paper, equation 5): each filter convolved with `h_t`, 'same'-padded.
+    """Compute `o_t = Filter(i_t) * h_t` (paper, section 3.2): each filter convolved with `h_t`, 'same'-padded.
 
     Equals `F.conv1d(padding="same")` for each frame. Written as pad, unfold and matrix product, which needs no grouped
     convolution. `contiguous` copies the windows: where they overlap in memory, the product takes 20 times as long.
@@ -33,7 +33,7 @@ def gist(filters: Tensor, h: Tensor) -> Tensor:
     """
     left = (FILTER_LENGTH - 1) // 2
     windows = F.pad(h, (left, FILTER_LENGTH - 1 - left)).unfold(1, FILTER_LENGTH, 1).contiguous()  # (N, 128, 64)
-    return (windows @ filters.mT).unflatten(2, (CELLS, CELLS))  # (N, 128, 16) -> (N, 128, 4, 4)
+    return (windows @ filters.mT).unflatten(2, (GIST_SIZE, GIST_SIZE))  # (N, 128, 16) -> (N, 128, 4, 4)
 
 
 class FilterNetwork(nn.Module):
@@ -42,7 +42,7 @@ class FilterNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         size = FILTERS * FILTER_LENGTH
-        self.layer = nn.Sequential(nn.Linear(D, size, bias=False), nn.BatchNorm1d(size), nn.Tanh())
+        self.layer = nn.Sequential(nn.Linear(DIM, size, bias=False), nn.BatchNorm1d(size), nn.Tanh())
 
     def forward(self, i: Tensor) -> Tensor:
         """Compute the filters, in (-1, 1): (N, 128) `i_t` -> (N, 16, 64)."""
@@ -54,8 +54,8 @@ class LowerGRU(nn.Module):
 
     def __init__(self, noise_dim: int) -> None:
         super().__init__()
-        self.layer = nn.Sequential(nn.Linear(D + noise_dim, D, bias=False), nn.BatchNorm1d(D), nn.ReLU())
-        self.gru = nn.GRUCell(D, D)
+        self.layer = nn.Sequential(nn.Linear(DIM + noise_dim, DIM, bias=False), nn.BatchNorm1d(DIM), nn.ReLU())
+        self.gru = nn.GRUCell(DIM, DIM)
 
     def forward(self, S: Tensor, eps: Tensor, g_0: Tensor) -> Tensor:
         """Compute `i_1 .. i_T`.
@@ -78,25 +78,27 @@ class LowerGRU(nn.Module):
 
 
 class Text2Gist(nn.Module):
-    """The upper layer, the Text2Gist cell (paper, equations 2 to 5), with the initial state `h_0`.
+    """The upper layer, the Text2Gist cell (paper, section 3.2), with the initial state `h_0`.
 
-    z_t = sig(W_z i_t + U_z h_{t-1} + b_z)
-    r_t = sig(W_r i_t + U_r h_{t-1} + b_r)
+    z_t = sigmoid(W_z i_t + U_z h_{t-1} + b_z)
+    r_t = sigmoid(W_r i_t + U_r h_{t-1} + b_r)
     h_t = (1 - z_t) h_{t-1} + z_t tanh(W_h i_t + U_h (r_t h_{t-1}) + b_h)
     o_t = Filter(i_t) * h_t
+
+    Products of vectors are elementwise; `*` is the convolution of `gist`.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.W_z, self.W_r, self.W_h = nn.Linear(D, D), nn.Linear(D, D), nn.Linear(D, D)  # with b_z, b_r, b_h
-        self.U_z, self.U_r, self.U_h = (nn.Linear(D, D, bias=False) for _ in range(3))
+        self.W_z, self.W_r, self.W_h = (nn.Linear(DIM, DIM) for _ in range(3))  # with b_z, b_r, b_h
+        self.U_z, self.U_r, self.U_h = (nn.Linear(DIM, DIM, bias=False) for _ in range(3))
         self.filter_network = FilterNetwork()
 
-    def cell(self, i_t: Tensor, h: Tensor) -> Tensor:
+    def cell(self, i_t: Tensor, h_prev: Tensor) -> Tensor:
         """Compute `h_t` from `i_t` and `h_{t-1}`, each (B, 128)."""
-        z_t = torch.sigmoid(self.W_z(i_t) + self.U_z(h))
-        r_t = torch.sigmoid(self.W_r(i_t) + self.U_r(h))
-        return (1 - z_t) * h + z_t * torch.tanh(self.W_h(i_t) + self.U_h(r_t * h))
+        z_t = torch.sigmoid(self.W_z(i_t) + self.U_z(h_prev))
+        r_t = torch.sigmoid(self.W_r(i_t) + self.U_r(h_prev))
+        return (1 - z_t) * h_prev + z_t * torch.tanh(self.W_h(i_t) + self.U_h(r_t * h_prev))
 
     def forward(self, i: Tensor, h_0: Tensor) -> Tensor:
         """Compute the gists `o_1 .. o_T`.

@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from storygan.config import DiscriminatorConfig, ImageSize
 from storygan.models.initialization import he_initialize
-from storygan.models.story_encoder import D
+from storygan.text.encoder import DIM
 
 SLOPE = 0.2
 """Negative slope of LeakyReLU (DCGAN)."""
@@ -56,7 +56,7 @@ class ImageDiscriminator(nn.Module):
         super().__init__()
         self.features = downsample_trunk(image_size)
         self.join = nn.Sequential(  # (N, 512 + 256, 4, 4) -> (N, 512, 4, 4)
-            nn.Conv2d(512 + D + D, 512, 3, padding=1, bias=False),
+            nn.Conv2d(512 + DIM + DIM, 512, 3, padding=1, bias=False),
             nn.BatchNorm2d(512),
             nn.LeakyReLU(SLOPE, inplace=True),
         )
@@ -92,7 +92,7 @@ class ImageDiscriminator(nn.Module):
 
 
 class StoryDiscriminator(nn.Module):
-    """`D_S(X, S) = sigmoid(w^T (E_img(X) . E_text(S)) + b)` (paper, equation 6), `.` elementwise.
+    """`D_S(X, S) = sigmoid(w^T (E_img(X) . E_text(S)) + b)` (paper, section 3.3), `.` elementwise.
 
     Args:
         T: number of frames of a story.
@@ -110,7 +110,7 @@ class StoryDiscriminator(nn.Module):
         )
         self.text_encoder = nn.Sequential(
             nn.Flatten(),  # (B, T, 128) -> (B, T*128)
-            nn.Linear(D * T, STORY_FEATURES * T, bias=False),
+            nn.Linear(DIM * T, STORY_FEATURES * T, bias=False),
             nn.BatchNorm1d(STORY_FEATURES * T),
         )
         self.w = nn.Linear(STORY_FEATURES * T, 1)  # with b

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from storygan.config import ImageSize
-from storygan.models.story_encoder import D
+from storygan.text.encoder import DIM
 
 
 def conv_bn_relu_upsample(inputs: int, outputs: int) -> nn.Sequential:
@@ -27,7 +27,7 @@ class ImageGenerator(nn.Sequential):
 
     def __init__(self, image_size: ImageSize = 64) -> None:
         rows = [
-            conv_bn_relu_upsample(D, 512),  # (N, 128, 4, 4) -> (N, 512, 4, 4) -> (N, 512, 8, 8)
+            conv_bn_relu_upsample(DIM, 512),  # (N, 128, 4, 4) -> (N, 512, 4, 4) -> (N, 512, 8, 8)
             conv_bn_relu_upsample(512, 256),  # -> (N, 256, 8, 8) -> (N, 256, 16, 16)
             conv_bn_relu_upsample(256, 128),  # -> (N, 128, 16, 16) -> (N, 128, 32, 32)
             conv_bn_relu_upsample(128, 64),  # -> (N, 64, 32, 32) -> (N, 64, 64, 64)

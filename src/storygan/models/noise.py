@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from storygan.config import ModelConfig, NoiseDistribution
 from storygan.errors import MAX_SEED, UsageError, require_seed
-from storygan.models.story_encoder import D
+from storygan.text.encoder import DIM
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Noise:
     """Noise for B stories: standard normal; if `ModelConfig.noise` is `circle`, pairs of `eps` lie on a circle."""
 
     eps_0: Tensor
-    """(B, 128): the noise in `h_0 = mu(S) + sigma(S) * eps`."""
+    """(B, 128): the noise in `h_0 = mu(S) + sigma(S) * eps_0`."""
     eps: Tensor
     """(B, T, noise_dim): `eps_t`, concatenated with each sentence vector."""
     g_0: Tensor
@@ -32,9 +32,9 @@ class Noise:
         """Sample noise for B stories, one story at a time: a story's noise does not depend on how many follow it."""
         stories = [
             (
-                torch.randn(D, generator=generator),
+                torch.randn(DIM, generator=generator),
                 torch.randn(config.T, config.noise_dim, generator=generator),
-                torch.randn(D, generator=generator),
+                torch.randn(DIM, generator=generator),
             )
             for _ in range(B)
         ]
@@ -83,7 +83,8 @@ class Noise:
 def noise_of_length(B: int, n: int, config: ModelConfig, seed: int) -> Noise:
     """Sample the noise of B stories of n sentences; that of their first T does not depend on n.
 
-    `eps_t` of sentence t > T is the last of the noise that the seed gives t sentences, as in `editing.extend`.
+    For t > T, `eps_t` is the last row of the noise that the same seed gives a story of t sentences. `editing.extend`
+    does the same.
     """
     noise = Noise.sample(B, config, seeded(seed))
     eps = [noise.eps[:, :n]]

@@ -28,9 +28,9 @@ from storygan.models.initialization import initialize_weights
 from storygan.models.model_card import make_card
 from storygan.models.noise import Noise, noise_of_length, seeds_of
 from storygan.models.output import OutputType, StoryOutput, generate_from_noise
-from storygan.models.story_encoder import D, StoryEncoder
+from storygan.models.story_encoder import StoryEncoder
 from storygan.models.weights import SHIPPED, load_weights
-from storygan.text.encoder import SentenceEncoder, load_sentence_encoder
+from storygan.text.encoder import DIM, SentenceEncoder, load_sentence_encoder
 from storygan.text.vocabulary import describe_unknown, unknown_words
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class StoryGAN(nn.Module):
         generator: torch.Generator | None = None,
         output_type: OutputType = "pil",
     ) -> StoryOutput:
-        """Generate the frames of stories. A story with a seed gives the same frames, alone and among others.
+        """Generate the frames of stories. The same story and seed give the same frames, also in a batch with others.
 
         Warns (`UnknownWordWarning`) of words that the model was not trained on.
 
@@ -162,10 +162,11 @@ class StoryGAN(nn.Module):
             stories: one story (n strings), or several of the same n, from 1 to 2 T. The frames beyond T are those that
                 `editing.extend` adds, in which earlier objects fade.
             num_samples: number of samples per story, each with its own noise; at most `MAX_SAMPLES`.
-            seed: of the noise, 0 to 2^63 - 1: one for each story, or that of the first, and the next stories take
-                `seed + 1` and so on. None: 0, or as `generator` gives.
-            generator: instead of a seed: gives a seed for each story, others at the next call. Any device.
-            output_type: what `StoryOutput.images` holds: `pil`, PIL images at display size; `np` or `pt`, an array or a
+            seed: seed of the noise, 0 to 2^63 - 1. A list has one per story; a number is that of the first story, and
+                each next story takes one more. None: 0, or what `generator` gives.
+            generator: a generator on any device, in place of `seed`. It gives a seed for each story, and other seeds
+                at the next call.
+            output_type: type of `StoryOutput.images`: `pil`, PIL images at display size; `np` or `pt`, an array or a
                 tensor in [0, 1].
 
         Returns:
@@ -438,4 +439,4 @@ def encode_stories(encoder: SentenceEncoder, stories: Sequence[Story], cache: Pa
     flat = [sentence for story in stories for sentence in story]
     if not all(sentence.strip() for sentence in flat):
         raise UsageError("a sentence is empty: write what its frame shows")
-    return encoder.encode(flat, cache).reshape(len(stories), -1, D)
+    return encoder.encode(flat, cache).reshape(len(stories), -1, DIM)

@@ -22,7 +22,7 @@ from storygan.files import atomic_write, parse_json, read_safetensors, read_text
 from storygan.text.vocabulary import vocabulary_of
 
 DIM = 128
-"""Length of `s_t`."""
+"""Length of a sentence vector `s_t`, and of `h_0`, `i_t` and `h_t` (paper, section 4)."""
 SETTINGS_FILE = "sentence_encoder.json"
 TENSORS_FILE = "sentence_encoder.safetensors"
 VOCABULARY_FILE = "sentence_encoder.vocabulary.txt"

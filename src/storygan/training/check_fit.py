@@ -7,7 +7,7 @@ import numpy as np
 from storygan.config import StageConfig, TrainConfig
 from storygan.data.dataset import StoryDataset
 from storygan.errors import UsageError
-from storygan.models.story_encoder import D
+from storygan.text.encoder import DIM
 
 
 def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) -> None:
@@ -44,7 +44,7 @@ def _check_stage(where: str, stage: StageConfig, config: TrainConfig, dataset: S
     if stage.foreground_weight != 1 and not dataset.has_foreground:
         raise UsageError(f"{where}.foreground_weight: the stories of {path} have no column `foreground` {advice}")
     if stage.couple_nuisance:
-        columns = ((dataset.story_nuisance, "eps_0", D), (dataset.frame_nuisance, "eps_t", config.model.noise_dim))
+        columns = ((dataset.story_nuisance, "eps_0", DIM), (dataset.frame_nuisance, "eps_t", config.model.noise_dim))
         if all(column is None for column, _, _ in columns):
             raise UsageError(f"{where}.couple_nuisance: the stories of {path} have no nuisance columns {advice}")
         for column, name, size in columns:

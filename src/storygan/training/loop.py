@@ -158,10 +158,11 @@ def run_stage(
 def iteration(trainer: StageTrainer) -> Terms:
     """Update every network that learns in the stage, in the paper's order: D_I, D_S, (C,) G.
 
-    Each takes `steps` Adam steps; generated frames are shared by the first step of all.
+    Each takes `steps` Adam steps. The first step of a network uses the newest generated frames, later steps new ones.
 
     Returns:
-        The loss terms by name, such as `D_I/L_image`, unweighted: detached scalars.
+        The loss terms by name, such as `D_I/L_image`, unweighted: detached scalars. R1 and R2 are those of the last
+        iteration that computed them.
     """
     stage, nets, loader, k = trainer.stage, trainer.nets, trainer.loader, trainer.k
     part = trainer.processes.part(stage.batch_size)
@@ -189,4 +190,4 @@ def iteration(trainer: StageTrainer) -> Terms:
                 optimizer.step()
         metrics |= {f"{name}/{term}": value.detach() for term, value in terms.items()}
     trainer.finish_iteration(metrics)
-    return metrics
+    return metrics | trainer.penalties

@@ -67,7 +67,7 @@ NORM_DECAY = 0.95
 
 
 class AdversarialRatio(nn.Module):
-    """Scale the adversarial terms: the norm of their gradient by `X^` becomes `ratio` times that of `mse` and `aux`.
+    """Scale the adversarial terms: the norm of their gradient w.r.t. `X^` becomes `ratio` times that of `mse` + `aux`.
 
     This is the adaptive weight of VQGAN (Esser et al., 2021, equation 7) at the frames instead of the last layer, so
     the generator needs one backward pass. It is a module because its norms are part of a checkpoint.
@@ -113,10 +113,10 @@ def require_fit(classifier: AttributeClassifier, content: LabelledFrames) -> Non
 
 
 def aux_loss(C: Any, x: Tensor, targets: ClassifierTargets) -> Tensor:
-    """Return what the classifier makes of generated frames (N, 3, 64, 64): scalar >= 0 with a graph.
+    """Compute the auxiliary classifier loss of generated frames (N, 3, 64, 64): scalar >= 0 with a graph.
 
-    It sums the cross-entropies of objects at locations, and of their direction, where the classifier predicts them;
-    otherwise it is the cross-entropy of the labels.
+    With locations, it is the sum of the cross-entropies of presence and attributes, and of the squared error of the
+    yaw if the classifier predicts it. Otherwise it is the cross-entropy of the labels.
     """
     weights = (
         AuxClassifierLoss(present=1, attributes=1, direction=float(C.predicts_yaw))

@@ -145,7 +145,10 @@ def conditions(batch: Batch, fake: Generated) -> tuple[Tensor, Tensor]:
 
 
 def mismatched_story(nets: Networks, condition: Tensor, m: int = 1) -> Tensor:
-    """Return another story's condition for each story: the batch of all processes, rolled by one story of m rows."""
+    """Return the condition of another story for each story: the batch of all processes, rolled by one story.
+
+    Each story has m rows.
+    """
     whole = nets.fabric.all_gather(condition.detach()).view(-1, *condition.shape[1:])
     first = nets.fabric.global_rank * len(condition)
     return whole.roll(m, dims=0)[first : first + len(condition)]

@@ -49,7 +49,7 @@ class Experiment:
     S: Tensor
     """(N, T, 128), the sentence vectors of the whole data set."""
     content: LabelledFrames | None
-    """What the frames show, where a stage needs the auxiliary classifier."""
+    """Labels and objects of the frames, for the auxiliary classifier; None if no stage needs it."""
     frames: Tensor | None
     """(N, T, H, W, 3) uint8, all frames on the GPU if they fit."""
 
@@ -87,7 +87,10 @@ class Experiment:
         stage = list(self.config.stages.values())[number]
         if HAS_STORY_DISCRIMINATOR[self.config.model.variant]:
             return stage
-        G = replace(stage.G, loss=replace(stage.G.loss, L_story=0.0)) if stage.G else None
+        G = stage.G
+        if G:
+            loss = replace(G.loss, L_story=0.0)
+            G = replace(G, loss=loss, adversarial_ratio=G.adversarial_ratio if loss.adversarial else 0.0)
         return replace(stage, D_S=None, G=G)
 
 
@@ -123,6 +126,7 @@ class StageTrainer:
             setattr(self.nets, name, wrapped)
         ratio = self.stage.G.adversarial_ratio if self.stage.G else 0.0
         self.adversarial_ratio = AdversarialRatio(ratio, processes).to(processes.fabric.device) if ratio else None
+        self.penalties: Terms = {}  # R1 and R2 as last computed: the log has them in iterations that compute none
         self.ema = None
         if self.stage.ema and self.stage.G:
             average = get_ema_multi_avg_fn(self.stage.ema)
@@ -180,6 +184,7 @@ class StageTrainer:
         """Average running statistics and metrics over the processes; update the EMA weights and `k`."""
         statistics = [value for network in self.nets.each().values() for value in running_statistics(network)]
         self.processes.average([*statistics, *metrics.values()])
+        self.penalties |= {name: value for name, value in metrics.items() if name.endswith(("/r1", "/r2"))}
         if self.ema is not None:
             self.ema.update_parameters(self.model)
         self.k += 1
@@ -215,7 +220,7 @@ class StageTrainer:
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint. Stories and noise follow from the seed, the stage and `k`."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        return {**state, "stage": self.name, "k": self.k}
+        return {**state, "penalties": self.penalties, "stage": self.name, "k": self.k}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load the state of a checkpoint. Raises UsageError where it does not fit the networks and optimizers."""
@@ -227,6 +232,7 @@ class StageTrainer:
                 f"the checkpoint does not fit this configuration: {reason(error)}; give the run's own, or remove the "
                 f"newest file in {self.config.run}/checkpoints to resume from the one before"
             ) from error
+        self.penalties = state.get("penalties", {})
         self.k = state["k"]
 
 
