@@ -39,8 +39,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(sample: Path, out: Path, *more: str) -> list[str]:
-    """Two variants, nine iterations in eight rounds each."""
-    options = ["--data.path", str(sample), "--out", str(out), "--model.T", "4", "--sample_every", "99"]
+    """Two variants, nine iterations in eight rounds each; T and the precision are resolved by the first round."""
+    options = ["--data.path", str(sample), "--out", str(out), "--model.T", "0", "--precision", "auto"]
+    options += ["--sample_every", "99"]
     return ["compare", str(TINY), *options, "--variants", "svc", "imagegan", *more]
 
 

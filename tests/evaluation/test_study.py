@@ -92,6 +92,7 @@ def test_page_and_answers_by_command(sample: Path, tmp_path: Path, capsys: pytes
     command = ["study", "--data", str(sample), "--stories", "3", "--out", str(out)]
     assert main([*command, "--model", "previous-real-frame", "--frames", f"theirs={tmp_path}/theirs"]) == 0
     assert out.read_text().count("<section") == 3
+    assert main([*command, "--model", "nearest-story", "--frames", f"theirs={tmp_path}/theirs"]) == 0
     answers.write_text("".join(json.dumps(answer) + "\n" for answer in simulated(2, 10, 0.9)))
     capsys.readouterr()
     assert main(["study", "--answers", str(answers), "--json"]) == 0

@@ -29,8 +29,8 @@ from storygan.evaluation.tables import differences
 from storygan.files import atomic_write, locked, parse_json, read_text
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
+from storygan.training.check_fit import check_fit, open_training_data
 from storygan.training.loggers import METRICS
-from storygan.training.loop import check_fit
 
 MAX_MINUTES = 10_000_000
 NAME = "compare"
@@ -121,7 +121,11 @@ def compare(
         raise UsageError("the runs are not trained on the same data: give all the same `data` and `model.T`")
     if any(each.validation.patience for each in configs.values()):
         raise UsageError("validation.patience ends a run early, but these have the same budget: leave it out")
-    dataset = open_split(config.data.path, config.data.split)
+    config, dataset = open_training_data(config)
+    configs = {
+        name: replace(each, data=config.data, model=replace(each.model, T=config.model.T))
+        for name, each in configs.items()
+    }
     for each in configs.values():
         check_fit(each, dataset)
     test = open_split(config.data.path, split)

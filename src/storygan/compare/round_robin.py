@@ -12,6 +12,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,10 @@ class Run:
         self.started = (self.path / CONFIG).exists()
         if not self.started:
             return
-        a, b = (dict(leaves(each.to_dict())) for each in (read_config(self.path / CONFIG), config))
+        stored = read_config(self.path / CONFIG)
+        if config.precision == "auto":
+            self.config = config = replace(config, precision=stored.precision)
+        a, b = (dict(leaves(each.to_dict())) for each in (stored, config))
         if changed := sorted({name for name in a | b if a.get(name) != b.get(name)} - {"run"}):
             raise UsageError(
                 f"{self.path} was started with another {', '.join(changed)}: give the same, or another --out"

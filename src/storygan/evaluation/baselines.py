@@ -81,8 +81,8 @@ def build_pool(
         "first_real_frame": np.repeat(real_idx[:, :1], T, 1),
         "another_story": real_idx[[*range(1, N), N // 2 if N > 2 else 0]],
     }
-    shown = dict(generated) if nearest is None else {"nearest_story": nearest, **generated}
-    for method, X_hat in shown.items():
+    training = [] if nearest is None else [("nearest_story", nearest)]
+    for method, X_hat in [*training, *generated.items()]:
         if isinstance(X_hat, str):
             if X_hat not in index:
                 raise UsageError("nearest-story: the data set has no training split with frames of this T and size")

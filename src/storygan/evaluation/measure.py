@@ -82,8 +82,8 @@ def measure(
     truth = labelled_frames_if_any(dataset)
     evaluator, *others = find_classifiers(truth, classifiers, device)
     locations, labels = truth.supported_by(evaluator) if truth else (False, False)
-    train = _training_split(data, dataset)
-    pool = build_pool(dataset.frames, mean_image(train or dataset), generated, _nearest_stories(train, dataset))
+    train = training_split(data, dataset)
+    pool = build_pool(dataset.frames, mean_image(train or dataset), generated, nearest_stories(train, dataset))
     predictions, predicted = classify(evaluator, pool, truth, dataset.sentences)
     disagreements: list[str] = []
     for k, other in enumerate(others, 2):
@@ -169,7 +169,7 @@ def _pixel_metrics(pool: FramePool, method: str) -> dict[str, PerStory]:
     return {name: concatenate([values[name] for values in found]) for name in found[0]}
 
 
-def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset | None:
+def training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset | None:
     """Return the training split if its frames have the size of the evaluated ones."""
     if "train" not in splits(resolve_dataset(data)):
         return None
@@ -177,7 +177,7 @@ def _training_split(data: str | Path, dataset: StoryDataset) -> StoryDataset | N
     return train if train.size == dataset.size else None
 
 
-def _nearest_stories(train: StoryDataset | None, dataset: StoryDataset) -> ndarray | None:
+def nearest_stories(train: StoryDataset | None, dataset: StoryDataset) -> ndarray | None:
     """Return the frames of the training stories nearest in text; None if the stories are of the training split."""
     if train is None or train.T != dataset.T or train.fingerprint == dataset.fingerprint:
         return None

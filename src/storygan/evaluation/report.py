@@ -14,7 +14,7 @@ from storygan.data.dataset import StoryDataset, open_split
 from storygan.errors import UsageError, require_seed, require_whole
 from storygan.evaluation.baselines import METHODS, MODEL, build_pool, find_baseline, mean_image
 from storygan.evaluation.bootstrap import Metrics
-from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity
+from storygan.evaluation.measure import DIVERSITY_NOTE, measure, measure_diversity, nearest_stories, training_split
 from storygan.evaluation.page import check_page, make_page
 from storygan.evaluation.sample_grid import build_sample_grid
 from storygan.evaluation.study import make_study
@@ -204,7 +204,8 @@ def write_study(
         network = None if baseline else load_for_inference(model, torch.device("cpu"), "fp32")
         generated[name] = network.generate_dataset(dataset.sentences, seed=seed) if network else str(baseline)
     generated |= {name: read_system_frames(name, path, dataset, split)[0] for name, path in frames.items()}
-    pool = build_pool(dataset.frames, mean_image(dataset), generated)
+    train = training_split(data, dataset)
+    pool = build_pool(dataset.frames, mean_image(train or dataset), generated, nearest_stories(train, dataset))
     atomic_write(out, make_study(dataset, {name: pool.select(name) for name in generated}, seed))
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from storygan.config import StageConfig, TrainConfig
-from storygan.data.dataset import StoryDataset
+from storygan.data.dataset import StoryDataset, open_split
+from storygan.data.hub import pin_dataset
 from storygan.errors import UsageError
 from storygan.text.encoder import DIM
+
+
+def open_training_data(config: TrainConfig) -> tuple[TrainConfig, StoryDataset]:
+    """Open the training stories. Return the configuration with their T and, for a hub id, the commit."""
+    config = replace(config, data=replace(config.data, path=pin_dataset(config.data.path)))
+    dataset = open_split(config.data.path, config.data.split)
+    return replace(config, model=replace(config.model, T=config.model.T or dataset.T)), dataset
 
 
 def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) -> None:

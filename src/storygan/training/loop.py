@@ -14,13 +14,11 @@ from typing import Any
 import torch
 
 from storygan.config import TrainConfig
-from storygan.data.dataset import open_split
-from storygan.data.hub import pin_dataset
 from storygan.models.devices import find_device, resolve_precision
 from storygan.progress import tqdm
 from storygan.signals import GracefulShutdown
 from storygan.training.callbacks import Callback, CallbackList
-from storygan.training.check_fit import check_fit
+from storygan.training.check_fit import check_fit, open_training_data
 from storygan.training.distributed import Processes
 from storygan.training.loggers import Logger
 from storygan.training.networks import frozen
@@ -63,9 +61,7 @@ def train(
     with report_out_of_memory(config), Processes(config) as processes, ExitStack() as stack:
         torch.set_num_threads(config.threads or processes.cores)
         with processes.sync_errors():
-            config = replace(config, data=replace(config.data, path=pin_dataset(config.data.path)))
-            dataset = open_split(config.data.path, config.data.split)
-            config = replace(config, model=replace(config.model, T=config.model.T or dataset.T))
+            config, dataset = open_training_data(config)
             check_fit(config, dataset, processes.world_size)
             folder = RunFolder if processes.is_main else NullRunFolder
             run = stack.enter_context(folder(config, resume, dataset, from_stage, loggers))
