@@ -47,7 +47,8 @@ NOTES = (
 ONE_SEED_NOTE = "each run was trained once: the intervals are over stories, not over training seeds"
 SEEDS_NOTE = (
     "each configuration was trained with several seeds: the intervals are over runs and stories, of kid, fid, "
-    "story_fid, diversity and sensitivity from the lowest to the highest end of the runs' own"
+    "story_fid, diversity and sensitivity from the lowest to the highest end of the runs' own; with few seeds they are "
+    "too narrow: of differences between models, those of two seeds cover about 67%, of three 80%, of ten 92%"
 )
 
 

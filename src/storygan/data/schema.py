@@ -271,7 +271,7 @@ def read_metadata(path: Path) -> Metadata:
     with open_shard(path) as shard:
         metadata = _parse_metadata(shard.schema_arrow)
         if metadata.label_names is None and "labels" in shard.schema_arrow.names:
-            raise StoryganError(f"{path} has labels without names in the schema metadata: create it again")
+            raise StoryganError(f"{path} has labels without names: write it with storygan.data.schema.write_shard")
     return metadata
 
 

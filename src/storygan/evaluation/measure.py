@@ -200,6 +200,9 @@ def _notes(N: int, classifier: AttributeClassifier, locations: bool, labels: boo
         )
     if side := stories_per_side(N):
         notes.append(f"kid, fid: {side} stories of the second half against the real frames of {side} of the first half")
+        notes.append(
+            "intervals of fid cover the generated stories only, by a linear approximation; those of kid both sides"
+        )
     else:
         notes.append(f"no kid, no fid: they need {2 * MIN_STORIES} stories")
     if side >= MIN_STORY_FID:
