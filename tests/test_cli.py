@@ -187,7 +187,6 @@ TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
         (["data", "render-clevr", "x", "--train", "1", "--seed", HUGE], "seed 9"),
         (["data", "render-clevr", "x", "--train", "1", "--workers=-1"], "--workers is -1: give 1 to 1,024"),
         (["data", "import", "clevr-sv", "y", "x", "--train-below=-3"], "train_below is -3: it must be at least 0"),
-        (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "--workers is -1: give 1 to 1,024"),
         (["train-classifier", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0: it must be at least 1"),
         ([*TINY_TRAIN, "--stages.adversarial.G.lr=-1"], "stages.adversarial.G.lr is -1.0: it must be 0 or more"),
         ([*TINY_TRAIN, "--checkpoint_every", "0"], "checkpoint_every is 0: it must be at least 1"),

@@ -62,7 +62,7 @@ def test_card_of_the_sample_is_that_of_a_render(sample: Path) -> None:
 
 def test_toon_folder_gets_the_columns_of_a_render(tmp_path: Path) -> None:
     out = tmp_path / "toon"
-    render_toon(out, train=3, test=4, seed=3, T=2, size=32, workers=1)
+    render_toon(out, train=3, test=4, seed=3, T=2, size=32)
     rendered, card = contents(out), (out / "README.md").read_text()
     strip(out)
     (out / "README.md").write_text("older")
@@ -76,7 +76,7 @@ def test_toon_folder_gets_the_columns_of_a_render(tmp_path: Path) -> None:
 
 
 def test_toon_folder_of_another_renderer_is_refused(tmp_path: Path) -> None:
-    render_toon(tmp_path, train=2, T=1, size=32, workers=1)
+    render_toon(tmp_path, train=2, T=1, size=32)
     strip(tmp_path)
     config = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(config.replace('"renderer": 3', '"renderer": 2'))

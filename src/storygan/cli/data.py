@@ -21,13 +21,12 @@ def add_render_options(parser: ArgumentParser, T: int) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
     parser.add_argument("--frames", type=int, default=T, help="T: frames per story (CLEVR-SV: up to 6)")
     parser.add_argument("--size", type=int, default=64, help="pixels a side")
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
 
 
 def render_arguments(args: Namespace) -> dict[str, Any]:
     """Return the options of `add_render_options` as arguments of a renderer, without `train`."""
     same = {name: args[name] for name in ("validation", "test", "seed", "size")}
-    return {**same, "T": args.frames, "workers": args.workers or None}
+    return {**same, "T": args.frames}
 
 
 def data_options(parser: ArgumentParser) -> None:
@@ -35,6 +34,7 @@ def data_options(parser: ArgumentParser) -> None:
     commands = parser.add_subcommands(dest="data")
     render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
     add_render_options(render, T=4)
+    render.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
     render.add_argument("--stories", type=int, default=0, help="another name of --train")
     render.add_argument(
         "--shard", type=str, default="1/1", help="i/n: render this job's part of the files (then `data merge`)"
@@ -89,7 +89,11 @@ def data_render(args: Namespace) -> None:
     if args.stories and args.train:
         raise UsageError("give --stories or --train, not both: they are the same option")
     summary = render_clevr(
-        args.out, train=args.train or args.stories, **render_arguments(args), shard=parse_shard(args.shard)
+        args.out,
+        train=args.train or args.stories,
+        **render_arguments(args),
+        workers=args.workers or None,
+        shard=parse_shard(args.shard),
     )
     print(f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s, {summary.existing} existed")
 
