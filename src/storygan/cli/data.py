@@ -46,7 +46,7 @@ def data_options(parser: ArgumentParser) -> None:
     merge.add_argument("parts", type=named_path, nargs="*", help="folders of the jobs, if they did not share OUT")
     sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
     sample.add_argument("out", type=named_path, help="folder of the new data set")
-    add = subcommand(commands, "add-nuisance", "add nuisance columns to stories that were rendered without them")
+    add = subcommand(commands, "add-nuisance", "add nuisance columns to CLEVR-SV stories rendered without them")
     add.add_argument("folder", type=named_path, help="folder of the data set")
     check = subcommand(commands, "check", "validate a data set and describe it")
     check.add_argument("folder", type=named_path, help="folder of the data set")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from storygan.cli import main
+from storygan.data.add_nuisance import add_nuisance
 from storygan.data.check import check_dataset
 from storygan.data.schema import read_metadata, read_stories, shard_paths
 from storygan.data.toon.render import render_story, render_toon
@@ -30,6 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_folder_is_a_valid_data_set(folder: Path) -> None:
     report = check_dataset(folder)
     assert report.problems == []
+    assert add_nuisance(folder) == 0, "every story has the columns"
     assert (report.T, report.size, report.aspect_ratio) == (5, (64, 64), 1.0)
     assert {name: split.stories for name, split in report.splits.items()} == {"train": 6, "validation": 2, "test": 9}
     assert read_metadata(shard_paths(folder, "train")[0]).label_names == LABELS

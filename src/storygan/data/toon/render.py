@@ -6,7 +6,6 @@ the unfinished shard, which takes seconds.
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -125,12 +124,6 @@ def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 
         story_nuisance=nuisance,
         foreground=masks,
     )
-
-
-def parse_id(story_id: str) -> tuple[str, int] | None:
-    """Return the part and number of a story id, or None where it has another format."""
-    match = re.fullmatch(rf"toon-({'|'.join(PARTS)})-(\d{{6,8}})", story_id, re.ASCII)
-    return (match[1], int(match[2])) if match else None
 
 
 def write_card(out: Path, config: ToonConfig) -> None:
