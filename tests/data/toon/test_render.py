@@ -118,17 +118,6 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["data", "render-toon", str(tmp_path / "none")]) == 2
 
 
-def test_val_is_short_for_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = str(tmp_path / "toon")
-    assert main(f"data render-toon {out} --train 10 --val 4 --test 4 --seed 0".split()) == 0
-    report = check_dataset(out)
-    assert {name: split.stories for name, split in report.splits.items()} == {"train": 10, "validation": 4, "test": 4}
-    capsys.readouterr()
-    with pytest.raises(SystemExit):
-        main(["data", "render-toon", "--help"])
-    assert "--val " in capsys.readouterr().out
-
-
 def test_speed() -> None:
     """CPU time of one process; the goal is 200 frames/s on two cores."""
     render_story("train", 0)
