@@ -209,7 +209,7 @@ def main() -> None:
     save_edits(model, out)
     with tempfile.TemporaryDirectory() as folder:
         sample, toon = write_sample(f"{folder}/sample")[0].parent, Path(folder, "toon")
-        render_toon(toon, train=TOON_STORIES, workers=1)
+        render_toon(toon, train=TOON_STORIES)
         save_baselines(model, sample, out)
         save_data_sets(sample, toon, out)
         save_own_stories(Path(folder, "own"), out)

@@ -25,7 +25,7 @@ step edit sentence "$@" --at 3 --to "large yellow sphere at (-2, 2)" --out chang
 step export clevr-sv --onnx --out clevr.onnx
 step data sample sample
 step data check sample
-step data render-toon toon --train 2 --test 2 --workers 1
+step data render-toon toon --train 2 --test 2
 set -- --stages.reconstruction.iterations 2 --stages.discriminators.iterations 1 --stages.adversarial.iterations 1
 step train ../../configs/quickstart.yaml --data.path sample --run run --validation.every 0 "$@"
 step evaluate --model run/model --data sample --stories 4

@@ -187,7 +187,6 @@ TINY_TRAIN = ["train", str(TINY), "--data.path", "x"]
         (["data", "render-clevr", "x", "--train", "1", "--seed", HUGE], "seed 9"),
         (["data", "render-clevr", "x", "--train", "1", "--workers=-1"], "--workers is -1: give 1 to 1,024"),
         (["data", "import", "clevr-sv", "y", "x", "--train-below=-3"], "train_below is -3: it must be at least 0"),
-        (["data", "render-toon", "x", "--train", "1", "--workers=-1"], "--workers is -1: give 1 to 1,024"),
         (["train-classifier", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0: it must be at least 1"),
         ([*TINY_TRAIN, "--stages.adversarial.G.lr=-1"], "stages.adversarial.G.lr is -1.0: it must be 0 or more"),
         ([*TINY_TRAIN, "--checkpoint_every", "0"], "checkpoint_every is 0: it must be at least 1"),
@@ -354,10 +353,9 @@ def test_data_check(tiny_dataset: Path, capsys: Errors) -> None:
     assert "nowhere" in fails(capsys, 1, "data", "check", "nowhere")
 
 
-def test_data_render_refuses_contradictory_options(capsys: Errors, tmp_path: Path) -> None:
+def test_data_render_refuses_a_shard_without_a_total(capsys: Errors, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    assert "--shard 3" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--shard", "3")
-    assert "not both" in fails(capsys, 2, "data", "render-clevr", out, "--stories", "2", "--train", "2")
+    assert "--shard 3" in fails(capsys, 2, "data", "render-clevr", out, "--train", "2", "--shard", "3")
     assert not (tmp_path / "out").exists()
 
 
@@ -406,7 +404,6 @@ def test_streams_that_cannot_be_written(model: str, tmp_path: Path, streams: str
     )
 
 
-LARGE = "1" + "0" * 400
 GOOD_TRAIN = ["train", "--data.path", "x", "--stages.a.G.loss.mse", "1"]
 
 
@@ -422,20 +419,15 @@ GOOD_TRAIN = ["train", "--data.path", "x", "--stages.a.G.loss.mse", "1"]
         (["generate", *STORY, "--samples", "400", "--out", "x.jpg"], "the picture has"),
         (["edit", "resample", *STORY, "--new-seed", "1", "--samples", "1000"], "the picture has"),
         (["generate", *STORY[:3], "large red rubber cube at (3.0000000001, 0)"], "x = 3.0000000001 is outside"),
-        (["generate", *STORY, "--threads", LARGE], "--threads is a number of 1329 bits: give 1 to 1,024"),
+        (["generate", *STORY, "--threads", "5000"], "--threads is 5000: give 1 to 1,024"),
         (["train", "--config", "pipe"], "pipe is not a regular file"),
         (["train", "integer.yaml"], "Problems parsing config"),
         (["train", "stamp.yaml"], "Problems parsing config"),
         (["train", "keys.yaml"], "the limit is 400,000"),
         (["train", "mapping.yaml"], "--stages: C 5: give names with values"),
         (["train", "empty.yaml"], "loss '': give names with values"),
-        ([*GOOD_TRAIN, "--timeout", LARGE], "it must be at most 1,000,000,000"),
-        ([*GOOD_TRAIN, "--stages.a.iterations", LARGE], "it must be at most 1,000,000,000"),
-        ([*GOOD_TRAIN, "--stages.a.G.loss.L_KL", LARGE], "int too large to convert to float"),
         ([*GOOD_TRAIN, "--stages", "5"], "--stages 5: give names with values"),
-        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", LARGE], "int too large to convert to float"),
-        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", "1e300"], "--minutes 1e+300: give 0 to 10,000,000"),
-        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", ".nan"], "--minutes nan: give 0 to 10,000,000"),
+        (["compare", *GOOD_TRAIN[1:], "--out", "y", "--minutes", ".nan"], "--minutes nan: give 0 or more"),
         (["demo", "--host", "ü" * 70], "cannot serve at"),
     ],
 )

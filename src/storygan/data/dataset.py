@@ -103,8 +103,8 @@ class StoryDataset:
         """
         if self.masks is None:
             raise UsageError(
-                "the data set has no foreground masks: `storygan data add-nuisance FOLDER` adds them to stories that "
-                "storygan rendered"
+                "the data set has no foreground masks: `storygan data add-nuisance FOLDER` adds them to rendered "
+                "stories of CLEVR-SV"
             )
         packed = self.masks()[np.asarray(indices, dtype=np.intp)]
         bits = np.unpackbits(packed, axis=-1, count=self.size**2).view(bool)

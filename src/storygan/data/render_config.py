@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from storygan.data.schema import SPLITS, shard_name
-from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed, require_threads
+from storygan.errors import MAX_SEED, StoryganError, UsageError, require_seed
 from storygan.files import atomic_write, locked, parse_json, read_text
 
 FILE = "render.json"
@@ -74,9 +74,7 @@ class Summary:
 Config = TypeVar("Config", bound=RenderConfig)
 
 
-def require_valid(
-    config: RenderConfig, max_stories: int, T: tuple[int, int], size: tuple[int, int], workers: int | None
-) -> None:
+def require_valid(config: RenderConfig, max_stories: int, T: tuple[int, int], size: tuple[int, int]) -> None:
     """Raise UsageError unless the values are in their ranges.
 
     Args:
@@ -84,7 +82,6 @@ def require_valid(
         max_stories: the largest number of stories of a split; there must be one story at least.
         T: smallest and largest number of frames.
         size: smallest and largest number of pixels a side.
-        workers: number of processes, 1 or more; None: one per core.
     """
     if min(config.counts.values()) < 0 or not any(config.counts.values()):
         raise UsageError("no story to render: give a positive number of stories")
@@ -95,7 +92,6 @@ def require_valid(
         raise UsageError(f"{config.T} frames: use {T[0]} to {T[1]}")
     if not size[0] <= config.size <= size[1]:
         raise UsageError(f"size {config.size}: use {size[0]} to {size[1]} pixels a side")
-    require_threads(workers or 0, "--workers")
 
 
 def read_render_config(out: Path, kind: type[Config]) -> Config:

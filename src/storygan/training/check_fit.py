@@ -39,7 +39,7 @@ def check_fit(config: TrainConfig, dataset: StoryDataset, processes: int = 1) ->
 
 def _check_stage(where: str, stage: StageConfig, config: TrainConfig, dataset: StoryDataset, processes: int) -> None:
     T, path = dataset.T, config.data.path
-    advice = f"(rendered stories: `storygan data add-nuisance {path}`)"
+    advice = f"(rendered stories of CLEVR-SV: `storygan data add-nuisance {path}`)"
     generated = stage.frames or T
     for name, n, most in (("frames", stage.frames, T), ("disc_frames", stage.disc_frames, generated)):
         if not 0 <= n <= most:

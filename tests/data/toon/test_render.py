@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from storygan.cli import main
-from storygan.data import render_config
+from storygan.data.add_nuisance import add_nuisance
 from storygan.data.check import check_dataset
 from storygan.data.schema import read_metadata, read_stories, shard_paths
 from storygan.data.toon.render import render_story, render_toon
@@ -20,7 +20,7 @@ from storygan.errors import MAX_SEED, StoryganError, UsageError
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("toon") / "toon"
-    render_toon(out, train=6, validation=2, test=9, seed=3, workers=1)
+    render_toon(out, train=6, validation=2, test=9, seed=3)
     return out
 
 
@@ -31,6 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_folder_is_a_valid_data_set(folder: Path) -> None:
     report = check_dataset(folder)
     assert report.problems == []
+    assert add_nuisance(folder) == 0, "every story has the columns"
     assert (report.T, report.size, report.aspect_ratio) == (5, (64, 64), 1.0)
     assert {name: split.stories for name, split in report.splits.items()} == {"train": 6, "validation": 2, "test": 9}
     assert read_metadata(shard_paths(folder, "train")[0]).label_names == LABELS
@@ -54,27 +55,19 @@ def test_story_depends_on_its_id_and_seed_alone(folder: Path) -> None:
 
 
 def test_largest_seed_can_be_resumed(tmp_path: Path) -> None:
-    assert render_toon(tmp_path, train=1, seed=MAX_SEED, T=1, size=32, workers=1).rendered == 1
-    assert render_toon(tmp_path, train=1, seed=MAX_SEED, T=1, size=32, workers=1).existing == 1
+    assert render_toon(tmp_path, train=1, seed=MAX_SEED, T=1, size=32).rendered == 1
+    assert render_toon(tmp_path, train=1, seed=MAX_SEED, T=1, size=32).existing == 1
 
 
 def test_interrupted_run_is_resumed(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "toon"
-    render_toon(out, train=6, validation=2, test=9, seed=3, workers=1)
+    render_toon(out, train=6, validation=2, test=9, seed=3)
     assert contents(out) == contents(folder)
     (shard,) = shard_paths(out, "test")
     shard.unlink()
-    summary = render_toon(out, train=6, validation=2, test=9, seed=3, workers=1)
+    summary = render_toon(out, train=6, validation=2, test=9, seed=3)
     assert (summary.rendered, summary.existing) == (9, 8)
     assert contents(out) == contents(folder)
-
-
-@pytest.mark.slow
-def test_number_of_workers_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render_config, "STORIES_PER_SHARD", 2)
-    for workers in (1, 3):
-        render_toon(tmp_path / f"{workers}" / "toon", train=5, test=4, workers=workers)
-    assert contents(tmp_path / "1" / "toon") == contents(tmp_path / "3" / "toon")
 
 
 def test_card_credits_the_art_and_describes_the_parts(folder: Path) -> None:
@@ -96,7 +89,6 @@ def test_card_credits_the_art_and_describes_the_parts(folder: Path) -> None:
         ({"T": 0}, "frames"),
         ({"size": 8}, "pixels"),
         ({"seed": -1}, "seed"),
-        ({"workers": -1}, "workers"),
     ],
 )
 def test_invalid_arguments_are_bad_usage(wrong: dict[str, int], message: str, tmp_path: Path) -> None:
@@ -107,34 +99,23 @@ def test_invalid_arguments_are_bad_usage(wrong: dict[str, int], message: str, tm
 
 def test_folder_has_one_configuration(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="started with seed 3, not 4"):
-        render_toon(folder, train=6, validation=2, test=9, seed=4, workers=1)
+        render_toon(folder, train=6, validation=2, test=9, seed=4)
     (tmp_path / "train-00000-of-00001.parquet").touch()
     with pytest.raises(StoryganError, match="did not write"):
         render_toon(tmp_path, train=1)
 
 
 def test_card_of_a_small_test_split_describes_no_parts(tmp_path: Path) -> None:
-    render_toon(tmp_path / "toon", train=1, test=3, workers=1)  # all plain
+    render_toon(tmp_path / "toon", train=1, test=3)  # all plain
     assert "toon-test-" not in (tmp_path / "toon" / "README.md").read_text()
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["data", "render-toon", str(tmp_path / "toon"), "--train", "2", "--frames", "3", "--size", "32"]
-    assert main([*call, "--workers", "1"]) == 0
+    assert main(call) == 0
     assert "2 stories rendered" in capsys.readouterr().out
     assert [len(story.frames) for story in read_stories(tmp_path / "toon", "train")] == [3, 3]
     assert main(["data", "render-toon", str(tmp_path / "none")]) == 2
-
-
-def test_val_is_short_for_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = str(tmp_path / "toon")
-    assert main(f"data render-toon {out} --train 10 --val 4 --test 4 --seed 0 --workers 1".split()) == 0
-    report = check_dataset(out)
-    assert {name: split.stories for name, split in report.splits.items()} == {"train": 10, "validation": 4, "test": 4}
-    capsys.readouterr()
-    with pytest.raises(SystemExit):
-        main(["data", "render-toon", "--help"])
-    assert "--val " in capsys.readouterr().out
 
 
 def test_speed() -> None:

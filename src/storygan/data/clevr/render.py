@@ -39,7 +39,7 @@ from storygan.data.render_config import (
     save_render_config,
 )
 from storygan.data.schema import Story, open_shard, write_shard
-from storygan.errors import StoryganError, UsageError, advice, reason
+from storygan.errors import StoryganError, UsageError, advice, reason, require_threads
 from storygan.files import atomic_write
 from storygan.progress import tqdm
 from storygan.text.clevr import LABELS, format_sentence, presence_labels
@@ -91,7 +91,8 @@ def render_clevr(
             shard, or Blender crashes.
     """
     config = ClevrConfig(train, validation, test, seed, T, size)
-    require_valid(config, FIRST_NUMBER["validation"], (1, MAX_OBJECTS), SIZES, workers)
+    require_valid(config, FIRST_NUMBER["validation"], (1, MAX_OBJECTS), SIZES)
+    require_threads(workers or 0, "--workers")
     if not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"shard {shard[0]}/{shard[1]}: the first number must be from 1 to the second")
     render_python()

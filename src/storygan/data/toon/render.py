@@ -1,34 +1,22 @@
-"""Render Toon-SV stories into a folder of Parquet shards, in parallel and resumable.
+"""Render Toon-SV stories into a folder of Parquet shards, resumable.
 
 A story depends only on (seed, part, number, T, size). Shards are written atomically, so an interrupted run loses only
-the unfinished shards, which take seconds.
+the unfinished shard, which takes seconds.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import re
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
 
-from storygan.cores import cores
 from storygan.data.images import encode_png
 from storygan.data.render_config import (
     PARTIAL,
     RenderConfig,
-    Shard,
     Summary,
     card_fields,
     locked_job,
@@ -45,7 +33,6 @@ from storygan.data.toon.shapes import CREDIT
 from storygan.data.toon.world import CAST, LABELS, PAIRS, PLACES, SKIES, THINGS, sample_story
 from storygan.files import atomic_write
 from storygan.progress import tqdm
-from storygan.signals import SIGNALS
 
 MAX_STORIES = 10_000_000  # per split
 RENDERER = 3  # version; raise it when a story changes, so that one folder never mixes two
@@ -78,7 +65,6 @@ def render_toon(
     seed: int = 0,
     T: int = 5,
     size: int = 64,
-    workers: int | None = None,
 ) -> Summary:
     """Render the stories that are missing in `out`, then the data set card.
 
@@ -90,14 +76,13 @@ def render_toon(
         seed: the same seed gives the same stories.
         T: frames per story.
         size: pixels a side.
-        workers: number of processes; None: one per core.
 
     Raises:
         UsageError: an argument is out of range.
         StoryganError: `out` has another configuration, or another process renders it.
     """
     config = ToonConfig(train, validation, test, seed, T, size)
-    require_valid(config, MAX_STORIES, FRAMES, SIZES, workers)
+    require_valid(config, MAX_STORIES, FRAMES, SIZES)
     out = Path(out)
     save_render_config(out, config)
     with locked_job(out):
@@ -105,10 +90,11 @@ def render_toon(
         shards = list(config.shards())
         missing = [shard for shard in shards if not (out / shard.name).exists()]
         total, todo = (sum(len(shard.stories) for shard in part) for part in (shards, missing))
-        render = partial(_render_shard, out, config)
         with tqdm(total=total * T, initial=(total - todo) * T, unit=" frames", desc=out.name) as bar:
-            for stories in _map(render, missing, min(workers or cores(), len(missing))):
-                bar.update(stories * T)
+            for shard in missing:
+                stories = [render_story(part, number, seed, T, size) for part, number in shard.stories]
+                write_shard(out / shard.name, stories, LABELS, COLUMNS)
+                bar.update(len(stories) * T)
         write_card(out, config)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # Windows keeps the lock, an open file
     return Summary(todo, total - todo, time.monotonic() - started)
@@ -138,73 +124,6 @@ def render_story(part: str, number: int, seed: int = 0, T: int = 5, size: int = 
         story_nuisance=nuisance,
         foreground=masks,
     )
-
-
-def parse_id(story_id: str) -> tuple[str, int] | None:
-    """Return the part and number of a story id, or None where it has another format."""
-    match = re.fullmatch(rf"toon-({'|'.join(PARTS)})-(\d{{6,8}})", story_id, re.ASCII)
-    return (match[1], int(match[2])) if match else None
-
-
-_stop: Event | None = None
-"""Set in a worker when its parent stops."""
-
-
-def _render_shard(out: Path, config: ToonConfig, shard: Shard) -> int:
-    """Write a shard and return its number of stories; 0 where the parent stops first."""
-    stories = []
-    for part, number in shard.stories:
-        if _stop and _stop.is_set():
-            return 0
-        stories.append(render_story(part, number, config.seed, config.T, config.size))
-    write_shard(out / shard.name, stories, LABELS, COLUMNS)
-    return len(stories)
-
-
-def _map(render: partial[int], shards: list[Shard], workers: int) -> Iterator[int]:
-    """Render shards on several processes, and yield the number of stories of each when it is on disk.
-
-    On an exception or a signal, the workers end within a story; a shard that is being written is completed.
-    """
-    if workers <= 1:
-        yield from map(render, shards)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ExitStack() as stack:
-        stop = context.Event()
-        pool = ProcessPoolExecutor(workers, context, _start_worker, (stop,))
-        stack.callback(pool.shutdown, cancel_futures=True)
-        stack.callback(stop.set)
-        with _signals_blocked():  # inherited by the workers: the parent handles a signal to the group
-            futures = [pool.submit(render, shard) for shard in shards]
-        for future in as_completed(futures):
-            yield future.result()
-
-
-def _start_worker(stop: Event) -> None:
-    global _stop
-    _stop = stop
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    """Exit when the parent is killed, which cannot set the event."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block `SIGNALS` in the block, and for good in processes started in it. Windows cannot block signals."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def write_card(out: Path, config: ToonConfig) -> None:
