@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
+from storygan.cli import main
+from storygan.models.baselines import CONTEXTS
 from storygan.models.context_encoder import ContextEncoder
 
 EXAMPLE = Path(__file__).parents[1] / "examples/own_context_encoder.py"
@@ -23,22 +24,31 @@ threads: 1
 """
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run the example; return its exit code."""
+    with monkeypatch.context() as patch:
+        patch.setitem(CONTEXTS, "storygan", ContextEncoder)  # again at the end of the block
+        patch.setattr("sys.argv", list(map(str, (EXAMPLE, *arguments))))
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert isinstance(end.value.code, int)
+    return end.value.code
 
 
-def test_commands_with_an_own_part(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_commands_with_an_own_part(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "story.png"
     config.write_text(CONFIG.format(run=tmp_path / "run", data=tiny_dataset))
-    trained = run(EXAMPLE, "train", config)
-    assert trained.returncode == 0, trained.stderr
+    assert run(monkeypatch, "train", config) == 0
     model = tmp_path / "run/model"
     assert load_file(model / "model.safetensors")["context_encoder.layer.0.weight"].shape == (2048, 128)
-    generate = ("generate", STORY, "--model", model, "--out", out)
-    plain = run("-m", "storygan", *generate)
-    assert (plain.returncode, len(plain.stderr.splitlines())) == (1, 1)
+    generate = ["generate", STORY, "--model", str(model), "--out", str(out)]
+    capsys.readouterr()
+    assert main(generate) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert not out.exists()
-    assert run(EXAMPLE, *generate).returncode == 0
+    assert run(monkeypatch, *generate) == 0
     assert out.exists()
 
 

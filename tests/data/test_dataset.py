@@ -355,3 +355,12 @@ def test_full_disk_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("storygan.files.os.fsync", full)
     with pytest.raises(StoryganError, match="No space left on device"):
         open_split(tmp_path, "train")
+
+
+def test_items_are_those_of_a_map_style_data_set(tmp_path: Path) -> None:
+    dataset = open_split(write(tmp_path, [story(n) for n in range(3)]), "train")
+    items = list(dataset)  # ends by IndexError
+    assert len(items) == len(dataset)
+    assert (items[1]["frames"] == dataset.frames[1]).all()
+    assert items[-1]["sentences"] == dataset.sentences[-1]
+    assert dataset[-1]["story_id"] == dataset.story_ids[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import tiny_story
-from tests.faults.conftest import assert_same_run
-from tests.faults.processes import run
 from tests.run_folders import same
 
 from storygan.config import ModelConfig
@@ -96,49 +93,6 @@ def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, caplog: pyt
     paths[1].write_bytes(b"")
     with pytest.raises(StoryganError, match="none of the 1 checkpoints in"):
         newest_checkpoint(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_damaged_checkpoint_of_a_run(whole: Path, tmp_path: Path) -> None:
-    """A real checkpoint, damaged in each part of the zip: header, pickle, tensors, directory; and truncated."""
-    path = Path(shutil.copy(checkpoint_paths(whole / "checkpoints")[-1], tmp_path))
-    wanted, size, rng = load_checkpoint(path), path.stat().st_size, np.random.default_rng(0)
-    tensors = [int(place) for place in rng.integers(size, size=6)]
-    with path.open("r+b", buffering=0) as file:
-        for place in (0, 200, *tensors, size - 22):  # the end record of a zip has 22 bytes
-            file.seek(place)
-            (byte,) = file.read(1)
-            file.seek(place)
-            file.write(bytes([byte ^ 1 << int(rng.integers(8))]))
-            try:
-                found, output = load_checkpoint(path), "read"
-            except StoryganError as error:
-                found, output = wanted, str(error)
-            assert same(found, wanted)
-            assert "\n" not in output
-            assert output != "read" or place not in tensors
-            file.seek(place)
-            file.write(bytes([byte]))
-    assert same(load_checkpoint(path), wanted)
-    for length in sorted((int(length) for length in rng.integers(size, size=3)), reverse=True):
-        os.truncate(path, length)
-        with pytest.raises(StoryganError, match="cannot be read"):
-            load_checkpoint(path)
-
-
-@pytest.mark.slow
-def test_a_run_resumes_from_before_its_damaged_checkpoint(whole: Path, tmp_path: Path) -> None:
-    """It ends bit-exactly like an uninterrupted run."""
-    folder = tmp_path / "run"
-    shutil.copytree(whole, folder)
-    newest = checkpoint_paths(folder / "checkpoints")[-1]
-    content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 1
-    newest.write_bytes(content)
-    code, output = run(["train", "--resume", str(folder)], tmp_path / "log")
-    assert code == 0
-    assert "does not fit its checksum; trying the one before" in output[0]
-    assert_same_run(folder, whole)
 
 
 def test_a_damaged_model(tmp_path: Path) -> None:

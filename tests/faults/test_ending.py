@@ -14,13 +14,13 @@ import pytest
 from tests.faults.conftest import assert_same_run
 from tests.faults.processes import PATIENCE, Command, Group, run, until
 from tests.run_folders import no_torn_file, steps_logged
-from tests.tiny_run import ENDS, new_run, one_stage
+from tests.tiny_run import new_run, one_stage
 
 from storygan.data.check import check_dataset
 from storygan.data.dataset import open_split
 from storygan.data.toon.render import render_toon
 from storygan.signals import SIGNALS
-from storygan.training.checkpoint import checkpoint_paths, load_checkpoint, step_of
+from storygan.training.checkpoint import checkpoint_paths, step_of
 
 KILLS = int(os.environ.get("STORYGAN_KILLS", "30"))
 
@@ -79,22 +79,6 @@ def test_a_run_folder_in_use_is_refused(data: Path, tmp_path: Path) -> None:
     first.end()
     code, output = run([*resume, f"--stages.only.iterations={steps_logged(folder)[-1] + 1}"], tmp_path / "third")
     assert code == 0, output
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", ENDS)
-def test_sigkill_in_each_stage(data: Path, whole: Path, tmp_path: Path, stage: str) -> None:
-    """In its last iteration; the run resumes from the checkpoint before, within the stage."""
-    folder = tmp_path / "run"
-    command = Command(new_run(data, folder), tmp_path / "log", pause_at=ENDS[stage])
-    command.wait_until_paused()
-    command.send(signal.SIGKILL)
-    assert command.end() == -signal.SIGKILL
-    newest = load_checkpoint(checkpoint_paths(folder / "checkpoints")[-1])
-    assert (newest["stage"], newest["step"]) == (stage, ENDS[stage] - 1)
-    code, output = run(["train", "--resume", str(folder)], tmp_path / "log")
-    assert code == 0, output
-    assert_same_run(folder, whole)
 
 
 @pytest.mark.slow

@@ -251,6 +251,10 @@ compared_run(
     a_number=b"5",
     truncated=b"[",
     no_text=b"\xff",
+    recursive=b"a: &a [*a]",
+    deep=b"[" * 3000,
+    stages_are_a_number=b"stages: 5",
+    unknown=b"unknown: 1",
     value_is_a_mapping=b"run: r\ntimeout: {}\n",
 )
 compared_run(
@@ -259,6 +263,10 @@ compared_run(
     a_number=b"5",
     words=b'[["x", "y"]]',
     no_seconds=b"[[20, 0]]",
+    no_number=b"[[20, NaN]]",
+    less_than_0=b"[[-1, 5]]",
+    one_value=b"[[1]]",
+    no_text=b"\xff",
     deep=c.DEEP,
 )
 

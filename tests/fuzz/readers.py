@@ -106,7 +106,7 @@ def parquet(metadata: str | bytes | None = None, **changed: Any) -> bytes:
     columns = {n: v if isinstance(v, pa.Array) else pa.array(v, TYPES[n]) for n, v in values.items()}
     table = pa.table(columns).replace_schema_metadata(None if metadata is None else {"storygan": metadata})
     file = io.BytesIO()
-    pq.write_table(table, file)
+    pq.write_table(table, file, store_schema=False)  # which would make `repeated` a dictionary, refused at once
     return file.getvalue()
 
 
@@ -116,7 +116,10 @@ def repeated(value: str, times: int) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array([0, times // 2, times], pa.int32()), values)
 
 
-@reader("shard", shards, a_terabyte_of_sentences=parquet(sentences=repeated("x" * 10**6, 2 * 10**6)))
+TERABYTE = parquet(sentences=repeated("x" * 10**6, 2 * 10**6))
+
+
+@reader("shard", shards, a_terabyte_of_sentences=TERABYTE, a_pipe=b"a pipe")
 def _(folder: Path, content: bytes) -> None:
     data = folder / "data"
     shutil.rmtree(data, ignore_errors=True)

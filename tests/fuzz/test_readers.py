@@ -1,6 +1,6 @@
 """Every reader of files from users accepts a content, or refuses it in one printable line.
 
-These tests take a few fixed mutations; `scripts/fuzz.py` is guided by coverage (docs/hostile-input.md).
+These tests take a few fixed mutations; `scripts/fuzz.py` is guided by coverage (docs/security.md).
 """
 
 from __future__ import annotations
@@ -132,6 +132,9 @@ def test_pipes_devices_and_large_files_are_refused(tmp_path: Path) -> None:
             read_file(path, 100)
         with pytest.raises(ValueError, match="is not a regular file"):
             frame_from_file(path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ValueError, match="Too many levels of symbolic links"):
+        frame_from_file(tmp_path / "loop")
     (tmp_path / "large").write_bytes(bytes(101))
     with pytest.raises(ValueError, match="the limit is 100"):
         read_file(tmp_path / "large", 100)

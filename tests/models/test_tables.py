@@ -109,9 +109,6 @@ def test_image_discriminator_table() -> None:
     shapes = shapes_after(network, names, torch.randn(B, 3, 64, 64), conditions(B))
     assert shapes == [(B, *shape) for shape in TRUNK] + [(B, 512, 4, 4), (B, 1, 1, 1)]
     assert count(network) == TRUNK_COUNT + 9 * (512 + 256) * 512 + 2 * 512 + 16 * 512 + 1
-    probability = network.score(torch.randn(B, 3, 64, 64), *conditions(B))
-    assert probability.shape == (B,)
-    assert ((probability > 0) & (probability < 1)).all()
 
 
 def test_story_discriminator_table() -> None:
@@ -137,15 +134,19 @@ def test_several_conditions_equal_one_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("T", [1, 4, 5])
-def test_every_variant_generates(variant: str, T: int) -> None:
+@pytest.mark.parametrize("T", [1, 4])
+def test_every_variant_generates_and_gradients_reach_every_parameter(variant: str, T: int) -> None:
     config = ModelConfig(variant=variant, T=T)  # type: ignore[arg-type]
     model = StoryGAN(config)
-    S = torch.randn(2, T, 128)
-    X_hat, h_0, mu, log_sigma2 = model(S, Noise.sample(2, config, torch.Generator().manual_seed(0)))
-    assert X_hat.shape == (2, T, 3, 64, 64)
+    noise = Noise.sample(5, config, torch.Generator().manual_seed(0))
+    X_hat, h_0, mu, log_sigma2 = model(torch.randn(5, T, 128), noise)
+    assert X_hat.shape == (5, T, 3, 64, 64)
     assert X_hat.abs().max() <= 1
-    assert h_0.shape == mu.shape == log_sigma2.shape == (2, 128)
+    assert h_0.shape == mu.shape == log_sigma2.shape == (5, 128)
+    (X_hat * torch.randn_like(X_hat)).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
 
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

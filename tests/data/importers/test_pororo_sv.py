@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -137,10 +136,3 @@ def test_other_layout_is_a_one_line_error(
 def test_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoryganError, match="it is not Pororo-SV"):
         import_pororo_sv(tmp_path, tmp_path / "out")
-
-
-def test_pipe_is_refused_at_once(root: Path, tmp_path: Path) -> None:
-    (root / "descriptions.csv").unlink()
-    os.mkfifo(root / "descriptions.csv")
-    with pytest.raises(StoryganError, match=r"descriptions\.csv cannot be read: .* is not a regular file"):
-        import_pororo_sv(root, tmp_path / "out")
