@@ -17,7 +17,7 @@ from PIL import Image
 
 from storygan.data import dataset as dataset_module
 from storygan.data.dataset import open_split
-from storygan.data.schema import NuisanceColumns, Story, shard_name, story_schema, write_shard
+from storygan.data.schema import NO_NUISANCE, NuisanceColumns, Story, shard_name, story_schema, write_shard
 from storygan.errors import StoryganError, UsageError
 
 NAMES = ("cube", "red")
@@ -132,7 +132,7 @@ def write_nuisance(folder: Path, stories: list[Story], shards: int = 1) -> Path:
 def test_nuisance_values_and_masks_are_aligned(tmp_path: Path, size: int) -> None:
     dataset = open_split(write_nuisance(tmp_path, [with_nuisance(n, size) for n in range(5)], shards=2), "train")
     numbers = [0, 2, 4, 1, 3]  # in the order of the shards
-    assert (dataset.story_nuisance_names, dataset.frame_nuisance_names) == (NUISANCE.story, NUISANCE.frame)
+    assert dataset.nuisance == NUISANCE
     assert dataset.story_nuisance is not None
     assert dataset.frame_nuisance is not None
     assert dataset.shards is not None
@@ -176,7 +176,7 @@ def test_subset_is_aligned(tmp_path: Path) -> None:
 
 def test_without_nuisance_columns(tmp_path: Path) -> None:
     dataset = open_split(write(tmp_path, [story(1)]), "train")
-    assert (dataset.story_nuisance, dataset.frame_nuisance, dataset.story_nuisance_names) == (None, None, None)
+    assert (dataset.story_nuisance, dataset.frame_nuisance, dataset.nuisance) == (None, None, NO_NUISANCE)
     assert not dataset.has_foreground
     with pytest.raises(UsageError, match="has no foreground masks: `storygan data add-nuisance"):
         dataset.foreground([0])

@@ -78,16 +78,6 @@ class StoryDataset:
         return np.array(self.frames[np.asarray(indices, dtype=np.intp)])
 
     @property
-    def story_nuisance_names(self) -> tuple[str, ...] | None:
-        """Return the names of the K values of `story_nuisance`."""
-        return self.nuisance.story
-
-    @property
-    def frame_nuisance_names(self) -> tuple[str, ...] | None:
-        """Return the names of the K' values of `frame_nuisance`."""
-        return self.nuisance.frame
-
-    @property
     def has_foreground(self) -> bool:
         """Return whether the data set has foreground masks."""
         return self.masks is not None

@@ -10,7 +10,7 @@ import numpy as np
 
 from storygan.errors import UsageError
 from storygan.text.clevr_encoder import ClevrEncoder
-from storygan.text.vocabulary import content_words, stem
+from storygan.text.vocabulary import content_words, most_frequent, stem
 
 BATCH = 512
 """Training stories that are encoded at once."""
@@ -61,7 +61,7 @@ def _tf_idf(training: Stories) -> Encode:
     """Return a function that computes unit TF-IDF vectors, (n, T * V), with the document frequencies of `training`."""
     documents = [{stem(word) for word in content_words(sentence)} for sentence in chain.from_iterable(training)]
     counts = Counter(chain.from_iterable(documents))
-    words = sorted(counts, key=lambda word: (-counts[word], word))[:MAX_WORDS]
+    words = most_frequent(chain.from_iterable(documents))[:MAX_WORDS]
     index = {word: k for k, word in enumerate(words)}
     idf = 1 + np.log((1 + len(documents)) / (1 + np.array([counts[word] for word in words], np.float32)))
 

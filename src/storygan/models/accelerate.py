@@ -224,12 +224,10 @@ def tune_malloc() -> bool:
     The setting holds for the whole process, so commands call this and library functions do not.
 
     Returns:
-        Whether the setting was made: not where the environment has its own (`MALLOC_SETTINGS`), nor without glibc.
+        Whether the setting was made: not where the environment has its own (`MALLOC_SETTINGS`), nor off Linux.
     """
     if sys.platform != "linux" or any(name in os.environ for name in MALLOC_SETTINGS):
         return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # musl
-        return False
+    mallopt = ctypes.CDLL(None).mallopt
     larger = any(mallopt(M_MMAP_THRESHOLD, most) for most in (MAX_THRESHOLD, MAX_THRESHOLD_BEFORE_GLIBC_2_35))
     return bool(larger and mallopt(M_TRIM_THRESHOLD, MAX_THRESHOLD))

@@ -65,6 +65,3 @@ CONTEXTS: dict[Variant, type[nn.Module]] = {
     "svfn": SVFNContext,
 }
 """By variant, the class that computes the gists; its argument is `noise_dim`."""
-
-HAS_STORY_DISCRIMINATOR: dict[Variant, bool] = {"storygan": True, "imagegan": False, "svc": True, "svfn": True}
-"""By variant, whether it is trained with D_S."""

@@ -22,6 +22,7 @@ from storygan.config import TrainConfig
 from storygan.cores import cores
 from storygan.data.dataset import StoryDataset
 from storygan.errors import Interrupted, StoryganError, UsageError
+from storygan.evaluation.tables import LOWER_IS_BETTER
 from storygan.files import atomic_write, cannot_write, locked, remove_temporaries
 from storygan.models.model_card import make_card
 from storygan.training.checkpoint import newest_checkpoint, save_checkpoint
@@ -36,7 +37,6 @@ from storygan.training.stage_folder import (
     stage_folder,
 )
 from storygan.training.trainer import StageTrainer
-from storygan.training.validation import LOWER_IS_BETTER
 
 CONFIG = "config.yaml"
 MODEL, BEST = "model", "best"

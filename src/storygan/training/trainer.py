@@ -19,7 +19,6 @@ from storygan.data.dataset import StoryDataset
 from storygan.errors import StoryganError, UsageError, out_of_memory, reason
 from storygan.evaluation.labelled_frames import LabelledFrames
 from storygan.models.accelerate import accelerate
-from storygan.models.baselines import HAS_STORY_DISCRIMINATOR
 from storygan.models.discriminators import ImageDiscriminator, StoryDiscriminator
 from storygan.models.initialization import INITIALIZERS
 from storygan.models.noise import Noise, seeded
@@ -83,9 +82,9 @@ class Experiment:
         return cls(config, dataset, processes, encoder, torch.from_numpy(S), content, frames_on_gpu)
 
     def stage(self, number: int) -> StageConfig:
-        """Return a stage's configuration, without D_S for a variant that has none."""
+        """Return a stage's configuration, without D_S for `imagegan`, which has none."""
         stage = list(self.config.stages.values())[number]
-        if HAS_STORY_DISCRIMINATOR[self.config.model.variant]:
+        if self.config.model.variant != "imagegan":
             return stage
         G = stage.G
         if G:

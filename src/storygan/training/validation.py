@@ -15,8 +15,6 @@ from storygan.evaluation.metrics import ObjectPredictions, label_metrics, object
 from storygan.models.accelerate import fuse_batch_norm
 from storygan.models.storygan import StoryGAN
 
-LOWER_IS_BETTER = ("kid", "fid")
-
 
 class Validation:
     """Evaluate a model on the first stories of a split, with the shipped evaluation classifier.
@@ -49,7 +47,7 @@ class Validation:
             labels = self.truth.labels.astype(bool)
             names += label_metrics(labels, labels, self.truth.label_names)
         return names + [
-            f"{name}_{network}" for name in LOWER_IS_BETTER for network in feature_extractors() if stories_per_side(N)
+            f"{name}_{network}" for name in ("kid", "fid") for network in feature_extractors() if stories_per_side(N)
         ]
 
     def __call__(self, model: StoryGAN) -> dict[str, float]:
