@@ -114,6 +114,18 @@ def parsed(sample: Path) -> Namespace:
     return options
 
 
+def refusal(parsed: Namespace, out: Path, **options: object) -> StoryganError:
+    """Return the one-line error of a comparison with other options, which writes nothing."""
+    args = parsed.clone()
+    for name, value in {"out": str(out), **options}.items():
+        args[name] = value
+    with pytest.raises(StoryganError) as error:
+        compare(args)
+    assert "\n" not in str(error.value)
+    assert not out.exists()
+    return error.value
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -133,15 +145,9 @@ def parsed(sample: Path) -> Namespace:
 def test_bad_options_are_refused_before_training(
     parsed: Namespace, tmp_path: Path, options: dict[str, object], code: int, message: str
 ) -> None:
-    args = parsed.clone()
-    for name, value in {"out": str(tmp_path / "out"), **options}.items():
-        args[name] = value
-    with pytest.raises(StoryganError) as refusal:
-        compare(args)
-    assert refusal.value.exit_code == code
-    assert message in str(refusal.value)
-    assert "\n" not in str(refusal.value)
-    assert not (tmp_path / "out").exists()
+    error = refusal(parsed, tmp_path / "out", **options)
+    assert error.exit_code == code
+    assert message in str(error)
 
 
 def test_runs_are_read_from_a_file(tmp_path: Path) -> None:
@@ -184,14 +190,12 @@ FAST = ("discriminator.norms", "different budgets")
     ("text", "message"),
     [case if case[1] in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in BAD_RUNS],
 )
-def test_bad_runs_are_refused(sample: Path, tmp_path: Path, capsys: Output, text: str, message: str) -> None:
+def test_bad_runs_are_refused(parsed: Namespace, tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "runs.yaml"
     file.write_text(text)
-    assert main(command(sample, tmp_path / "out", "--runs-file", str(file))) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert len(error.strip().splitlines()) == 1
-    assert not (tmp_path / "out").exists()
+    error = refusal(parsed, tmp_path / "out", runs_file=str(file))
+    assert error.exit_code == 2
+    assert message in str(error)
 
 
 def test_a_folder_in_use_is_refused(sample: Path, tmp_path: Path, capsys: Output) -> None:
