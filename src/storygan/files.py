@@ -81,14 +81,6 @@ def user_cache() -> Path:
         raise StoryganError("the user has no home folder: set XDG_CACHE_HOME to a folder") from error
 
 
-def is_file(path: Path) -> bool:
-    """Return whether a path is a regular file; False for names that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def open_regular(path: Path) -> io.BufferedReader:
     """Open a file for reading.
 

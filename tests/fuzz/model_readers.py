@@ -138,7 +138,6 @@ def classifier_file(name: str, examples: Callable[[], Examples], **refused: byte
     def read(folder: Path) -> None:
         classifier = AttributeClassifier.load(folder)
         classifier.predict(np.zeros((1, 64, 64, 3), np.uint8))
-        assert classifier.about.get("epochs", 0) + 1
         classifier.save(folder / "again")
 
     in_file(f"classifier {name}", name, prepare, read, **refused)
@@ -147,7 +146,6 @@ def classifier_file(name: str, examples: Callable[[], Examples], **refused: byte
 classifier_file(
     "classifier.json",
     lambda: c.jsons({"labels": ["p", "q"], "about": {"locations": True, "epochs": 1}, "architecture": "plain"}),
-    epochs_no_number=b'{"labels": ["p", "q"], "about": {"epochs": "x"}}',
 )
 classifier_file(
     "classifier.safetensors",

@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from storygan import __version__
@@ -37,7 +36,6 @@ from storygan.cli.streams import log_to_stderr, tolerant_streams
 from storygan.cli.study import study, study_options
 from storygan.cli.train import compare, compare_options, train, train_options
 from storygan.errors import MAX_SHOWN, AlreadyReported, StoryganError, UsageError, out_of_memory, printable, reason
-from storygan.files import is_file
 from storygan.signals import ExitOnSignal, SignalExit
 
 EXTRAS = {
@@ -160,5 +158,5 @@ def resume_folder(arguments: list[str]) -> list[str]:
         return arguments
     run = arguments[at + 1]
     config = f"{run}/config.yaml"
-    given = ["--config", config] if run and is_file(Path(config)) else []  # if not, `train` says so
+    given = ["--config", config] if run and os.path.isfile(config) else []  # if not, `train` says so
     return ["train", *given, *arguments[1:at], *arguments[at + 2 :], "--run", run, "--resume"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from storygan.cli.parser import ConfigFile, classifiers_option, named_path, plai
 from storygan.cli.streams import quiet_threads
 from storygan.config import VARIANTS, TrainConfig
 from storygan.errors import UsageError
-from storygan.files import is_file, read_text
+from storygan.files import read_text
 
 LOGGERS = {"wandb": "WandbLogger", "trackio": "TrackioLogger"}
 
@@ -37,7 +38,7 @@ def train(args: Namespace) -> None:
     require_stages(values, values.pop("config", None))
     resume, from_stage, loggers = (values.pop(name) for name in ("resume", "from_stage", "logger"))
     run = values["run"]
-    if resume and run and not is_file(Path(run) / "config.yaml"):
+    if resume and run and not os.path.isfile(f"{run}/config.yaml"):
         raise UsageError(f"{run} holds no run to resume: name one, --resume RUN_FOLDER, or start one with a file")
     if resume and from_stage:
         raise UsageError("--from-stage starts a run, and --resume continues one: give one of them")
@@ -64,7 +65,7 @@ def training_config(values: dict[str, Any]) -> TrainConfig:
 
 def require_stages(values: dict[str, Any], files: list[Any] | None) -> None:
     """Raise UsageError where an option names a stage that the last configuration file does not have."""
-    for path in reversed([path for file in files or [] if is_file(path := Path(str(file)))]):
+    for path in reversed([path for file in files or [] if os.path.isfile(path := Path(str(file)))]):
         content = plain_yaml(read_text(path))
         if isinstance(content, dict) and (stages := content.get("stages")):
             if added := sorted(set(values["stages"]) - set(stages)) if set(stages) <= set(values["stages"]) else []:

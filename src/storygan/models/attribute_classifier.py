@@ -142,10 +142,7 @@ class AttributeClassifier(FrameNetwork):
         labels, about = settings["labels"], settings.get("about") or {}
         yaw = settings.get("yaw", settings.get("turns", False))
         require_words("labels", labels, MAX_LABELS)
-        if not isinstance(yaw, bool):
-            raise ValueError("yaw is neither true nor false")
-        epochs = about.get("epochs", 0) if isinstance(about, dict) else None
-        if not isinstance(epochs, int) or not 0 <= epochs < 10**9:
+        if not isinstance(about, dict):
             raise ValueError("about is not as storygan writes it")
         architecture = settings.get("architecture", "plain")
         if architecture not in get_args(Architecture):

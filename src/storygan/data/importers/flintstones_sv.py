@@ -13,6 +13,7 @@ Without the cache, the ids of all splits are sorted. An id and the next four are
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from storygan.data.images import SIZE, frame_from_image
 from storygan.data.importers.common import FrameTable, ImportSummary, T, import_frame_table, read_labels
 from storygan.data.restricted_pickle import MAX_BYTES, load_npy, load_pickle
 from storygan.errors import StoryganError, reason
-from storygan.files import is_file, parse_json, read_file, read_text
+from storygan.files import parse_json, read_file, read_text
 
 CHARACTERS = ("Wilma", "Fred", "Betty", "Barney", "Dino", "Pebbles", "Mr Slate")
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
@@ -55,7 +56,7 @@ def import_flintstones_sv(root: str | Path, out: str | Path, size: int = SIZE) -
 
     def load(key: str) -> bytes:
         path = root / "video_frames_sampled" / f"{key}.npy"
-        if Path(key).name != key or not is_file(path):  # an id must not name another folder
+        if Path(key).name != key or not os.path.isfile(path):  # an id must not name another folder
             raise FileNotFoundError(path)
         frames = load_npy(path)
         if frames.ndim != 4 or not frames.size or frames.shape[3] != 3 or frames.dtype != "uint8":

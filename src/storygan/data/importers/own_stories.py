@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from storygan.data.images import SIZE, frame_from_file
 from storygan.data.importers.common import ImportSummary, abbreviate, read_table, write_split
 from storygan.data.schema import SPLITS, Story
 from storygan.errors import StoryganError, UsageError
-from storygan.files import atomic_folder, is_file, parse_json
+from storygan.files import atomic_folder, parse_json
 from storygan.progress import tqdm
 
 REQUIRED = ("story", "frame", "sentence")
@@ -192,7 +193,7 @@ def _row(where: str, values: dict[str, Any], root: Path, size: int) -> Row:
         raise ValueError(f"the image {texts['frame']} is a loop of links") from error
     if not inside:
         raise ValueError(f"the image {texts['frame']} is outside the folder")
-    if not is_file(path):
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise ValueError(f"the image {texts['frame']} does not exist")
     try:
         frame = frame_from_file(path, size)
