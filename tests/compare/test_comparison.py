@@ -109,14 +109,16 @@ def test_runs_with_several_seeds_are_one_column(sample: Path, tmp_path: Path, mo
 @pytest.fixture(scope="module")
 def parsed(sample: Path) -> Namespace:
     """The parsed options of `command`, as parsing takes half a second."""
-    options: Namespace = make_parser("compare").parse_args(named_config(command(sample, Path("out"))))["compare"]
+    arguments = command(sample, Path("out"), "--runs-file", "runs.yaml")
+    options: Namespace = make_parser("compare").parse_args(named_config(arguments))["compare"]
+    assert options["runs_file"] == "runs.yaml"
     return options
 
 
 def refusal(parsed: Namespace, out: Path, **options: object) -> StoryganError:
     """Return the one-line error of a comparison with other options, which writes nothing."""
     args = parsed.clone()
-    for name, value in {"out": str(out), **options}.items():
+    for name, value in {"out": str(out), "runs_file": None, **options}.items():
         args[name] = value
     with pytest.raises(StoryganError) as error:
         compare(args)
