@@ -4,6 +4,7 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ import yaml
 from filelock import FileLock
 from jsonargparse import Namespace
 from tests.tiny_run import ITERATIONS, TINY
+from tests.training.tiny import paper_stage
 
 from storygan.cli import main
 from storygan.cli.commands import make_parser, named_config
 from storygan.cli.train import compare, read_runs_file
 from storygan.compare import round_robin
-from storygan.config import DiscriminatorConfig, TrainConfig
+from storygan.config import DataConfig, DiscriminatorConfig, TrainConfig
 from storygan.data.dataset import open_split
 from storygan.data.sample import write_sample
 from storygan.errors import StoryganError
@@ -110,14 +112,16 @@ def test_runs_with_several_seeds_are_one_column(sample: Path, tmp_path: Path, mo
 @pytest.fixture(scope="module")
 def parsed(sample: Path) -> Namespace:
     """The parsed options of `command`, as parsing takes half a second."""
-    options: Namespace = make_parser("compare").parse_args(named_config(command(sample, Path("out"))))["compare"]
+    arguments = command(sample, Path("out"), "--runs-file", "runs.yaml")
+    options: Namespace = make_parser("compare").parse_args(named_config(arguments))["compare"]
+    assert options["runs_file"] == "runs.yaml"
     return options
 
 
 def refusal(parsed: Namespace, out: Path, **options: object) -> StoryganError:
     """Return the one-line error of a comparison with other options, which writes nothing."""
     args = parsed.clone()
-    for name, value in {"out": str(out), **options}.items():
+    for name, value in {"out": str(out), "runs_file": None, **options}.items():
         args[name] = value
     with pytest.raises(StoryganError) as error:
         compare(args)
@@ -167,33 +171,47 @@ def test_runs_are_read_from_a_file(tmp_path: Path) -> None:
     }
 
 
-BAD_RUNS = [
+BAD_FILES = [
     ("", "does not hold runs"),
     ("[1, 2]", "does not hold runs"),
     ("a: {discriminator.norms: batch}", "discriminator.norms"),
     ("a: {stages.adversarial.G.loss.r2: 1}", "there is no loss.r2"),
     ("a: {stages.adversarial.G.loss.mse: many}", "G.loss.mse many: give a number"),
     ("a: {stages.nope.iterations: 1}", "stages.nope trains no network"),
-    ("a: {data.path: elsewhere}\nb: {}", "not trained on the same data"),
-    ("{}", "nothing to compare"),
-    ("real_frames: {}", "'real_frames' is a row of the tables already"),
-    ("../elsewhere: {}", "'../elsewhere' is no name"),
-    ("a|b: {}", "'a|b' is no name"),
     ("a: {run: elsewhere}", "a: run is set by the comparison"),
-    ("a: {stages.adversarial.iterations: 1}\nb: {}", "different budgets"),
-    ("a: {}\nb: {stages.adversarial.batch_size: 50}", "stages.adversarial.batch_size is 50, but"),
 ]
-FAST = ("discriminator.norms", "different budgets")
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [case if case[1] in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in BAD_RUNS],
+    ("text", "message"), [*BAD_FILES[:3], *(pytest.param(*case, marks=pytest.mark.slow) for case in BAD_FILES[3:])]
 )
-def test_bad_runs_are_refused(parsed: Namespace, tmp_path: Path, text: str, message: str) -> None:
+def test_a_bad_file_of_runs_is_refused(parsed: Namespace, tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "runs.yaml"
     file.write_text(text)
     error = refusal(parsed, tmp_path / "out", runs_file=str(file))
+    assert error.exit_code == 2
+    assert message in str(error)
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"a": {"data": DataConfig("elsewhere")}, "b": {}}, "not trained on the same data"),
+        ({}, "nothing to compare"),
+        ({"real_frames": {}}, "'real_frames' is a row of the tables already"),
+        ({"../elsewhere": {}}, "'../elsewhere' is no name"),
+        ({"a|b": {}}, "'a|b' is no name"),
+        ({"a": {"stages": {"a": paper_stage(iterations=1)}}, "b": {}}, "different budgets"),
+        ({"a": {"stages": {"a": paper_stage(batch_size=50)}}}, "stages.a.batch_size is 50, but"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_bad_runs_are_refused(
+    parsed: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: dict[str, dict[str, Any]], message: str
+) -> None:
+    made = lambda _, config: {name: replace(config, **fields) for name, fields in runs.items()}  # noqa: E731
+    monkeypatch.setattr("storygan.cli.train.read_runs_file", made)  # which takes a second
+    error = refusal(parsed, tmp_path / "out", runs_file="runs.yaml")
     assert error.exit_code == 2
     assert message in str(error)
 
