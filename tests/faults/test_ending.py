@@ -22,7 +22,7 @@ from storygan.data.toon.render import render_toon
 from storygan.signals import SIGNALS
 from storygan.training.checkpoint import checkpoint_paths, step_of
 
-KILLS = int(os.environ.get("STORYGAN_KILLS", "30"))
+KILLS = int(os.environ.get("STORYGAN_KILLS", "15"))
 
 
 @pytest.mark.parametrize(
