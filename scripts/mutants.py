@@ -120,7 +120,7 @@ MUTANTS = [
         ("story encoder: no ReLU", "self.layer(S.flatten(1))", "self.layer[:2](S.flatten(1))"),
         ("story encoder: no BN", "self.layer(S.flatten(1))", "self.layer[2](self.layer[0](S.flatten(1)))"),
         ("story encoder: log_sigma2 without the 0.5", "(0.5 * log_sigma2).exp()", "log_sigma2.exp()"),
-        ("story encoder: eps ignored", ".exp() * eps, mu", ".exp() * eps * 0, mu"),
+        ("story encoder: eps ignored", ".exp() * eps_0, mu", ".exp() * eps_0 * 0, mu"),
     ),
     *group(
         "models/context_encoder.py",
@@ -130,8 +130,8 @@ MUTANTS = [
         ("GRU: eps_t ignored", "[S, eps]", "[S, torch.zeros_like(eps)]"),
         ("GRU: g_0 = 0", "g_t, i = g_0, []", "g_t, i = torch.zeros_like(g_0), []"),
         ("Text2Gist: h_0 = 0", "h_t, h = h_0, []", "h_t, h = torch.zeros_like(h_0), []"),
-        ("Text2Gist: z and 1 - z swapped", "(1 - z_t) * h + z_t * torch.tanh", "z_t * h + (1 - z_t) * torch.tanh"),
-        ("Text2Gist: no r_t", "self.U_h(r_t * h)", "self.U_h(h)"),
+        ("Text2Gist: z and 1 - z swapped", "(1 - z_t) * h_prev + z_t * torch.tanh", "z_t * h_prev + (1 - z_t) * torch.tanh"),
+        ("Text2Gist: no r_t", "self.U_h(r_t * h_prev)", "self.U_h(h_prev)"),
         ("filter network: no Tanh", "return self.layer(i).unflatten", "return self.layer[:2](i).unflatten"),
         ("gist: filter turned round", "(windows @ filters.mT)", "(windows @ filters.flip(2).mT)"),
         ("gist: windows one to the left", "left = (FILTER_LENGTH - 1) // 2", "left = FILTER_LENGTH // 2"),
@@ -139,7 +139,7 @@ MUTANTS = [
     *group(
         "models/image_generator.py",
         REFERENCE + "image_generator",
-        ("image generator: no 1st ReLU", "conv_bn_relu_upsample(D, 512),", no_relu("D, 512")),
+        ("image generator: no 1st ReLU", "conv_bn_relu_upsample(DIM, 512),", no_relu("DIM, 512")),
         ("image generator: no 2nd ReLU", "conv_bn_relu_upsample(512, 256),", no_relu("512, 256")),
         ("image generator: no 3rd ReLU", "conv_bn_relu_upsample(256, 128),", no_relu("256, 128")),
         ("image generator: no 4th ReLU", "conv_bn_relu_upsample(128, 64),", no_relu("128, 64")),

@@ -9,7 +9,7 @@ import pytest
 
 from storygan.data.dataset import open_split
 from storygan.evaluation import nearest_story
-from storygan.evaluation.measure import _nearest_stories, _training_split
+from storygan.evaluation.measure import nearest_stories, training_split
 from storygan.evaluation.nearest_story import nearest_story_indices
 
 
@@ -33,9 +33,9 @@ def test_rare_words_of_the_same_sentence_count_most(monkeypatch: pytest.MonkeyPa
     assert nearest_story_indices(stories, training).tolist() == [5, 0, 0]
 
 
-def test_frames_are_those_of_the_training_split(sample: Path) -> None:
+def test_frames_are_those_of_thetraining_split(sample: Path) -> None:
     dataset, train = open_split(sample, "test").subset(range(3)), open_split(sample, "train")
-    frames = _nearest_stories(_training_split(sample, dataset), dataset)
+    frames = nearest_stories(training_split(sample, dataset), dataset)
     nearest = nearest_story_indices(dataset.sentences, train.sentences)
     assert np.array_equal(frames, train.frames[nearest])
-    assert _nearest_stories(train, train.subset(range(3))) is None, "each story would be nearest to itself"
+    assert nearest_stories(train, train.subset(range(3))) is None, "each story would be nearest to itself"

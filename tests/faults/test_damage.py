@@ -66,7 +66,7 @@ def state(step: int) -> dict[str, object]:
     network(torch.randn(4, 8)).square().sum().backward()
     adam.step()
     parts = {"G": network.state_dict(), "G_adam": adam.state_dict()}
-    progress = {"step": step, "stage": "only", "k": step, "data": "x", "seconds": 1.0, "best": None}
+    progress = {"step": step, "stage": "only", "k": step, "data": "x", "seconds": 1.0, "best": None, "penalties": {}}
     return {**parts, **progress, "config": {"run": "runs/x"}}
 
 

@@ -285,6 +285,7 @@ class SmallTrainer(StageTrainer):
             name: torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
             for name, network in self.nets.each().items()
         }
+        self.penalties = {"D_I/r1": torch.tensor(0.5)}
         self.ema = AveragedModel(G, use_buffers=True)
         self.adversarial_ratio = AdversarialRatio(1.0, cast(Processes, None))
 

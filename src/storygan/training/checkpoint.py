@@ -25,6 +25,7 @@ PROGRESS: dict[str, tuple[type, ...]] = {
     "step": (int,),
     "stage": (str,),
     "k": (int,),
+    "penalties": (dict,),
     "data": (str,),
     "seconds": (float,),
     "best": (float, type(None)),

@@ -231,7 +231,7 @@ class StageTrainer:
                 f"the checkpoint does not fit this configuration: {reason(error)}; give the run's own, or remove the "
                 f"newest file in {self.config.run}/checkpoints to resume from the one before"
             ) from error
-        self.penalties = state.get("penalties", {})
+        self.penalties = state["penalties"]
         self.k = state["k"]
 
 
