@@ -130,7 +130,11 @@ MUTANTS = [
         ("GRU: eps_t ignored", "[S, eps]", "[S, torch.zeros_like(eps)]"),
         ("GRU: g_0 = 0", "g_t, i = g_0, []", "g_t, i = torch.zeros_like(g_0), []"),
         ("Text2Gist: h_0 = 0", "h_t, h = h_0, []", "h_t, h = torch.zeros_like(h_0), []"),
-        ("Text2Gist: z and 1 - z swapped", "(1 - z_t) * h_prev + z_t * torch.tanh", "z_t * h_prev + (1 - z_t) * torch.tanh"),
+        (
+            "Text2Gist: z and 1 - z swapped",
+            "(1 - z_t) * h_prev + z_t * torch.tanh",
+            "z_t * h_prev + (1 - z_t) * torch.tanh",
+        ),
         ("Text2Gist: no r_t", "self.U_h(r_t * h_prev)", "self.U_h(h_prev)"),
         ("filter network: no Tanh", "return self.layer(i).unflatten", "return self.layer[:2](i).unflatten"),
         ("gist: filter turned round", "(windows @ filters.mT)", "(windows @ filters.flip(2).mT)"),
