@@ -15,7 +15,7 @@ CHECKPOINT = "checkpoints/step-00000003.pt"
 
 def run(folder: Path, weight: float = 1.0, decay: float = 0.5, metrics: str = "{}\n", model: bytes = b"x") -> Path:
     """Write the compared parts of a run folder."""
-    progress = {"step": 3, "stage": "only", "k": 3, "data": "x", "best": None}
+    progress = {"step": 3, "stage": "only", "k": 3, "data": "x", "best": None, "penalties": {}}
     state = {**progress, "config": {"run": str(folder)}, "ema": [{"decay": decay}], "G": {"w": torch.tensor([weight])}}
     state["seconds"] = 1.0 + (folder.name == "b")
     save_checkpoint(folder / "checkpoints", 3, state, keep=None)
